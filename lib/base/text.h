@@ -19,6 +19,10 @@ bool base64_decode(struct buf *out, struct bytes text, bool url);/* padding opti
 bool multibase_decode(struct buf *out, struct bytes text);
 
 bool utf8_valid(struct bytes text);                           /* RFC 3629: no surrogates, no overlong forms */
+/* Bytes of the well-formed character that text begins with, and its code point; 0: there is none. */
+size_t utf8_read(struct bytes text, uint32_t *code);
+/* What a terminal or a log might obey: C0, DEL, C1, line separators, marks that change the direction. */
+bool utf8_control(uint32_t code);
 /* Appends text so that a terminal or log shows it and obeys none of it: control characters (C0, DEL, C1,
  * bidirectional overrides), invalid UTF-8 and backslash become \xNN; `newlines` lets \n and \t through. */
 bool text_escape(struct buf *out, struct bytes text, bool newlines);

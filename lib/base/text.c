@@ -1,0 +1,120 @@
+/* lib/base/text.c: text of people and peers: UTF-8 (RFC 3629), what of it is safe to show, how wide it is. */
+#include "base/text.h"
+
+enum { DISTANCE_MAX = 64 };
+
+size_t utf8_read(struct bytes text, uint32_t *code) {
+    if (text.n == 0) return 0;
+    const uint8_t *p = text.p;
+    if (p[0] < 0x80) {
+        *code = p[0];
+        return 1;
+    }
+    /* The second byte's range leaves out overlong forms, surrogates, and what is above U+10FFFF. */
+    size_t n = p[0] < 0xc2 ? 0 : p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3 : p[0] < 0xf5 ? 4 : 0;
+    uint8_t least = p[0] == 0xe0 ? 0xa0 : p[0] == 0xf0 ? 0x90 : 0x80;
+    uint8_t most = p[0] == 0xed ? 0x9f : p[0] == 0xf4 ? 0x8f : 0xbf;
+    if (n == 0 || text.n < n || p[1] < least || p[1] > most) return 0;
+    uint32_t v = p[0] & (0x7fu >> n);
+    for (size_t i = 1; i < n; i++) {
+        if ((p[i] & 0xc0) != 0x80) return 0;
+        v = v << 6 | (p[i] & 0x3fu);
+    }
+    *code = v;
+    return n;
+}
+
+bool utf8_control(uint32_t code) {
+    static const struct {
+        uint32_t first, last;
+    } ranges[] = {
+        {0x00, 0x1f},     {0x7f, 0x9f},     {0x061c, 0x061c}, /* C0; DEL and C1; Arabic letter mark */
+        {0x200e, 0x200f}, {0x2028, 0x202e}, {0x2066, 0x2069}, /* direction marks; separators, overrides; isolates */
+    };
+    if (code >= 0x20 && code < 0x7f) return false;
+    for (size_t i = 0; i < LEN(ranges); i++) {
+        if (code >= ranges[i].first && code <= ranges[i].last) return true;
+    }
+    return false;
+}
+
+bool utf8_valid(struct bytes text) {
+    uint32_t code;
+    while (text.n > 0) {
+        size_t n = utf8_read(text, &code);
+        if (n == 0) return false;
+        text.p += n;
+        text.n -= n;
+    }
+    return true;
+}
+
+static bool add_escaped(struct buf *out, struct bytes bytes) {
+    static const char digits[] = "0123456789abcdef";
+    for (size_t i = 0; i < bytes.n; i++) {
+        char text[4] = {'\\', 'x', digits[bytes.p[i] >> 4], digits[bytes.p[i] & 15]};
+        if (!buf_add(out, bytes_at(text, sizeof(text)))) return false;
+    }
+    return true;
+}
+
+bool text_escape(struct buf *out, struct bytes text, bool newlines) {
+    size_t was = out->n;
+    bool good = true;
+    while (good && text.n > 0) {
+        uint32_t code = 0;
+        size_t n = utf8_read(text, &code);
+        bool passes = n > 0 && code != '\\' && !utf8_control(code);
+        if (newlines && (code == '\n' || code == '\t')) passes = n > 0;
+        struct bytes one = bytes_take(&text, MAX(n, (size_t)1));
+        good = passes ? buf_add(out, one) : add_escaped(out, one);
+    }
+    if (!good) out->n = was;
+    return good;
+}
+
+static bool is_wide(uint32_t code) {
+    static const struct {
+        uint32_t first, last;
+    } ranges[] = {
+        {0x1100, 0x115f},   {0x2e80, 0x303e},   {0x3041, 0xa4cf},   {0xac00, 0xd7a3},   {0xf900, 0xfaff},
+        {0xfe30, 0xfe6f},   {0xff01, 0xff60},   {0xffe0, 0xffe6},   {0x1f300, 0x1f64f}, {0x1f900, 0x1f9ff},
+        {0x20000, 0x3fffd},
+    };
+    for (size_t i = 0; i < LEN(ranges) && code >= ranges[i].first; i++) {
+        if (code <= ranges[i].last) return true;
+    }
+    return false;
+}
+
+size_t text_width(struct bytes text) {
+    size_t width = 0;
+    while (text.n > 0) {
+        uint32_t code = 0;
+        size_t n = utf8_read(text, &code);
+        width += n > 0 && is_wide(code) ? 2 : 1;
+        text = bytes_skip(text, MAX(n, (size_t)1));
+    }
+    return width;
+}
+
+size_t text_distance(const char *a, const char *b) {
+    size_t n_a = strnlen(a, DISTANCE_MAX), n_b = strnlen(b, DISTANCE_MAX);
+    size_t rows[3][DISTANCE_MAX + 1]; /* the row being made, the one before, and the one before that */
+    size_t *row = rows[0], *before = rows[1], *older = rows[2];
+    for (size_t j = 0; j <= n_b; j++) row[j] = j;
+    for (size_t i = 1; i <= n_a; i++) {
+        size_t *free_row = older;
+        older = before;
+        before = row;
+        row = free_row;
+        row[0] = i;
+        for (size_t j = 1; j <= n_b; j++) {
+            size_t replaced = before[j - 1] + (a[i - 1] != b[j - 1]);
+            size_t moved = MIN(before[j], row[j - 1]) + 1;
+            row[j] = MIN(replaced, moved);
+            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1]) row[j] = MIN(row[j], older[j - 2] + 1);
+        }
+    }
+    return row[n_b];
+}
