@@ -1,0 +1,82 @@
+/* lib/node/config_keys.h: every configuration key, one row each (operations.md S3). The parser, `config list`, the
+ * commented sample, man page, completion and `struct config` come from this table.
+ *
+ * Columns: section; key; type; default as text ("" of a LIST: none; a PATH in angle brackets is worked out from the
+ * home, see config.h); range "least..most" or choices "a|b" ("" none); applies: RELOAD or RESTART; meaning.
+ * Types: TEXT, PATH, COUNT, RATE ("5/s"), TIME (bare: seconds), SIZE, BOOL, CHOICE, MODE (octal), and lists: PEERS, CIDRS,
+ * IPS, MULTIADDRS (dialable or listenable), BOOTSTRAPS (multiaddrs with /p2p/). */
+#ifndef SILKTALK_NODE_CONFIG_KEYS_H
+#define SILKTALK_NODE_CONFIG_KEYS_H
+
+#define CONFIG_SECTIONS(X)                                                                                     \
+    X(node, "this node: its name and where things are")                                                        \
+    X(network, "addresses, name servers, private network")                                                     \
+    X(connection, "connections: how many, how long")                                                           \
+    X(discovery, "how peers are found")                                                                        \
+    X(messages, "direct messages: sizes, times, quotas")                                                       \
+    X(database, "the store of all durable state")                                                              \
+    X(logging, "what is logged, and how")                                                                      \
+    X(access, "who may connect")                                                                               \
+    X(limits, "any other named limit: see `silktalk diag limits`")
+
+/* clang-format off */
+#define CONFIG_KEYS(X)                                                                                         \
+    X(node, name, TEXT, "<hostname>", "1..63", RELOAD, "name for people, of A-Z a-z 0-9 . _ -; proves nothing") \
+    X(node, identity, PATH, "<home>/identity.key", "", RESTART, "private key of this node")                     \
+    X(node, data, PATH, "<home>/data", "", RESTART, "folder of the database")                                   \
+    X(node, socket, PATH, "<socket>", "", RESTART, "control socket")                                            \
+    X(node, socketGroup, TEXT, "silktalk", "0..63", RESTART, "group that may use the control socket")           \
+    X(node, socketMode, MODE, "<socketmode>", "0600..0777", RESTART, "mode of the control socket (octal)")      \
+    X(node, memoryMax, SIZE, "256MiB", "32MiB..1TiB", RELOAD, "most memory for buffers of all connections")     \
+    X(node, stopTimeout, TIME, "5s", "0s..10m", RELOAD, "time for a graceful stop")                             \
+    X(network, listen, MULTIADDRS, "/ip4/0.0.0.0/tcp/4001, /ip6/::/tcp/4001", "0..16", RELOAD, "addresses to listen on") \
+    X(network, announce, MULTIADDRS, "", "0..16", RELOAD, "addresses to tell peers, instead of the detected ones") \
+    X(network, noAnnounce, CIDRS, "", "0..64", RELOAD, "detected addresses not to tell peers")                  \
+    X(network, dnsServers, IPS, "", "0..8", RELOAD, "name servers, instead of the system's")                    \
+    X(network, swarmKey, PATH, "<home>/swarm.key", "", RESTART, "private network key, used if the file exists") \
+    X(network, privateOnly, BOOL, "no", "", RESTART, "refuse to start without a private network key")           \
+    X(network, perf, BOOL, "no", "", RELOAD, "serve /perf/1.0.0 to peers (bandwidth tests)")                     \
+    X(connection, maxConnections, COUNT, "300", "1..10000", RELOAD, "hard cap, in and out, never exceeded")     \
+    X(connection, minConnections, COUNT, "10", "0..10000", RELOAD, "below: bootstrap and known peers are dialed") \
+    X(connection, maxConnectionsPerPeer, COUNT, "5", "1..100", RELOAD, "above: the oldest idle one is closed")  \
+    X(connection, maxConnectionsPerAddress, COUNT, "32", "1..10000", RELOAD, "per IPv4 address or IPv6 /64")    \
+    X(connection, inboundConnectionThreshold, RATE, "5/s", "1/s..1000/s", RELOAD, "new connections per address") \
+    X(connection, maxIncomingPendingConnections, COUNT, "32", "1..1000", RELOAD, "handshakes not finished, inbound") \
+    X(connection, reservedForTrusted, COUNT, "10", "0..5000", RELOAD, "connections kept free for access.allowPeers (at most half)") \
+    X(connection, maxStreams, COUNT, "256", "8..4096", RELOAD, "inbound streams of a connection")               \
+    X(connection, dialTimeout, TIME, "10s", "1s..2m", RELOAD, "one address: TCP connection")                    \
+    X(connection, handshakeTimeout, TIME, "10s", "1s..2m", RELOAD, "security and muxer negotiation")            \
+    X(connection, maxParallelDials, COUNT, "32", "1..500", RELOAD, "dials at the same time")                    \
+    X(connection, idleTimeout, TIME, "10m", "5s..24h", RELOAD, "a connection unused so long is closed (not bootstrap or trusted peers)") \
+    X(connection, keepAlive, TIME, "30s", "5s..24h", RELOAD, "ping a silent connection")                        \
+    X(connection, redialMin, TIME, "1s", "100ms..1h", RELOAD, "first wait before dialing again; doubles, with 25% jitter") \
+    X(connection, redialMax, TIME, "5m", "100ms..1h", RELOAD, "longest wait before dialing again")              \
+    X(discovery, bootstrap, BOOTSTRAPS, "", "0..64", RELOAD, "peers to stay connected to, with /p2p/")          \
+    X(messages, maxBody, SIZE, "1MiB", "1KiB..3MiB", RELOAD, "largest body taken and sent")                     \
+    X(messages, ratePerPeer, RATE, "100/s", "1/s..10000/s", RELOAD, "messages taken from one peer (burst: 5 s worth)") \
+    X(messages, from, CHOICE, "known", "known|any|allowed", RELOAD, "who may send to us")                       \
+    X(messages, expiry, TIME, "7d", "1m..90d", RELOAD, "life of messages sent, unless --expires says otherwise") \
+    X(messages, retention, TIME, "30d", "0s..3650d", RELOAD, "read messages are deleted after (0: never)")      \
+    X(messages, spoolMax, COUNT, "1000", "1..1000000", RELOAD, "messages that wait for a stopped node")         \
+    X(messages, outboxMax, COUNT, "10000", "1..10000000", RELOAD, "undelivered messages")                       \
+    X(messages, outboxMaxBytes, SIZE, "256MiB", "1MiB..1TiB", RELOAD, "undelivered messages together")          \
+    X(messages, outboxMaxPerPeer, COUNT, "1000", "1..10000000", RELOAD, "undelivered messages to one peer")     \
+    X(messages, inboxMax, COUNT, "100000", "1..100000000", RELOAD, "messages kept")                             \
+    X(messages, inboxMaxBytes, SIZE, "1GiB", "1MiB..1TiB", RELOAD, "messages kept, together")                   \
+    X(messages, retryMin, TIME, "1s", "100ms..1h", RELOAD, "first wait before sending again; doubles, with jitter") \
+    X(messages, retryMax, TIME, "5m", "1s..1h", RELOAD, "longest wait before sending again")                    \
+    X(messages, inboxPerPeer, COUNT, "10000", "1..100000000", RELOAD, "messages kept from one peer")            \
+    X(messages, inboxBytesPerPeer, SIZE, "64MiB", "64KiB..1TiB", RELOAD, "messages kept from one peer, together") \
+    X(messages, inboxBytesStrangers, SIZE, "16MiB", "0B..1TiB", RELOAD, "messages kept from all unknown peers together") \
+    X(database, cacheSize, SIZE, "8MiB", "1MiB..1GiB", RESTART, "memory for database pages")                    \
+    X(database, maxSize, SIZE, "4GiB", "16MiB..1TiB", RESTART, "largest database file")                         \
+    X(logging, level, CHOICE, "info", "debug|info|warn|error", RELOAD, "least important lines to log")          \
+    X(logging, format, CHOICE, "text", "text|json", RELOAD, "text lines, or one JSON object a line")            \
+    X(access, mode, CHOICE, "open", "open|allowlist", RELOAD, "allowlist: only allowPeers may connect")         \
+    X(access, allowPeers, PEERS, "", "0..1000", RELOAD, "peers that are trusted (and, in allowlist mode, the only ones)") \
+    X(access, denyPeers, PEERS, "", "0..1000", RELOAD, "peers that may not connect")                            \
+    X(access, allowCidrs, CIDRS, "", "0..1000", RELOAD, "if set: only from these blocks")                       \
+    X(access, denyCidrs, CIDRS, "", "0..1000", RELOAD, "blocks that may not connect")
+/* clang-format on */
+
+#endif
