@@ -21,6 +21,7 @@ size_t json_count(const struct json *array_or_object);                     /* 0 
 const struct json *json_at(const struct json *array, size_t i);            /* O(n) at worst */
 /* Walks an object: *i from 0; false at its end. */
 bool json_member(const struct json *object, size_t *i, struct bytes *key, const struct json **value);
+bool json_item(const struct json *array, size_t *i, const struct json **value);   /* the same for an array: O(1) a step */
 bool json_is_text(const struct json *v);
 bool json_is_number(const struct json *v);
 bool json_is_object(const struct json *v);
@@ -37,7 +38,7 @@ bool json_get_bool(const struct json *object, const char *key, bool otherwise);
 bool json_print(const struct json *v, struct buf *out);
 
 /* ---- writing: compact, keys in the order of the calls. Errors stick: check json_end once. key is NULL inside
- * an array and at the top. Text that is not UTF-8 is written with U+FFFD for the bad bytes. */
+ * an array and at the top. Text that is not UTF-8 is written with U+FFFD for the bad bytes; control characters (utf8_control) as \u escapes. */
 struct json_out {
     struct buf *to;
     unsigned depth;
@@ -46,6 +47,7 @@ struct json_out {
 struct json_out json_begin(struct buf *to);
 void json_open(struct json_out *o, const char *key, char kind);            /* kind '{' or '[' */
 void json_shut(struct json_out *o, char kind);                             /* kind '}' or ']' */
+void json_key(struct json_out *o, struct bytes key);                       /* a key that is no C string; its value next */
 void json_put(struct json_out *o, const char *key, struct bytes text);
 void json_put_str(struct json_out *o, const char *key, const char *text);  /* NULL: null */
 void json_put_int(struct json_out *o, const char *key, int64_t v);
