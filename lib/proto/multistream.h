@@ -9,16 +9,17 @@
 
 enum { MULTISTREAM_LINE_MAX = 1024, MULTISTREAM_TRIES_MAX = 16 };
 
-/* The listening end. Answers `na` to what is not offered and `ls` with our list... of names the caller gave. */
+/* The listening end: sends its header when the dialer's has come, then the agreed proposal or `na` (also for `ls`).
+ * The caller bounds the time, and goes on serving when a reply could not be written (the peer may be half-closed). */
 struct multistream_listener {
     enum { MSL_HEADER, MSL_PROPOSALS, MSL_DONE, MSL_DEAD } state;
-    const char *const *offers;    /* NULL-terminated, borrowed until MSL_DONE; entry NULL ends */
+    const char *const *offers;    /* NULL-terminated, borrowed until MSL_DONE */
     size_t tries, chosen;         /* chosen: index into offers, when MSL_DONE */
-    bool header_sent;
-    struct why why;
+    struct why why;               /* code OK, unless MSL_DEAD */
 };
 void multistream_listen(struct multistream_listener *m, const char *const *offers);
-/* Takes whole messages off *in, appends replies to out. Bytes behind the agreement stay in *in. */
+/* Takes whole messages off *in, appends replies to out. Bytes behind the agreement stay in *in.
+ * E_PROTO: broken; E_LIMIT: the last of MULTISTREAM_TRIES_MAX proposals was refused too, or out is full. */
 enum err multistream_listener_input(struct multistream_listener *m, struct bytes *in, struct buf *out);
 
 /* The dialing end: header and first proposal go out at once (the caller may send data right behind them: optimistic
