@@ -2,8 +2,10 @@
  *
  * No clock and no file here: the owner sets `now` once per turn and drains `lines`. Lines are formatted as
  * operations.md S5 says: `LEVEL component: Event text key=value...`, values with blanks quoted, other bytes as
- * \xNN, at most LOG_LINE_MAX bytes; or one JSON object. 100 alike within 10 s are counted, not written, and end in
- * one more line with ` Repeated count=N`. When the buffer is full lines are dropped and counted.
+ * \xNN, at most LOG_LINE_MAX bytes; or one JSON object (kv_ms as KEY_seconds). Values over 1 KiB are cut, pairs
+ * that do not fit are left out, ` cut=yes` ("cut":true) says so. Of one event 100 are written in 10 s; more are
+ * counted and end in one more line, ` Repeated count=N` ("repeated":N). When the buffer is full lines are dropped
+ * and counted.
  * Secrets, bodies and subjects have no kv_ form. */
 #ifndef SILKTALK_BASE_LOG_H
 #define SILKTALK_BASE_LOG_H
@@ -37,6 +39,7 @@ struct log {
     struct mono level_until[COMPONENT_COUNT];     /* `log level X --for D`: back to base_level then */
     enum log_level base_level[COMPONENT_COUNT];
     struct buf lines;                             /* records, see log_take; max LOG_BUFFER_MAX */
+    size_t taken;                                 /* bytes of `lines` that log_take has given out */
     uint64_t dropped, written[LEVEL_COUNT];
     uint64_t counts[EVENT_COUNT];                 /* every event, at any level */
     struct log_repeat repeat[EVENT_COUNT];
@@ -44,14 +47,16 @@ struct log {
 void log_init(struct log *log, enum log_level level, enum log_format format);
 void log_free(struct log *log);
 void log_set_level(struct log *log, enum log_level level);    /* all components, now and as the base */
-void log_event(struct log *log, enum event event, const struct kv *pairs, size_t n);
+void log_event(struct log *log, enum event event, const struct kv *pairs, size_t n); /* log NULL: nothing */
 #define LOG(log, event, ...)                                                                              \
     log_event((log), (event), (const struct kv[]){__VA_ARGS__},                                           \
               sizeof((const struct kv[]){__VA_ARGS__}) / sizeof(struct kv))
-/* Takes the oldest line: its level, time, component and text without newline. The text (LOG_TEXT: from the LEVEL word on;
- * LOG_JSON: the object, time included) is valid until the next log_* call. False: none. The taker adds the time or the journal's priority. */
+/* Takes the oldest line: its level, time, component and text without newline. The text (LOG_TEXT: from the LEVEL
+ * word on; LOG_JSON: the object, time included) is valid until the next log_* call. False: none. The taker adds
+ * the time or the journal's priority, for which at least 32 of the LOG_LINE_MAX bytes are left. */
 struct log_line {
     enum log_level level;
+    enum log_component component;
     struct wall time;
     struct bytes text;
 };
