@@ -1,5 +1,5 @@
-/* lib/proto/yamux.c: the multiplexer: frames in, frames out, credit both ways, keepalive. Where implementations
- * differ from the text of the specification, the comment says which one asks for it. */
+/* lib/proto/yamux.c: the multiplexer: frames in, frames out, credit both ways, keepalive. What is done for
+ * the sake of one implementation says for which. */
 #include "proto/yamux.h"
 
 #include "base/mem.h"
@@ -179,8 +179,8 @@ void yamux_reset(struct yamux *y, struct yamux_stream *s) {
     answered(y, s);
 }
 
-/* How much larger the window of s becomes: double it while the peer uses up half of it within few round trips,
- * since then the window and not the link limits the flow (as go does). */
+/* How much larger the window of s becomes: it is doubled while half of it is used up within a few round
+ * trips, since then the window and not the link limits the flow (the rule of go). */
 static uint32_t growth(const struct yamux *y, const struct yamux_stream *s, struct mono now) {
     if (y->rtt_us == 0 || now.us - s->epoch.us >= GROWTH_ROUND_TRIPS * y->rtt_us) return 0;
     uint32_t more = s->window_max > s->window ? MIN(s->window, s->window_max - s->window) : 0;
@@ -273,11 +273,12 @@ static void take_reset(struct yamux *y, struct yamux_stream *s, const struct fra
     count_reset(y, now);
     if (closed) return;
     *event = (struct yamux_event){.kind = YAMUX_RESET, .stream = s};
-    if (f->type == FRAME_WINDOW) event->code = f->length; /* an error code, where go sends one: never credit */
+    if (f->type == FRAME_WINDOW) event->code = f->length; /* go's error code: never credit */
 }
 
 /* Data and WindowUpdate. Nothing of ours is spent on a frame before its length is known to be allowed. */
-static void take_stream_frame(struct yamux *y, const struct frame *f, struct mono now, struct yamux_event *event) {
+static void take_stream_frame(struct yamux *y, const struct frame *f, struct mono now,
+                              struct yamux_event *event) {
     uint32_t payload = f->type == FRAME_DATA ? f->length : 0;
     if (f->id == 0) {
         over(y, E_PROTO, "data for stream 0");

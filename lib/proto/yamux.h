@@ -1,14 +1,16 @@
 /* lib/proto/yamux.h: /yamux/1.0.0: many streams with flow control over one ordered connection.
  * Sources: libp2p/specs yamux/README.md; protocols.md sections 7 and 18.
  *
- * Bytes of the connection go in and events come out, one at a time, by yamux_next; frames to send are appended
- * to `out`, which the owner empties from the front. Nothing is copied on the way in: a DATA event is a view into
- * the input, the owner uses or stores all of it at once, and says by yamux_consumed when so many bytes need no
- * memory any more; only then the peer gets new credit. So a stream never holds more than its window.
+ * Bytes of the connection go in and events come out, one at a time, by yamux_next; frames to send are
+ * appended to `out`, which the owner empties from the front. Nothing is copied on the way in: a DATA event is
+ * a view into the input, the owner uses or stores all of it at once, and says by yamux_consumed when so many
+ * bytes need no memory any more; only then the peer gets new credit. So a stream never holds more than its
+ * window.
  *
  * Owner: whoever embeds struct yamux; yamux_free frees all streams. A stream belongs to the session and lives
- * until yamux_drop, which the owner must call after the events YAMUX_RESET or, once yamux_closed, at any time.
- * A session that failed is over: `why` says so, GoAway is in `out`, every call is harmless and sends nothing. */
+ * until yamux_drop, which is the owner's to call, at any time; at the latest when yamux_closed (so it is after
+ * YAMUX_RESET): nothing else frees a stream, and it counts as live until then.
+ * A session that failed is over: `why` says so, GoAway is in `out`, every call is harmless, sends nothing. */
 #ifndef SILKTALK_PROTO_YAMUX_H
 #define SILKTALK_PROTO_YAMUX_H
 
@@ -19,7 +21,7 @@ enum {
     YAMUX_HEADER = 12,
     YAMUX_WINDOW = 262144,         /* bytes each way at the start of a stream */
     YAMUX_WINDOW_MAX = 16777216,   /* bytes; the most that window_max may be, and any Data frame may have */
-    YAMUX_GROWN_MAX = 33554432,    /* bytes by which all windows of a session together may exceed YAMUX_WINDOW */
+    YAMUX_GROWN_MAX = 33554432,    /* bytes; by which a session's windows may exceed YAMUX_WINDOW, in sum */
     YAMUX_FRAME_MAX = 65507,       /* payload of one frame sent: with its header it fills one Noise frame */
     YAMUX_FRAME_SMALL = 4096,      /* no frame shorter than this only because `out` is nearly full */
     YAMUX_OUT_MAX = 262144,        /* bytes; first value of out_max */
@@ -27,7 +29,7 @@ enum {
     YAMUX_UNACKED_MAX = 256,       /* streams that we opened and the peer did not answer yet */
     YAMUX_OUTBOUND_MAX = 4096,     /* live streams that we opened */
     YAMUX_PINGS_MAX = 100,         /* that a peer may ask per second */
-    YAMUX_RESETS_MAX = 4096,       /* streams per second that a peer may reset, or that may be refused to it */
+    YAMUX_RESETS_MAX = 4096,       /* streams that a peer may reset, or is refused, per second */
     YAMUX_PONG_MS = 10000          /* a ping out, and nothing heard for so long: the peer is dead */
 };
 enum yamux_close { YAMUX_NORMAL = 0, YAMUX_PROTOCOL_ERROR = 1, YAMUX_INTERNAL_ERROR = 2 };
@@ -54,7 +56,7 @@ struct yamux {
     bool going_away, gone;         /* GoAway was sent by us; by the peer */
     struct map streams;            /* struct yamux_stream by id_key; walk with map_next */
     struct buf out;                /* frames to send; its max is not the owner's to set */
-    size_t out_max;                /* bytes in `out` at which data must wait; the owner's to set (0: no data goes out) */
+    size_t out_max;                /* bytes in `out` at which data must wait; the owner's to set */
     uint32_t next_id;
     size_t inbound, outbound, unacked; /* live streams by who opened them; ours that were not answered */
     size_t inbound_max;            /* one more is refused; the owner's to set */
@@ -69,8 +71,8 @@ struct yamux {
     bool fin_behind;               /* its FIN takes effect behind its payload */
     /* liveness */
     int64_t keepalive_ms;          /* idle time before a ping; 0: none */
-    struct mono heard;             /* last input. The owner may set it too when the socket took bytes of ours: a slow
-                                      link that still moves is not dead, though the pong waits behind data */
+    struct mono heard;             /* last input. The owner may set it too when the socket took bytes of ours:
+                                      a slow link is not dead because the pong waits behind data */
     struct mono ping_sent;         /* 0: none is out */
     uint32_t ping_value;
     int64_t rtt_us;                /* smoothed; 0: not known yet */
@@ -96,39 +98,40 @@ struct yamux_event {
     uint32_t code;
 };
 
-/* Client is the side that dialled. inbound_max: live streams that the peer may have opened. window_max: bytes,
- * brought into YAMUX_WINDOW to YAMUX_WINDOW_MAX. seed: random, secret. No memory is taken yet. */
+/* client: the side that dialled. inbound_max: live streams that the peer may have opened. window_max: bytes,
+ * brought into YAMUX_WINDOW to YAMUX_WINDOW_MAX. seed: random, secret. Takes no memory. */
 void yamux_init(struct yamux *y, bool client, size_t inbound_max, uint32_t window_max, int64_t keepalive_ms,
                 uint64_t seed, struct mono now);
 void yamux_free(struct yamux *y);
 
-/* Reads on until one event, or until the input is used up; *in shrinks by what was used, events may still follow
- * when it is empty: call it until YAMUX_NONE. In between the owner may call anything, yamux_drop too.
+/* Reads on until one event, or until the input is used up; *in shrinks by what was used. Events may still
+ * follow when it is empty: call it until YAMUX_NONE. In between the owner may call anything, yamux_drop too.
  * E_PROTO, E_LIMIT (a flood, or replies that the peer does not read), E_MEMORY: the session is over. */
 enum err yamux_next(struct yamux *y, struct bytes *in, struct mono now, struct yamux_event *event);
 
-/* Opens a stream; the peer is told at once, data may follow at once. NULL: session over or going away, no id left,
- * YAMUX_UNACKED_MAX, YAMUX_OUTBOUND_MAX, `out` far over out_max, no memory. All but the first two pass. */
+/* Opens a stream; the peer is told at once, data may follow at once. NULL: session over or going away, no id
+ * left; or, which passes: YAMUX_UNACKED_MAX, YAMUX_OUTBOUND_MAX, `out` far over out_max, no memory. */
 struct yamux_stream *yamux_open(struct yamux *y, struct mono now);
-/* Sends as much as credit and room in `out` allow; returns how many bytes were taken. Fewer than data.n: wait for
- * YAMUX_WRITABLE if send_credit is 0, else until `out` is drained. 0 too when finished, reset or session over. */
+/* Sends as much as credit and room in `out` allow; returns how many bytes were taken. Fewer than data.n: wait
+ * for YAMUX_WRITABLE if send_credit is 0, else until `out` is drained. 0 if finished, reset, session over. */
 size_t yamux_write(struct yamux *y, struct yamux_stream *s, struct bytes data);
 void yamux_finish(struct yamux *y, struct yamux_stream *s);  /* half-close: we send no more; idempotent */
 void yamux_reset(struct yamux *y, struct yamux_stream *s);   /* both directions, tells the peer; idempotent */
 /* n bytes of those given by YAMUX_DATA need no memory any more. At most `held`. */
 void yamux_consumed(struct yamux *y, struct yamux_stream *s, size_t n, struct mono now);
-/* Forgets a stream, and resets it before if it is not yamux_closed. The pointer is dead. Late frames are drained. */
+/* Forgets a stream, and resets it first if it is not yamux_closed. The pointer is dead, late frames for it
+ * are drained. */
 void yamux_drop(struct yamux *y, struct yamux_stream *s);
 static inline bool yamux_closed(const struct yamux_stream *s) {
     return s->reset || (s->fin_sent && s->fin_received);
 }
 
-/* Tells the peer that the session ends; new streams are refused from now on. Code: enum yamux_close, or one of
- * libp2p's (protocols.md section 16). The owner closes the connection when `out` is sent. */
+/* Tells the peer that the session ends; new streams are refused from now on. code: enum yamux_close, or one
+ * of libp2p's (protocols.md section 16). The owner closes the connection when `out` is sent. */
 void yamux_go_away(struct yamux *y, uint32_t code);
 void yamux_ping(struct yamux *y, struct mono now);           /* measures the round trip, if no ping is out */
-/* Keepalive; at yamux_deadline or later, sooner is harmless. E_TIMEOUT: the peer is dead, the session over. */
+/* Keepalive; at yamux_deadline or later, sooner is harmless. E_TIMEOUT: the peer is dead, session over. */
 enum err yamux_tick(struct yamux *y, struct mono now);
-struct mono yamux_deadline(const struct yamux *y);           /* of the next tick that may do something; or never */
+struct mono yamux_deadline(const struct yamux *y);           /* when the next tick is due; or never */
 
 #endif
