@@ -8,6 +8,7 @@
 #define SILKTALK_PROTO_NOISE_H
 
 #include "crypto/key.h"
+#include "proto/noise_xx.h"
 
 enum {
     NOISE_FRAME_MAX = 65535,              /* bytes after the 2-byte length */
@@ -15,7 +16,7 @@ enum {
     NOISE_OVERHEAD = 18,                  /* length and tag of one frame */
     NOISE_PAYLOAD_MAX = 4096,             /* handshake payload of a peer: an RSA 8192 key and signature need 2.2 KiB */
     NOISE_MUXERS_MAX = 16,                /* names in a payload; more: ignored */
-    NOISE_EARLY_MAX = 32                  /* bytes of a muxer's name that we may know */
+    NOISE_EARLY_MAX = 64                  /* bytes of a muxer's name; longer ones are ignored */
 };
 struct noise {
     enum noise_state { NOISE_WAIT_1, NOISE_WAIT_2, NOISE_WAIT_3, NOISE_DONE, NOISE_DEAD } state;
@@ -27,15 +28,13 @@ struct noise {
     enum key_type peer_key_type;
     const char *const *muxers;            /* NULL-terminated, ours, in order of preference; borrowed */
     const char *muxer;                    /* from NOISE_DONE on: the early agreement, or NULL: use multistream */
-    uint8_t h[32], ck[32], k[32];         /* symmetric state of the handshake */
-    uint64_t n;
-    bool has_key;
-    uint8_t s_secret[32], s_public[32], e_secret[32], e_public[32], rs[32], re[32];
+    struct noise_xx xx;                   /* the handshake's own state */
     uint8_t send_key[32], receive_key[32];
     uint64_t send_n, receive_n;
     struct why why;                       /* E_VERIFY: not who it should be; E_PROTO: broken */
 };
-/* The initiator's first message is appended to `out` at once. */
+/* `expected` NULL (or n 0): any peer will do, as always for the responder. `muxers` NULL or empty: no early agreement is
+ * offered. The initiator's first message is appended to `out` at once. */
 enum err noise_start(struct noise *z, bool initiator, const struct identity *self, const struct peer_id *expected,
                      const char *const *muxers, struct rng *rng, struct buf *out);
 /* Handshake: takes whole messages off *in, appends replies to out; OK while nothing is wrong (look at state).
@@ -45,7 +44,8 @@ enum err noise_input(struct noise *z, struct bytes *in, struct buf *out);
  * `data` == in->p), and gives its plaintext as a view into it. *plain.n 0 with OK and `*whole` false: more bytes are
  * needed. An empty frame is legal (whole true, n 0). E_PROTO: short frame, bad tag. */
 enum err noise_open(struct noise *z, uint8_t *data, struct bytes *in, struct bytes *plain, bool *whole);
-/* Seals plain of any length as frames of at most NOISE_PLAIN_MAX, appended to out: all of it or nothing (E_LIMIT). */
+/* Seals plain of any length as frames of at most NOISE_PLAIN_MAX, appended to out: all of it or nothing (E_LIMIT: out
+ * refused, call again when there is room; the keys have not moved). No bytes: no frame. plain may not lie in out. */
 enum err noise_seal(struct noise *z, struct bytes plain, struct buf *out);
 void noise_wipe(struct noise *z);
 
