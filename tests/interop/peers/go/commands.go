@@ -363,6 +363,9 @@ func cmdReset(ctx context.Context, p *peerHost, c command) (reply, error) {
 		if _, err = s.Write(make([]byte, max(c.Bytes, 1))); err != nil {
 			return nil, err
 		}
+		if _, err = io.ReadFull(s, make([]byte, 1)); err != nil {
+			return nil, err
+		}
 		return reply{"reset": true}, s.Reset()
 	}
 	s, err := p.open(ctx, c, resetID)

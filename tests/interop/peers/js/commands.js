@@ -152,7 +152,9 @@ async function reset (peer, c) {
   const signal = limit(c)
   if (c.ours) {
     const stream = await open(peer, c, SINK, signal)
+    const reader = new Reader(stream)
     await write(stream, Buffer.alloc(Math.max(c.bytes ?? 1, 1)), signal)
+    await reader.exactly(1, signal)
     stream.abort(new Error('reset, as asked'))
     return { reset: true }
   }

@@ -24,10 +24,16 @@ async function perf (stream) {
   await stream.close()
 }
 
+// Counts what comes, and how it ends. One byte of answer to the first bytes: the stream is in the sink's hands.
 async function sink (stream) {
   const reader = new Reader(stream)
+  let answered = false
   try {
-    for (let part; (part = await reader.read()) !== null;) sinks.bytes += part.length
+    for (let part; (part = await reader.read()) !== null;) {
+      sinks.bytes += part.length
+      if (!answered) await write(stream, Buffer.from('k'))
+      answered = true
+    }
     sinks.eofs++
     await stream.close()
   } catch {

@@ -13,6 +13,8 @@ export const DEFAULT_TYPE = 'text/plain; charset=utf-8'
 export const STATUS = { STORED: 1, DUPLICATE: 2, DENIED: 3, TOO_LARGE: 4, BUSY: 5, INVALID: 6 }
 const NAMES = Object.fromEntries(Object.entries(STATUS).map(([name, number]) => [number, name]))
 const DAY_MS = 24 * 3600 * 1000
+const RETRY_MIN_MS = 100
+const RETRY_MAX_MS = 5000
 
 // ---- protobuf, as much of it as is needed -------------------------------------------------------------
 
@@ -236,7 +238,7 @@ export class Messages {
 class Outbox {
   waiting = []
   #running = false
-  #retryMs = 100
+  #retryMs = RETRY_MIN_MS
 
   constructor (node, peer, receive) {
     Object.assign(this, { node, peer, receive })
@@ -257,8 +259,8 @@ class Outbox {
       try {
         await this.#round()
       } catch { /* the peer is away or broke the stream: the messages are still here */ }
+      this.#retryMs = this.waiting.length < before ? RETRY_MIN_MS : Math.min(this.#retryMs * 2, RETRY_MAX_MS)
       if (this.waiting.length === 0) break
-      this.#retryMs = this.waiting.length < before ? 100 : Math.min(this.#retryMs * 2, 5000)
       await new Promise((resolve) => setTimeout(resolve, this.#retryMs * (0.75 + Math.random() / 2)))
     }
     this.#running = false

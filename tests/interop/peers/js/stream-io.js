@@ -1,5 +1,6 @@
-// Reading and writing libp2p streams. Own reader: the async iterator of the library misses the end of a
-// stream that was half-closed before iteration began.
+// Reading and writing libp2p streams. Own reader: when data and the end of the other side come with the protocol
+// negotiation, the library has told of the end already when the handler starts, and its data is still to come;
+// its async iterator then waits for an end that is not told again.
 import { createHash, randomBytes } from 'node:crypto'
 
 export class Reader {
@@ -19,10 +20,11 @@ export class Reader {
     stream.addEventListener('end', () => end())
     stream.addEventListener('message', (e) => {
       this.#queue.push(e.data.subarray())
+      if (stream.readableEnded && stream.readBufferLength === 0) this.#ended = true
       this.#wake?.()
     })
     if (stream.status === 'reset' || stream.status === 'aborted') end(new Error(`stream ${stream.status}`))
-    else if (stream.readableEnded || stream.status === 'closed') end()
+    else if ((stream.readableEnded || stream.status === 'closed') && stream.readBufferLength === 0) end()
   }
 
   // The next piece, or null at the end; throws when the stream was reset or signal fires.
