@@ -1,4 +1,4 @@
-/* lib/base/ip.c: IP addresses, endpoints and CIDR blocks as values. Text forms: RFC 4291 section 2.2 in, RFC 5952
+/* lib/base/ip.c: IP addresses, endpoints and CIDR blocks as values. Text: RFC 4291 section 2.2 in, RFC 5952
  * out. Our own reading, not inet_pton: C libraries differ in what they let through ("010.0.0.1"). */
 #include "base/ip.h"
 
@@ -106,7 +106,7 @@ bool ip_parse(struct bytes text, struct ip *out) {
 
 /* ---- bytes to text */
 
-/* The longest run of at least two zero groups, the first of equals; groups from *start, *n of them or none. */
+/* The longest run of at least two zero groups, the first of equals: *n from *start on. */
 static void zero_run(const uint8_t p[16], size_t *start, size_t *n) {
     *start = *n = 0;
     for (size_t i = 0; i < IP6_GROUPS; i++) {

@@ -1,5 +1,4 @@
-/* lib/proto/multistream.c: multistream-select 1.0. Both ends share the reading of one line; each has one function
- * that steps its state. */
+/* lib/proto/multistream.c: multistream-select 1.0. Both ends share the reading of one line. */
 #include "proto/multistream.h"
 
 #define HEADER "/multistream/1.0.0"
@@ -12,8 +11,8 @@ static bool line_put(struct buf *out, struct bytes line) {
     return false;
 }
 
-/* Cuts the next whole line off *in, without its newline. False: it is not whole yet (*in as it was), or not one
- * (*e is not OK then). */
+/* Cuts the next whole line off *in, without its newline. False: it is not whole yet (*in as it was), or not
+ * one (*e is not OK then). */
 static bool line_take(struct bytes *in, struct bytes *line, enum err *e, struct why *w) {
     struct rd r = rd_of(*in);
     uint64_t n = rd_varint(&r);
@@ -98,7 +97,7 @@ static enum err reply(struct multistream_dialer *m, bool optimistic, struct byte
         m->state = MSD_DONE;
         return OK;
     }
-    if (!bytes_eq(line, BYTES(REFUSAL))) return dialer_dead(m, E_PROTO, "the answer is neither the proposal nor na");
+    if (!bytes_eq(line, BYTES(REFUSAL))) return dialer_dead(m, E_PROTO, "the answer is not to the proposal");
     if (optimistic || m->wants[m->proposed + 1] == NULL) {
         return dialer_dead(m, E_REFUSED, "the other side speaks no protocol that was proposed");
     }
@@ -106,7 +105,8 @@ static enum err reply(struct multistream_dialer *m, bool optimistic, struct byte
     return line_put(out, bytes_of(m->wants[m->proposed])) ? OK : dialer_dead(m, E_LIMIT, "output is full");
 }
 
-enum err multistream_dialer_input(struct multistream_dialer *m, bool optimistic, struct bytes *in, struct buf *out) {
+enum err multistream_dialer_input(struct multistream_dialer *m, bool optimistic, struct bytes *in,
+                                  struct buf *out) {
     while (m->state == MSD_HEADER || m->state == MSD_REPLY) {
         struct bytes line;
         enum err e;

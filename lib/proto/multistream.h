@@ -9,8 +9,9 @@
 
 enum { MULTISTREAM_LINE_MAX = 1024, MULTISTREAM_TRIES_MAX = 16 };
 
-/* The listening end: sends its header when the dialer's has come, then the agreed proposal or `na` (also for `ls`).
- * The caller bounds the time, and goes on serving when a reply could not be written (the peer may be half-closed). */
+/* The listening end: sends its header when the dialer's has come, then the agreed proposal or `na` (for `ls`
+ * too). The caller bounds the time, and goes on serving when a reply could not be written (the peer may be
+ * half-closed). */
 struct multistream_listener {
     enum { MSL_HEADER, MSL_PROPOSALS, MSL_DONE, MSL_DEAD } state;
     const char *const *offers;    /* NULL-terminated, borrowed until MSL_DONE */
@@ -22,8 +23,8 @@ void multistream_listen(struct multistream_listener *m, const char *const *offer
  * E_PROTO: broken; E_LIMIT: the last of MULTISTREAM_TRIES_MAX proposals was refused too, or out is full. */
 enum err multistream_listener_input(struct multistream_listener *m, struct bytes *in, struct buf *out);
 
-/* The dialing end: header and first proposal go out at once (the caller may send data right behind them: optimistic
- * negotiation; if the listener then says `na` all of it was void and the stream must be reset). */
+/* The dialing end: header and first proposal go out at once (the caller may send data right behind them:
+ * optimistic negotiation; if the listener then says `na` all of it was void and the stream must be reset). */
 struct multistream_dialer {
     enum { MSD_HEADER, MSD_REPLY, MSD_DONE, MSD_DEAD } state;
     const char *const *wants;     /* NULL-terminated, in order of preference, borrowed */
@@ -32,6 +33,7 @@ struct multistream_dialer {
 };
 enum err multistream_dial(struct multistream_dialer *m, const char *const *wants, struct buf *out);
 /* `optimistic`: a refusal is final (E_REFUSED), the next proposal is not made. */
-enum err multistream_dialer_input(struct multistream_dialer *m, bool optimistic, struct bytes *in, struct buf *out);
+enum err multistream_dialer_input(struct multistream_dialer *m, bool optimistic, struct bytes *in,
+                                  struct buf *out);
 
 #endif
