@@ -87,7 +87,7 @@ struct buf {
     size_t n, cap, max; /* in use, allocated, most ever allowed (bytes); max 0 allows nothing */
 };
 void buf_free(struct buf *b);                     /* wipes nothing; see buf_wipe; leaves it empty, usable */
-void buf_wipe(struct buf *b);                     /* overwrites all it ever held, then frees */
+void buf_wipe(struct buf *b);                     /* overwrites, then frees; growing may leave copies: reserve */
 bool buf_reserve(struct buf *b, size_t n);        /* room for n more; false: max or memory, nothing changed */
 bool buf_add(struct buf *b, struct bytes a);      /* appends all of a, or nothing */
 bool buf_add_byte(struct buf *b, uint8_t byte);

@@ -1,4 +1,4 @@
-/* lib/base/bytes.c: borrowed views. A view of no bytes may have a NULL pointer: it never reaches a mem* call. */
+/* lib/base/bytes.c: borrowed views. One of no bytes may have a NULL pointer: it never reaches a mem* call. */
 #include "base/base.h"
 
 bool bytes_is(struct bytes a, const char *text) {
@@ -77,9 +77,8 @@ bool bytes_to_u64(struct bytes decimal, uint64_t max, uint64_t *out) {
     uint64_t v = 0;
     for (size_t i = 0; i < decimal.n; i++) {
         unsigned digit = (unsigned)decimal.p[i] - '0';
-        if (digit > 9 || __builtin_mul_overflow(v, (uint64_t)10, &v) || __builtin_add_overflow(v, digit, &v)) {
-            return false;
-        }
+        if (digit > 9) return false;
+        if (__builtin_mul_overflow(v, (uint64_t)10, &v) || __builtin_add_overflow(v, digit, &v)) return false;
     }
     if (v > max) return false;
     *out = v;

@@ -35,9 +35,9 @@ bool hex_decode(struct buf *out, struct bytes text) {
     return wrong <= 15;
 }
 
-/* ---- base58btc and base36: the bytes are one big number, leading zero bytes are leading zero digits. The number
- * is held in 32-bit words, and five digits (58^5 < 2^32) are handled at a time. */
-enum { DIGITS_PER_STEP = 5, STEP_58 = 58 * 58 * 58 * 58 * 58, RADIX_WORDS = 76 }; /* 400 * log2(58) / 32 < 74 */
+/* ---- base58btc and base36: the bytes are one big number, leading zero bytes are leading zero digits. It is
+ * held in 32-bit words, five digits (58^5 < 2^32) at a time. 400 * log2(58) bits are under 74 words. */
+enum { DIGITS_PER_STEP = 5, STEP_58 = 58 * 58 * 58 * 58 * 58, RADIX_WORDS = 76 };
 
 static const char base58_digits[] = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz";
 
@@ -133,9 +133,9 @@ bool base36_decode(struct buf *out, struct bytes text) {
 }
 
 /* ---- base32 and base64: `width` bits a digit */
-static bool bits_encode(struct buf *out, struct bytes in, unsigned width, const char *digits, size_t padded_to) {
+static bool bits_encode(struct buf *out, struct bytes in, unsigned width, const char *digits, size_t group) {
     if (in.n > SIZE_MAX / 16) return false;
-    size_t n = (in.n * 8 + width - 1) / width, padding = (padded_to - n % padded_to) % padded_to;
+    size_t n = (in.n * 8 + width - 1) / width, padding = (group - n % group) % group;
     uint8_t *to = buf_add_space(out, n + padding);
     if (to == NULL) return false;
     uint32_t held = 0;

@@ -1,5 +1,5 @@
-/* lib/base/json_out.c: JSON out. What was a peer's text comes out as ASCII escapes wherever a terminal might obey
- * it, so `--json` is safe to show. */
+/* lib/base/json_out.c: JSON out. Text that a terminal might obey comes out as ASCII escapes, so that `--json`
+ * is safe to show whatever a peer wrote. */
 #include "base/json.h"
 
 #include "base/text.h"

@@ -1,5 +1,5 @@
-/* lib/base/log.c: events to lines. A line is made on the stack, where its room is fixed; what does not fit is left
- * out pair by pair and the line says so (cut). Nothing here allocates but `lines`. */
+/* lib/base/log.c: events to lines. A line is made on the stack, where its room is fixed; what does not fit is
+ * left out pair by pair and the line says so (cut). Nothing here allocates but `lines`. */
 #include "base/log.h"
 
 #include "base/json.h"
@@ -45,7 +45,7 @@ static struct bytes fitting(struct bytes text) {
     return bytes_sub(text, 0, at);
 }
 
-/* Quotes when a script would split the value wrongly. text_escape sees no backslash: those are doubled here. */
+/* Quotes when a script would split the value wrongly. text_escape sees no backslash: they are doubled. */
 static bool add_value(struct buf *line, struct bytes text) {
     bool quoted = text.n == 0 || bytes_index(text, ' ') < text.n || bytes_index(text, '"') < text.n ||
                   bytes_index(text, '=') < text.n;
@@ -105,12 +105,12 @@ static struct bytes shortened(const struct kv *pair) {
     return pair->kind == KV_TEXT ? fitting(pair->text) : bytes_sub(pair->text, 0, VALUE_MAX / 2);
 }
 
-/* repeated: 0, or how many lines this one stands for */
-static void make_text(struct buf *line, enum event event, const struct kv *pairs, size_t n, uint32_t repeated) {
+/* times: 0, or how many lines this one stands for */
+static void make_text(struct buf *line, enum event event, const struct kv *pairs, size_t n, uint32_t times) {
     const struct event_row *row = &event_rows[event];
     bool cut = false;
     buf_add_format(line, "%s %s: %s", level_words[row->level], log_component_name(row->component), row->text);
-    if (repeated > 0) buf_add_format(line, " Repeated count=%u", (unsigned)repeated);
+    if (times > 0) buf_add_format(line, " Repeated count=%u", (unsigned)times);
     for (size_t i = 0; i < n; i++) {
         struct bytes text = shortened(&pairs[i]);
         size_t was = line->n;
@@ -123,7 +123,7 @@ static void make_text(struct buf *line, enum event event, const struct kv *pairs
 }
 
 static void make_json(struct buf *line, struct wall now, enum event event, const struct kv *pairs, size_t n,
-                      uint32_t repeated) {
+                      uint32_t times) {
     const struct event_row *row = &event_rows[event];
     struct json_out o = json_begin(line);
     bool cut = false;
@@ -132,7 +132,7 @@ static void make_json(struct buf *line, struct wall now, enum event event, const
     json_put_str(&o, "level", log_level_name(row->level));
     json_put_str(&o, "component", log_component_name(row->component));
     json_put_str(&o, "event", row->text);
-    if (repeated > 0) json_put_uint(&o, "repeated", repeated);
+    if (times > 0) json_put_uint(&o, "repeated", times);
     for (size_t i = 0; i < n; i++) {
         struct bytes text = shortened(&pairs[i]);
         struct json_out before = o;
@@ -156,17 +156,18 @@ static void compact(struct log *log) {
     buf_shrink(&log->lines, BUFFER_KEPT);
 }
 
-static void write_line(struct log *log, enum event event, const struct kv *pairs, size_t n, uint32_t repeated) {
+static void write_line(struct log *log, enum event event, const struct kv *pairs, size_t n, uint32_t times) {
     const struct event_row *row = &event_rows[event];
     uint8_t room[LOG_LINE_MAX];
     struct buf line = {room, 0, sizeof(room), sizeof(room) - LINE_RESERVE};
     if (log->format == LOG_JSON) {
-        make_json(&line, log->now.wall, event, pairs, n, repeated);
+        make_json(&line, log->now.wall, event, pairs, n, times);
     } else {
-        make_text(&line, event, pairs, n, repeated);
+        make_text(&line, event, pairs, n, times);
     }
-    if (log->taken > 0 && (log->taken == log->lines.n || buf_room(&log->lines) < RECORD_HEAD + line.n)) compact(log);
-    if (!buf_reserve(&log->lines, RECORD_HEAD + line.n)) {
+    size_t need = RECORD_HEAD + line.n;
+    if (log->taken > 0 && (log->taken == log->lines.n || buf_room(&log->lines) < need)) compact(log);
+    if (!buf_reserve(&log->lines, need)) {
         log->dropped++;
         return;
     }

@@ -7,7 +7,7 @@
 #include <assert.h>
 
 enum { MAP_FIRST = 16 };
-enum { HASH_EMPTY = 0, HASH_GRAVE = 1, HASH_LEAST = 2 }; /* true hashes are moved out of the way of the marks */
+enum { HASH_EMPTY = 0, HASH_GRAVE = 1, HASH_LEAST = 2 }; /* true hashes make room for the two marks */
 
 static inline uint64_t rotate(uint64_t v, unsigned by) {
     return v << by | v >> (64 - by);
@@ -107,7 +107,7 @@ enum err map_add(struct map *m, struct bytes key, void *value) {
     uint64_t hash = hash_of(m, key);
     if (find(m, hash, key) != NULL) return E_FAILED;
     if (m->n >= m->max) return E_LIMIT;
-    if (m->used >= m->cap - m->cap / 4 && !rebuild(m)) return E_MEMORY; /* three quarters full, graves counted */
+    if (m->used >= m->cap - m->cap / 4 && !rebuild(m)) return E_MEMORY; /* 3/4 full, graves counted */
     struct map_slot *slot = vacant(m, hash);
     if (slot->hash == HASH_EMPTY) m->used++;
     *slot = (struct map_slot){key, value, hash};
@@ -129,7 +129,7 @@ void *map_drop(struct map *m, struct bytes key) {
     m->n--;
     size_t i = (size_t)(slot - m->slots);
     if (m->slots[(i + 1) & (m->cap - 1)].hash != HASH_EMPTY) return value;
-    while (m->slots[i].hash == HASH_GRAVE) { /* nothing lies behind: this grave and those before it are not needed */
+    while (m->slots[i].hash == HASH_GRAVE) { /* nothing lies behind: this grave and those before it can go */
         m->slots[i].hash = HASH_EMPTY;
         m->used--;
         i = (i - 1) & (m->cap - 1);

@@ -29,7 +29,7 @@ bool utf8_control(uint32_t code) {
         uint32_t first, last;
     } ranges[] = {
         {0x00, 0x1f},     {0x7f, 0x9f},     {0x061c, 0x061c}, /* C0; DEL and C1; Arabic letter mark */
-        {0x200e, 0x200f}, {0x2028, 0x202e}, {0x2066, 0x2069}, /* direction marks; separators, overrides; isolates */
+        {0x200e, 0x200f}, {0x2028, 0x202e}, {0x2066, 0x2069}, /* direction marks; separators, overrides */
     };
     if (code >= 0x20 && code < 0x7f) return false;
     for (size_t i = 0; i < LEN(ranges); i++) {
@@ -113,7 +113,8 @@ size_t text_distance(const char *a, const char *b) {
             size_t replaced = before[j - 1] + (a[i - 1] != b[j - 1]);
             size_t moved = MIN(before[j], row[j - 1]) + 1;
             row[j] = MIN(replaced, moved);
-            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1]) row[j] = MIN(row[j], older[j - 2] + 1);
+            bool swapped = i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1];
+            if (swapped) row[j] = MIN(row[j], older[j - 2] + 1);
         }
     }
     return row[n_b];

@@ -1,4 +1,4 @@
-/* lib/base/time.c: wall time as text (RFC 3339) without the C library's calendar, which knows zones and locks. */
+/* lib/base/time.c: wall time as text (RFC 3339), without the C library: its calendar knows zones and locks. */
 #include "base/base.h"
 
 enum { MS_PER_SECOND = 1000, SECONDS_PER_DAY = 86400, DAYS_PER_ERA = 146097 }; /* an era: 400 years */
@@ -134,7 +134,7 @@ static int64_t read_clock(struct rd *r) {
             ms = read_fraction(r);
         }
     }
-    if (hours > 23 || minutes > 59 || seconds > 60) r->bad = true; /* 60: a leap second, read as the next one */
+    if (hours > 23 || minutes > 59 || seconds > 60) r->bad = true; /* 60: a leap second, read as the next */
     ms += ((int64_t)hours * 3600 + minutes * 60 + seconds) * MS_PER_SECOND;
     return strict || r->in.n > 0 ? ms - read_zone(r) * MS_PER_SECOND : ms;
 }

@@ -10,7 +10,8 @@ struct unit {
     uint64_t factor;
 };
 static const struct unit times[] = {{"d", 86400000}, {"h", 3600000}, {"m", 60000}, {"s", 1000}, {"ms", 1}};
-static const struct unit sizes[] = {{"TiB", 1ull << 40}, {"GiB", 1 << 30}, {"MiB", 1 << 20}, {"KiB", 1 << 10}, {"B", 1}};
+static const struct unit sizes[] = {
+    {"TiB", 1ull << 40}, {"GiB", 1 << 30}, {"MiB", 1 << 20}, {"KiB", 1 << 10}, {"B", 1}};
 
 static bool is_digit(uint8_t c) {
     return c >= '0' && c <= '9';
@@ -47,7 +48,8 @@ bool duration_parse(struct bytes text, int64_t bare_unit_ms, int64_t *out_ms) {
         } else if (!first || bare_unit_ms <= 0) {
             return false;
         }
-        if (__builtin_mul_overflow((int64_t)v, factor, &part) || __builtin_add_overflow(sum, part, &sum)) return false;
+        if (__builtin_mul_overflow((int64_t)v, factor, &part)) return false;
+        if (__builtin_add_overflow(sum, part, &sum)) return false;
     }
     *out_ms = sum;
     return true;
@@ -92,19 +94,19 @@ void duration_text(int64_t ms, char out[32]) {
 }
 
 /* The largest unit that leaves no rest. */
-static void exact(const struct unit *units, size_t n, size_t zero, uint64_t v, const char *sign, char out[32]) {
+static void exact(const struct unit *units, size_t n, size_t zero, uint64_t v, bool minus, char out[32]) {
     size_t i = 0;
     while (i < n - 1 && v % units[i].factor != 0) i++;
     if (v == 0) i = zero;
-    snprintf(out, 32, "%s%llu%s", sign, (unsigned long long)(v / units[i].factor), units[i].name);
+    snprintf(out, 32, "%s%llu%s", minus ? "-" : "", (unsigned long long)(v / units[i].factor), units[i].name);
 }
 
 void duration_config(int64_t ms, char out[32]) {
-    exact(times, LEN(times), 3, ms < 0 ? 0 - (uint64_t)ms : (uint64_t)ms, ms < 0 ? "-" : "", out);
+    exact(times, LEN(times), 3, ms < 0 ? 0 - (uint64_t)ms : (uint64_t)ms, ms < 0, out);
 }
 
 void size_config(uint64_t bytes, char out[32]) {
-    exact(sizes, LEN(sizes), LEN(sizes) - 1, bytes, "", out);
+    exact(sizes, LEN(sizes), LEN(sizes) - 1, bytes, false, out);
 }
 
 void size_text(uint64_t bytes, char out[32]) {
