@@ -69,6 +69,7 @@ def ping_and_perf(a, b):
     for x, y in ((a, b), (b, a)):
         check(len(x.cmd("ping", peer=y.peer_id, count=5)["rtts"]) == 5, "five answers")
         check(x.cmd("perf", peer=y.peer_id, up=3 * MIB + 1, down=2 * MIB + 7)["down"] == 2 * MIB + 7, "all bytes")
+        check(x.cmd("perf", peer=y.peer_id, up=1000, down=1000, streams=100)["streams"] == 100, "100 at once")
         check(x.cmd("perf", peer=y.peer_id, up=0, down=0)["down"] == 0, "nothing at all")
 
 

@@ -228,17 +228,20 @@ func cmdPing(ctx context.Context, p *peerHost, c command) (reply, error) {
 }
 
 func cmdPerf(ctx context.Context, p *peerHost, c command) (reply, error) {
-	s, err := p.open(ctx, c, perfID)
+	opened, err := p.openMany(ctx, c, perfID)
 	if err != nil {
 		return nil, err
 	}
 	begin := time.Now()
-	got, err := perf(s, c.Up, c.Down)
-	finish(s, err)
+	got := make([]uint64, len(opened))
+	err = together(opened, func(i int, s network.Stream) (err error) {
+		got[i], err = perf(s, c.Up, c.Down)
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}
-	return reply{"up": c.Up, "down": got, "seconds": time.Since(begin).Seconds()}, nil
+	return reply{"streams": len(opened), "up": c.Up, "down": got[0], "seconds": time.Since(begin).Seconds()}, nil
 }
 
 func perf(s network.Stream, up, down uint64) (uint64, error) {
@@ -300,11 +303,11 @@ func echoOnce(s network.Stream, n int64) (string, error) {
 	return hex.EncodeToString(back.Sum(nil)), nil
 }
 
-func cmdEcho(ctx context.Context, p *peerHost, c command) (reply, error) {
-	n := max(c.Streams, 1)
-	opened := make([]network.Stream, 0, n)
-	for range n { // all are open before the first byte of data goes
-		s, err := p.open(ctx, c, echoID)
+// Opens all the streams that a command asks for, before the first byte of data goes.
+func (p *peerHost) openMany(ctx context.Context, c command, id protocol.ID) ([]network.Stream, error) {
+	opened := []network.Stream{}
+	for range max(c.Streams, 1) {
+		s, err := p.open(ctx, c, id)
 		if err != nil {
 			for _, s := range opened {
 				s.Reset()
@@ -313,23 +316,41 @@ func cmdEcho(ctx context.Context, p *peerHost, c command) (reply, error) {
 		}
 		opened = append(opened, s)
 	}
-	begin := time.Now()
+	return opened, nil
+}
+
+// One exchange on each stream, side by side; a stream whose exchange fails is reset.
+func together(streams []network.Stream, exchange func(int, network.Stream) error) error {
+	errs := make([]error, len(streams))
 	var wait sync.WaitGroup
-	sums, errs := make([]string, n), make([]error, n)
-	for i, s := range opened {
+	for i, s := range streams {
 		wait.Add(1)
 		go func() {
 			defer wait.Done()
-			sums[i], errs[i] = echoOnce(s, c.Bytes)
+			errs[i] = exchange(i, s)
 			finish(s, errs[i])
 		}()
 	}
 	wait.Wait()
-	if err := errors.Join(errs...); err != nil {
+	return errors.Join(errs...)
+}
+
+func cmdEcho(ctx context.Context, p *peerHost, c command) (reply, error) {
+	opened, err := p.openMany(ctx, c, echoID)
+	if err != nil {
 		return nil, err
 	}
-	return reply{"streams": n, "bytes": c.Bytes * int64(n), "seconds": time.Since(begin).Seconds(),
-		"sha256": sums[0]}, nil
+	begin := time.Now()
+	sums := make([]string, len(opened))
+	err = together(opened, func(i int, s network.Stream) (err error) {
+		sums[i], err = echoOnce(s, c.Bytes)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return reply{"streams": len(opened), "bytes": c.Bytes * int64(len(opened)),
+		"seconds": time.Since(begin).Seconds(), "sha256": sums[0]}, nil
 }
 
 func cmdHalfClose(ctx context.Context, p *peerHost, c command) (reply, error) {

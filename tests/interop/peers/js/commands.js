@@ -101,37 +101,42 @@ async function ping (peer, c) {
   return { rtts }
 }
 
+// All the streams that a command asks for, open before the first byte of data goes; one exchange on each.
+async function together (peer, c, protocol, signal, exchange) {
+  const streams = []
+  for (let i = 0; i < (c.streams ?? 1); i++) streams.push(await open(peer, c, protocol, signal))
+  const begin = performance.now()
+  const results = await Promise.all(streams.map((stream) => using(stream, exchange)))
+  return { results, streams: streams.length, seconds: (performance.now() - begin) / 1000 }
+}
+
 async function perf (peer, c) {
   const signal = limit(c)
-  return using(await open(peer, c, PERF, signal), async (stream) => {
+  const [up, down] = [c.up ?? 0, c.down ?? 0]
+  const { streams, seconds } = await together(peer, c, PERF, signal, async (stream) => {
     const reader = new Reader(stream)
-    const begin = performance.now()
     const head = Buffer.alloc(8)
-    head.writeBigUInt64BE(BigInt(c.down ?? 0))
+    head.writeBigUInt64BE(BigInt(down))
     await write(stream, head, signal)
-    await writeZeros(stream, c.up ?? 0, signal)
+    await writeZeros(stream, up, signal)
     await stream.close({ signal })
     const { bytes } = await drain(reader, signal)
-    if (bytes !== (c.down ?? 0)) throw new Error(`asked for ${c.down} bytes, got ${bytes}`)
-    return { up: c.up ?? 0, down: bytes, seconds: (performance.now() - begin) / 1000 }
+    if (bytes !== down) throw new Error(`asked for ${down} bytes, got ${bytes}`)
   })
+  return { streams, up, down, seconds }
 }
 
 async function echo (peer, c) {
   const signal = limit(c)
-  const n = c.streams ?? 1
-  const streams = []
-  for (let i = 0; i < n; i++) streams.push(await open(peer, c, ECHO, signal)) // all open before the data goes
-  const begin = performance.now()
-  const sums = await Promise.all(streams.map((stream) => using(stream, async () => {
+  const { results, streams, seconds } = await together(peer, c, ECHO, signal, async (stream) => {
     const reader = new Reader(stream)
     const [sent, back] = await Promise.all([writeRandom(stream, c.bytes, signal), drain(reader, signal)])
     if (back.bytes !== c.bytes || back.sha256 !== sent) {
       throw new Error(`sent ${c.bytes} bytes, ${back.bytes} came back, or other ones`)
     }
     return sent
-  })))
-  return { streams: n, bytes: c.bytes * n, seconds: (performance.now() - begin) / 1000, sha256: sums[0] }
+  })
+  return { streams, bytes: c.bytes * streams, seconds, sha256: results[0] }
 }
 
 async function halfclose (peer, c) {
