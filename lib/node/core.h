@@ -101,6 +101,7 @@ struct connection {
     struct noise noise;
     struct yamux mux;
     struct buf rx, tx;
+    size_t rx_plain;                /* bytes at the front of rx that the private network's cipher has opened */
     size_t tx_at, tx_encrypted;     /* sent so far; pnet-encrypted so far (offsets into tx) */
     struct stream *streams;
     size_t n_streams;
@@ -112,7 +113,15 @@ struct connection {
 };
 
 /* ---- streams */
-enum protocol { PROTOCOL_IDENTIFY, PROTOCOL_PUSH, PROTOCOL_PING, PROTOCOL_PERF, PROTOCOL_MESSAGE, PROTOCOL_COUNT };
+/* Symbol, name, handler. perf is the last: without network.perf it is not offered. */
+#define PROTOCOLS(X)                                                       \
+    X(PROTOCOL_IDENTIFY, "/ipfs/id/1.0.0", identify_handler)               \
+    X(PROTOCOL_PUSH, "/ipfs/id/push/1.0.0", push_handler)                  \
+    X(PROTOCOL_PING, "/ipfs/ping/1.0.0", ping_handler)                     \
+    X(PROTOCOL_MESSAGE, MESSAGE_PROTOCOL, message_handler)                 \
+    X(PROTOCOL_PERF, "/perf/1.0.0", perf_handler)
+#define PROTOCOL_SYMBOL(symbol, name, handler) symbol,
+enum protocol { PROTOCOLS(PROTOCOL_SYMBOL) PROTOCOL_COUNT };
 struct stream {
     struct connection *connection;
     struct yamux_stream *y;
@@ -130,14 +139,16 @@ struct stream {
 };
 /* What a protocol does with a stream. Each returns OK, or an error: the stream is reset then. Handlers never free the stream. */
 struct protocol_handler {
-    const char *name;
     enum err (*open)(struct stream *s);                          /* negotiated (outbound: proposal sent) */
     enum err (*input)(struct stream *s, struct bytes *in);       /* takes what it can; s->fin_in tells the end */
     enum err (*output)(struct stream *s);                        /* tx has room: may write more */
     enum err (*tick)(struct stream *s);                          /* deadline is over; NULL: E_TIMEOUT */
     void (*close)(struct stream *s, const struct why *why);      /* the end, once; frees state */
 };
-extern const struct protocol_handler protocol_handlers[PROTOCOL_COUNT];
+#define PROTOCOL_HANDLER(symbol, name, handler) extern const struct protocol_handler handler;
+PROTOCOLS(PROTOCOL_HANDLER)
+extern const char *const protocol_names[PROTOCOL_COUNT + 1];     /* NULL-terminated */
+extern const struct protocol_handler *const protocol_handlers[PROTOCOL_COUNT];
 
 /* ---- dials */
 struct candidate {
@@ -247,8 +258,8 @@ struct node {
     size_t n_listen;
     struct buf record;              /* our sealed peer record */
     struct buf announce;            /* repeated u16 length, binary multiaddr: what we tell peers */
-    struct { struct bytes addr; } observed; /* reserved */
-    struct mono next_upkeep, next_expire, next_maintain, next_keep;
+    struct mono next_walk;          /* connections and streams are looked at for their deadlines */
+    bool sweep;                     /* something is dead and waits to be freed */
     struct buf spare_rx;            /* memory lent to the connection that reads */
     struct totals totals;
     struct { uint32_t ms[64]; size_t n; } latency; /* ring of the last ones, for p95 */
@@ -286,6 +297,7 @@ void stream_run(struct stream *s);                /* feeds the handler with rx, 
 void stream_fail(struct stream *s, enum err code, const char *format, ...) PRINTF_LIKE(3, 4); /* resets */
 void stream_close_all(struct connection *c, const struct why *why);
 void stream_sweep(struct connection *c);
+const char *const *protocols_served(const struct node *n);  /* NULL-terminated: perf only when it is switched on */
 bool peer_speaks(const struct peer *p, enum protocol protocol);
 
 /* ---- services.c: identify, push, ping, perf handlers; and what control and swarm ask of them */
@@ -353,7 +365,6 @@ enum err messenger_send(struct node *n, struct peer *p, struct message *m, struc
 void messenger_wake(struct peer *p);              /* try now: `outbox retry`, `connect` */
 void messenger_cancelled(struct node *n, const struct peer_id *peer, int64_t seq);
 void messenger_requeued(struct node *n, struct bytes rows); /* rows as of STORE_OUTBOX_PEERS: take them up */
-extern const struct protocol_handler message_handler;
 int64_t messenger_latency_p95_ms(const struct node *n); /* -1: no samples */
 
 /* ---- control.c and control_*.c */

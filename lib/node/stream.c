@@ -1,0 +1,225 @@
+#include "node/core.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+static void wake(struct stream *s) { s->ready = true; }
+
+static struct stream *stream_new(struct connection *c, struct yamux_stream *y, bool inbound) {
+    struct stream *s = NEW(struct stream);
+    if (s == NULL) return NULL;
+    s->connection = c;
+    s->y = y;
+    s->inbound = inbound;
+    s->rx.max = STREAM_RX_MAX;
+    s->tx.max = STREAM_TX_MAX;
+    s->serial = ++c->node->next_serial;
+    s->deadline = mono_add_ms(c->node->now.mono, STREAM_NEGOTIATE_MS);
+    y->user = s;
+    s->next = c->streams;
+    c->streams = s;
+    c->n_streams++;
+    return s;
+}
+
+#define PROTOCOL_NAME(symbol, name, handler) [symbol] = name,
+const char *const protocol_names[PROTOCOL_COUNT + 1] = {PROTOCOLS(PROTOCOL_NAME)};
+#define PROTOCOL_ROW(symbol, name, handler) [symbol] = &handler,
+const struct protocol_handler *const protocol_handlers[PROTOCOL_COUNT] = {PROTOCOLS(PROTOCOL_ROW)};
+/* Each alone, as the dialer's list. */
+#define PROTOCOL_ALONE(symbol, name, handler) [symbol] = {name, NULL},
+static const char *const protocol_wanted[PROTOCOL_COUNT][2] = {PROTOCOLS(PROTOCOL_ALONE)};
+/* The same without its last row. */
+#define PROTOCOL_NAME_NOT_PERF(symbol, name, handler) [symbol] = symbol == PROTOCOL_PERF ? NULL : name,
+static const char *const names_without_perf[PROTOCOL_COUNT] = {PROTOCOLS(PROTOCOL_NAME_NOT_PERF)};
+
+const char *const *protocols_served(const struct node *n) {
+    return cfg(n->config, network_perf).count != 0 ? protocol_names : names_without_perf;
+}
+
+void stream_accept(struct connection *c, struct yamux_stream *y) {
+    struct stream *s = stream_new(c, y, true);
+    if (s == NULL) {
+        yamux_drop(&c->mux, y);
+        return;
+    }
+    multistream_listen(&s->negotiation.listener, protocols_served(c->node));
+}
+
+bool peer_speaks(const struct peer *p, enum protocol protocol) {
+    for (size_t i = 0; p != NULL && i < p->n_protocols; i++)
+        if (strcmp(p->protocols[i], protocol_names[protocol]) == 0) return true;
+    return false;
+}
+
+struct stream *stream_open(struct connection *c, enum protocol protocol, void *state, struct why *w) {
+    if (c->state != CONN_OPEN) {
+        fail(w, E_CLOSED, "the connection is closed");
+        return NULL;
+    }
+    struct yamux_stream *y = yamux_open(&c->mux, c->node->now.mono);
+    if (y == NULL) {
+        fail(w, E_LIMIT, "no more streams to this peer now");
+        return NULL;
+    }
+    struct stream *s = stream_new(c, y, false);
+    if (s == NULL) {
+        yamux_drop(&c->mux, y);
+        fail(w, E_MEMORY, "out of memory");
+        return NULL;
+    }
+    s->protocol = protocol;
+    s->state = state;
+    if (multistream_dial(&s->negotiation.dialer, &protocol_wanted[protocol][0], &s->tx) != OK) {
+        s->state = NULL;
+        stream_fail(s, E_MEMORY, "out of memory");
+        fail(w, E_MEMORY, "out of memory");
+        return NULL;
+    }
+    /* Optimistic data only when identify listed the protocol: a refusal would void it (libp2p/specs issue 643). */
+    if (peer_speaks(c->peer, protocol) && protocol_handlers[protocol]->output != NULL) wake(s);
+    s->ready = true;
+    return s;
+}
+
+/* Sends what waits in tx as far as credit and room go; closes our side behind it when asked to. */
+static void send_tx(struct stream *s) {
+    struct connection *c = s->connection;
+    size_t at = 0;
+    while (at < s->tx.n) {
+        size_t took = yamux_write(&c->mux, s->y, bytes_skip(buf_view(&s->tx), at));
+        if (took == 0) break;
+        at += took;
+    }
+    if (at > 0) {
+        buf_drop(&s->tx, at);
+        c->used = c->node->now.mono;
+        if (s->tx.n == 0) buf_shrink(&s->tx, 0);
+    }
+    if (s->fin_out && s->tx.n == 0 && !s->y->fin_sent) yamux_finish(&c->mux, s->y);
+}
+
+static enum err agree(struct stream *s, struct bytes *in) {
+    struct node *n = s->connection->node;
+    enum err e;
+    bool done;
+    if (s->inbound) {
+        e = multistream_listener_input(&s->negotiation.listener, in, &s->tx);
+        done = s->negotiation.listener.state == MSL_DONE;
+        if (e == OK && done) s->protocol = (enum protocol)s->negotiation.listener.chosen;
+    } else {
+        e = multistream_dialer_input(&s->negotiation.dialer, true, in, &s->tx);
+        done = s->negotiation.dialer.state == MSD_DONE;
+        if (e != OK) {
+            stream_fail(s, e, "%s", s->negotiation.dialer.why.text);
+            return e;
+        }
+    }
+    if (e != OK || !done) return e;
+    s->negotiated = true;
+    s->deadline = MONO_NEVER;
+    LOG(n->log, EV_STREAM, kv_str("peer", s->connection->peer->text),
+        kv_str("protocol", protocol_names[s->protocol]), kv_str("direction", s->inbound ? "in" : "out"),
+        kv_str("state", "open"));
+    return protocol_handlers[s->protocol]->open == NULL ? OK : protocol_handlers[s->protocol]->open(s);
+}
+
+/* Gives the handler what has come; what it leaves stays in rx and keeps the peer's credit down. */
+static enum err take(struct stream *s, struct bytes *in) {
+    enum err e = OK;
+    while (e == OK && !s->negotiated && !s->dead) {
+        size_t before = in->n;
+        e = agree(s, in);
+        if (in->n == before && !s->negotiated) break;
+    }
+    if (e == OK && s->negotiated && !s->dead && protocol_handlers[s->protocol]->input != NULL)
+        e = protocol_handlers[s->protocol]->input(s, in);
+    return e;
+}
+
+static void consume(struct stream *s, size_t n) {
+    if (n > 0 && !s->dead) yamux_consumed(&s->connection->mux, s->y, n, s->connection->node->now.mono);
+}
+
+void stream_data(struct stream *s, struct bytes data) {
+    if (s->dead) return;
+    enum err e = OK;
+    size_t before = data.n;
+    if (s->rx.n == 0) {
+        e = take(s, &data);
+        consume(s, before - data.n);
+    }
+    if (e == OK && data.n > 0 && !s->dead && !buf_add(&s->rx, data)) e = E_LIMIT;
+    if (e != OK && !s->dead) stream_fail(s, e, "%s", err_text(e));
+    wake(s);
+}
+
+void stream_finished(struct stream *s) {
+    if (s->dead) return;
+    s->fin_in = true;
+    wake(s);
+}
+
+void stream_run(struct stream *s) {
+    if (s->dead) return;
+    s->ready = false;
+    enum err e = OK;
+    if (s->rx.n > 0 || s->fin_in) {
+        struct bytes in = buf_view(&s->rx);
+        size_t before = in.n;
+        e = take(s, &in);
+        consume(s, before - in.n);
+        if (!s->dead) buf_drop(&s->rx, before - in.n);
+        if (s->rx.n == 0) buf_shrink(&s->rx, 0);
+        if (e == OK && s->fin_in && !s->negotiated && !s->dead && s->rx.n == 0) e = E_CLOSED;
+    }
+    const struct protocol_handler *h = protocol_handlers[s->protocol];
+    bool may_write = s->negotiated || (!s->inbound && peer_speaks(s->connection->peer, s->protocol));
+    if (e == OK && !s->dead && may_write && h->output != NULL && s->tx.n < MUX_OUT_MAX && !s->fin_out) e = h->output(s);
+    if (e != OK && !s->dead) {
+        stream_fail(s, e, "%s", err_text(e));
+        return;
+    }
+    if (s->dead) return;
+    send_tx(s);
+    if (s->y->fin_sent && s->fin_in && s->rx.n == 0) stream_fail(s, OK, "done");
+}
+
+void stream_fail(struct stream *s, enum err code, const char *format, ...) {
+    if (s->dead) return;
+    struct why why;
+    va_list ap;
+    va_start(ap, format);
+    char text[sizeof why.text];
+    vsnprintf(text, sizeof text, format, ap);
+    va_end(ap);
+    fail(&why, code, "%s", text);
+    s->dead = true;
+    struct connection *c = s->connection;
+    c->node->sweep = true;
+    if (s->state != NULL && protocol_handlers[s->protocol]->close != NULL) protocol_handlers[s->protocol]->close(s, &why);
+    s->state = NULL;
+    s->y->user = NULL;
+    yamux_drop(&c->mux, s->y);
+    s->y = NULL;
+    c->n_streams--;
+}
+
+void stream_close_all(struct connection *c, const struct why *why) {
+    for (struct stream *s = c->streams; s != NULL; s = s->next)
+        if (!s->dead) stream_fail(s, why->code == OK ? E_CLOSED : why->code, "%s", why->text);
+}
+
+void stream_sweep(struct connection *c) {
+    for (struct stream **at = &c->streams; *at != NULL;) {
+        struct stream *s = *at;
+        if (!s->dead) {
+            at = &s->next;
+            continue;
+        }
+        *at = s->next;
+        buf_free(&s->rx);
+        buf_free(&s->tx);
+        mem_free(s);
+    }
+}
