@@ -8,7 +8,7 @@
  * window.
  *
  * Owner: whoever embeds struct yamux; yamux_free frees all streams. A stream belongs to the session and lives
- * until yamux_drop, which is the owner's to call, at any time; at the latest when yamux_closed (so it is after
+ * until yamux_drop, which is the owner's to call, at any time; at the latest when yamux_closed (it is after
  * YAMUX_RESET): nothing else frees a stream, and it counts as live until then.
  * A session that failed is over: `why` says so, GoAway is in `out`, every call is harmless, sends nothing. */
 #ifndef SILKTALK_PROTO_YAMUX_H
