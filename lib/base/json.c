@@ -58,7 +58,7 @@ struct json_doc *json_parse(struct bytes text, struct why *w) {
         return NULL;
     }
     /* without YYJSON_READ_INSITU the text is copied, never changed */
-    char *p = text.n == 0 ? "" : (char *)(uintptr_t)text.p;
+    char *p = (char *)(uintptr_t)(text.n == 0 ? (const uint8_t *)"" : text.p);
     yyjson_doc *doc = yyjson_read_opts(p, text.n, YYJSON_READ_NOFLAG, &alc, &err);
     if (doc != NULL) return (struct json_doc *)doc;
     if (err.code == YYJSON_READ_ERROR_MEMORY_ALLOCATION) {
