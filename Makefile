@@ -1,0 +1,186 @@
+# SilkTalk. `make help` lists what there is to make.
+# The third-party code is fetched once, checked and built below build/ (contrib/deps); with DEPS_DIR=folder it is
+# taken from that folder and no network is used. New files in lib/, ops/ and tests/ need no edit here.
+MAKEFLAGS += --no-builtin-rules
+SHELL := /bin/sh
+.DELETE_ON_ERROR:
+.SUFFIXES:
+.DEFAULT_GOAL := all
+
+BUILD ?= build
+PREFIX ?= /usr/local
+DESTDIR ?=
+HOSTCC ?= gcc
+AR ?= ar
+STRIP ?= strip
+OBJCOPY ?= objcopy
+JOBS ?= $(shell nproc 2>/dev/null || echo 2)
+export LC_ALL := C
+export DEPS_DIR
+
+VERSION := $(shell cat VERSION)
+SIZE_LIMIT := 3145728
+
+# ---- sources: sorted, so that the order does not come from the file system
+LIB_SRC := $(sort $(wildcard lib/*/*.c))
+OPS_SRC := $(sort $(wildcard ops/*.c))
+MAIN_SRC := $(wildcard silktalk.c)
+TEST_SRC := $(sort $(wildcard tests/*/*_test.c tests/*/*/*_test.c))
+TESTS := $(TEST_SRC:tests/%_test.c=%)
+
+# ---- flags
+WARN := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion -Wstrict-prototypes -Wmissing-prototypes \
+    -Wold-style-definition -Wpointer-arith -Wcast-qual -Wwrite-strings -Wundef -Wvla -Wformat=2 -Wswitch-enum \
+    -Wimplicit-fallthrough -Wnull-dereference -Werror
+CPPFLAGS := -D_GNU_SOURCE -Ilib -I. -I$(BUILD)
+CFLAGS := -std=c17 -g $(WARN) -ffile-prefix-map=$(CURDIR)=. -ffunction-sections -fdata-sections -fno-common
+MACHINE := $(firstword $(subst -, ,$(shell $(HOSTCC) -dumpmachine)))
+HARDEN := -fPIE -fstack-protector-strong -fstack-clash-protection
+ifeq ($(MACHINE),x86_64)
+HARDEN += -fcf-protection
+endif
+SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+
+# A twin is one way to build everything: its compiler, flags and third-party libraries.
+#   musl  the executable that is shipped, and the unit tests as they run in it
+#   asan  the host's C library with AddressSanitizer and UndefinedBehaviorSanitizer; unit tests only
+CC_musl := $(BUILD)/deps/musl/libc/bin/musl-gcc
+CFLAGS_musl := -O2 $(HARDEN)
+DEPS_musl := $(BUILD)/deps/musl
+LDFLAGS_musl := -static-pie -Wl,-z,relro,-z,now,-z,noexecstack,-z,text,--gc-sections,--build-id=sha1
+CC_asan := $(HOSTCC)
+CFLAGS_asan := -O1 $(SANITIZE)
+DEPS_asan := $(BUILD)/deps/host
+LDFLAGS_asan := $(SANITIZE) -Wl,--gc-sections
+LDLIBS := -lsodium -lsecp256k1 -lbearssl -ltomcrypt -ltommath -lsqlite3 -lcares -linih -lyyjson -lz -lm -lpthread
+
+.PHONY: all
+all: $(BUILD)/silktalk $(BUILD)/silktalk.debug compile_commands.json ## the executable build/silktalk and its unstripped twin
+	@:
+
+# ---- third-party code
+DEPS_INPUT := $(wildcard contrib/deps/table.tsv contrib/deps/build.mk contrib/deps/unpack contrib/deps/config/*)
+$(BUILD)/deps/.sources: $(DEPS_INPUT)
+	@contrib/deps/fetch $(BUILD)/dl
+	@contrib/deps/unpack $(BUILD)/dl $(BUILD)/deps/src
+	@touch $@
+$(BUILD)/deps/%/.done: $(BUILD)/deps/.sources
+	@echo "third-party libraries, $* twin"
+	@$(MAKE) --no-print-directory -f contrib/deps/build.mk TWIN=$* BUILD=$(BUILD) HOSTCC=$(HOSTCC)
+	@touch $@
+.PRECIOUS: $(BUILD)/deps/%/.done
+.PHONY: deps
+deps: $(BUILD)/deps/musl/.done ## fetch, check and build the third-party libraries
+
+# ---- generated headers: rewritten only when their content changes
+# The source id is the hash of everything that makes the executable. A commit id would differ between a clone and
+# a tarball of the same source, and between two commits that only change a text; two equal trees give equal bytes.
+ID_FILES := $(sort $(wildcard VERSION Makefile silktalk.c lib/*/*.[ch] ops/*.[ch] contrib/deps/NOTICES) $(DEPS_INPUT))
+$(BUILD)/gen/version.h: $(ID_FILES)
+	@mkdir -p $(@D)
+	@id=$$(sha256sum $(ID_FILES) | sha256sum | cut -c1-12); \
+	printf '#pragma once\n#define SILKTALK_VERSION "%s"\n#define SILKTALK_SOURCE_ID "%s"\n' '$(VERSION)' "$$id" >$@.new
+	@cmp -s $@.new $@ && rm $@.new && touch $@ || mv $@.new $@
+$(BUILD)/gen/notices.h: contrib/deps/NOTICES LICENSE
+	@mkdir -p $(@D)
+	@{ echo '#pragma once'; echo '/* LICENSE and contrib/deps/NOTICES: what version --licenses prints; ends with a 0. */'; \
+	echo 'static const char silktalk_notices[] = {'; \
+	{ cat LICENSE; printf '\n'; cat contrib/deps/NOTICES; } | od -An -v -tu1 | sed 's/  */ /g; s/^ //; s/ /,/g; s/$$/,/'; \
+	echo '0};'; } >$@
+GEN := $(BUILD)/gen/version.h $(BUILD)/gen/notices.h
+.PHONY: gen
+gen: $(GEN)
+
+# ---- objects and archives of one twin
+# With LENIENT=1 (the default when T= names one test) a file that does not compile is reported and left out.
+LENIENT := $(if $(T),1,)
+archive = set --; for o in $(2); do if [ -e $$o ]; then set -- "$$@" $$o; fi; done; $(AR) rcD $(1) "$$@"
+define twin_rules
+$(BUILD)/$(1)/obj/%.o: %.c $(BUILD)/deps/$(2)/.done | $$(GEN)
+	@mkdir -p $$(@D)
+	@echo "  cc $$<"
+	@$$(CC_$(1)) $$(CFLAGS) $$(CFLAGS_$(1)) $$(CPPFLAGS) -isystem $$(DEPS_$(1))/include -MMD -MP -c $$< -o $$@ || \
+	    { rm -f $$@; [ -n "$$(LENIENT)" ]; }
+$(BUILD)/$(1)/libsilktalk.a: $$(LIB_SRC:%.c=$(BUILD)/$(1)/obj/%.o)
+	@rm -f $$@
+	@$$(call archive,$$@,$$^)
+$(BUILD)/$(1)/libops.a: $$(OPS_SRC:%.c=$(BUILD)/$(1)/obj/%.o) $$(MAIN_SRC:%.c=$(BUILD)/$(1)/obj/%_nomain.o)
+	@rm -f $$@
+	@$$(call archive,$$@,$$^)
+# silktalk.c holds the table of applets, which tests read: here its main has another name.
+$(BUILD)/$(1)/obj/%_nomain.o: %.c $(BUILD)/deps/$(2)/.done | $$(GEN)
+	@mkdir -p $$(@D)
+	@$$(CC_$(1)) $$(CFLAGS) $$(CFLAGS_$(1)) $$(CPPFLAGS) -Dmain=silktalk_main -Wno-missing-prototypes \
+	    -isystem $$(DEPS_$(1))/include -MMD -MP -c $$< -o $$@ || { rm -f $$@; [ -n "$$(LENIENT)" ]; }
+$(BUILD)/$(1)/tests/%_test: $(BUILD)/$(1)/obj/tests/%_test.o $(BUILD)/$(1)/obj/tests/test_main.o \
+    $(BUILD)/$(1)/libops.a $(BUILD)/$(1)/libsilktalk.a
+	@mkdir -p $$(@D)
+	@rm -f $$@
+	@$$(CC_$(1)) $$(CFLAGS_$(1)) $$(LDFLAGS_$(1)) -o $$@ $(BUILD)/$(1)/obj/tests/$$*_test.o \
+	    $(BUILD)/$(1)/obj/tests/test_main.o -L$(BUILD)/$(1) -L$$(DEPS_$(1))/lib -lops -lsilktalk -lcmocka $$(LDLIBS)
+-include $$(wildcard $(BUILD)/$(1)/obj/*.d $(BUILD)/$(1)/obj/*/*.d $(BUILD)/$(1)/obj/*/*/*.d $(BUILD)/$(1)/obj/*/*/*/*.d)
+.PHONY: build-tests-$(1)
+build-tests-$(1): $$(TESTS:%=$(BUILD)/$(1)/tests/%_test)
+endef
+$(eval $(call twin_rules,musl,musl))
+$(eval $(call twin_rules,asan,host))
+.SECONDARY:
+
+# ---- the executable. Without silktalk.c there is only the archive.
+ifneq ($(MAIN_SRC),)
+EXE_OBJ := $(BUILD)/musl/obj/silktalk.o $(OPS_SRC:%.c=$(BUILD)/musl/obj/%.o)
+$(BUILD)/silktalk.debug: $(EXE_OBJ) $(BUILD)/musl/libsilktalk.a
+	@echo "  link $@"
+	@$(CC_musl) $(CFLAGS_musl) $(LDFLAGS_musl) -o $@ $(EXE_OBJ) -L$(BUILD)/musl -L$(DEPS_musl)/lib -lsilktalk $(LDLIBS)
+$(BUILD)/silktalk: $(BUILD)/silktalk.debug
+	@$(STRIP) --strip-all -R .comment -o $@.new $<
+	@n=$$(wc -c <$@.new); [ "$$n" -le $(SIZE_LIMIT) ] || { echo "$@ has $$n bytes, the limit is $(SIZE_LIMIT)"; exit 1; }
+	@mv $@.new $@
+	@echo "  $@: $$(wc -c <$@) bytes, version $(VERSION)"
+else
+.PHONY: $(BUILD)/silktalk $(BUILD)/silktalk.debug
+$(BUILD)/silktalk $(BUILD)/silktalk.debug: $(BUILD)/musl/libsilktalk.a
+	@:
+endif
+
+# For editors and clang tools. They bring their own compiler, so the flags are given without the musl wrapper.
+compile_commands.json: Makefile $(wildcard lib lib/* ops tests tests/*) $(BUILD)/deps/musl/.done
+	@{ echo '['; sep=; for f in $(MAIN_SRC) $(LIB_SRC) $(OPS_SRC) $(TEST_SRC); do \
+	    printf '%s{"directory": "%s", "file": "%s", "command": "cc -std=c17 %s -isystem %s %s -c %s"}' "$$sep" '$(CURDIR)' \
+	        "$$f" '$(CPPFLAGS)' '$(DEPS_musl)/include' '$(WARN)' "$$f"; sep=',\n'; sep=$$(printf ',\n_'); sep=$${sep%_}; \
+	done; echo; echo ']'; } >$@
+
+# ---- checks
+.PHONY: check check-unit check-asan check-scripts lint demo bench
+check: all ## everything: unit tests, the sanitizer twin, lint, end-to-end scripts
+	@tests/run all
+check-unit: ## unit tests in the musl twin; T=proto/yamux runs one file of tests
+	@JOBS=$(JOBS) tests/run unit $(T)
+check-asan: ## the same under ASan and UBSan
+	@JOBS=$(JOBS) tests/run asan $(T)
+check-scripts: all ## the end-to-end scripts; T=build/size runs one
+	@tests/run scripts $(T)
+lint: ## layers, sizes, forbidden words, cppcheck
+	@tests/lint/run
+demo: all ## two nodes on loopback exchange messages (contrib/demo)
+	@contrib/demo
+bench: all ## measure (tests/bench)
+	@if [ -x tests/bench/run ]; then tests/bench/run; else echo "no benchmark yet"; fi
+
+# ---- the rest
+.PHONY: install dist-deps clean distclean help
+install: all ## DESTDIR= PREFIX=/usr/local: the executable and the links of its applets
+	@install -d $(DESTDIR)$(PREFIX)/bin
+	@install -m 0755 $(BUILD)/silktalk $(DESTDIR)$(PREFIX)/bin/silktalk
+	@$(BUILD)/silktalk applets --links | while read -r link; do \
+	    ln -sf silktalk "$(DESTDIR)$(PREFIX)/bin/$$link"; done
+	@echo "installed in $(DESTDIR)$(PREFIX)/bin"
+dist-deps: $(BUILD)/deps/.sources ## TO=folder: copy the third-party sources there, for DEPS_DIR= on a machine without network
+	@[ -n "$(TO)" ] || { echo "say where: make dist-deps TO=folder"; exit 2; }
+	@mkdir -p "$(TO)" && cp -r $(BUILD)/dl/. "$(TO)/" && echo "copied to $(TO)"
+clean: ## remove what was built here; keep downloads and third-party libraries
+	@rm -rf $(BUILD)/silktalk $(BUILD)/silktalk.debug $(BUILD)/musl $(BUILD)/asan $(BUILD)/gen compile_commands.json
+distclean: ## remove build/ as a whole
+	@rm -rf $(BUILD) compile_commands.json
+help: ## this list
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile
