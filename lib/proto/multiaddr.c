@@ -342,7 +342,7 @@ static enum err part_parse(struct bytes *text, struct buf *out, struct why *w) {
     bool added = good && wr_varint(out, row->code) && (size != VARIES || wr_varint(out, value.n)) &&
                  buf_add(out, buf_view(&value));
     buf_free(&value);
-    if (!good) return fail(w, E_INPUT, "address: \"%s\" can not follow /%s", excerpt(given, shown), row->name);
+    if (!good) return fail(w, E_INPUT, "address: not for /%s: \"%s\"", row->name, excerpt(given, shown));
     return added ? OK : fail(w, E_LIMIT, "address: no room for it");
 }
 
