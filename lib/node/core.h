@@ -258,6 +258,7 @@ struct node {
     size_t n_listen;
     struct buf record;              /* our sealed peer record */
     struct buf announce;            /* repeated u16 length, binary multiaddr: what we tell peers */
+    struct mono next_keep;          /* whom to be connected to is thought over */
     struct mono next_walk;          /* connections and streams are looked at for their deadlines */
     bool sweep;                     /* something is dead and waits to be freed */
     struct buf spare_rx;            /* memory lent to the connection that reads */

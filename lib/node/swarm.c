@@ -1,0 +1,331 @@
+#include "node/swarm.h"
+
+enum { KEEP_MS = 1000, TRIM_GRACE_MS = 20000, WALK_MS = 250 };
+
+/* ---- limits of connections */
+
+static bool protected(const struct connection *c) {
+    const struct peer *p = c->peer;
+    return c->trusted || (p != NULL && (p->trusted || p->bootstrap || (p->lane != NULL && p->lane->queued > 0)));
+}
+
+/* Higher is more useful; only unprotected connections are compared. */
+static int usefulness(const struct connection *c) {
+    const struct peer *p = c->peer;
+    int value = 0;
+    if (p != NULL && p->flags != 0) value += 8;      /* the operator knows this peer */
+    if (c->n_streams > 0) value += 4;
+    if (!c->inbound) value += 2;
+    if (p != NULL && p->n_connections == 1) value += 1;
+    return value;
+}
+
+static struct connection *least_useful(const struct node *n, bool grace) {
+    struct connection *worst = NULL;
+    for (struct connection *c = n->connections; c != NULL; c = c->next) {
+        if (c->state != CONN_OPEN || protected(c)) continue;
+        if (grace && mono_diff_ms(n->now.mono, c->opened) < TRIM_GRACE_MS) continue;
+        int a = usefulness(c), b = worst == NULL ? 0 : usefulness(worst);
+        if (worst == NULL || a < b || (a == b && c->used.us < worst->used.us)) worst = c;
+    }
+    return worst;
+}
+
+bool swarm_make_room(struct node *n) {
+    struct connection *c = least_useful(n, true);
+    if (c == NULL) return false;
+    connection_close(c, E_LIMIT, "trimmed: connection.maxConnections is reached");
+    return true;
+}
+
+/* At the high-water mark the least useful go, down to the low-water mark, so that newcomers are not refused one by one. */
+static void trim(struct node *n) {
+    uint64_t max = limit_max(&n->limits, LIMIT_CONNECTIONS), low = max - max / 20;
+    if (n->n_connections < max) return;
+    while (n->n_connections > low && swarm_make_room(n)) {}
+}
+
+bool node_accepting(const struct node *n) {
+    return !n->stopping && n->n_pending_in < limit_max(&n->limits, LIMIT_INBOUND_PENDING);
+}
+
+uint32_t node_accepted(struct node *n, const struct endpoint *remote, const struct endpoint *local) {
+    char addr[64];
+    endpoint_text(remote, addr);
+    const char *rule = n->stopping ? "stopping" : access_refuses(n, &remote->ip, NULL);
+    if (rule != NULL) {
+        if (!n->stopping) LOG(n->log, EV_ACCESS_FAILED, kv_str("addr", addr), kv_str("rule", rule));
+        return 0;
+    }
+    if (n->n_connections >= limit_max(&n->limits, LIMIT_CONNECTIONS) && !swarm_make_room(n)) {
+        limit_reached(n, LIMIT_CONNECTIONS);
+        LOG(n->log, EV_CONNECTION_REFUSED, kv_str("addr", addr), kv_str("limit", "connections"));
+        return 0;
+    }
+    if (!access_admit(n, &remote->ip)) {
+        LOG(n->log, EV_CONNECTION_REFUSED, kv_str("addr", addr), kv_str("limit", "address"));
+        return 0;
+    }
+    struct connection *c = connection_new(n, true, remote);
+    if (c == NULL) {
+        access_release(n, &remote->ip);
+        return 0;
+    }
+    c->local = *local;
+    connection_begin(c, &(struct peer_id){0});
+    return c->id;
+}
+
+void node_dialed(struct node *n, uint32_t id, const struct endpoint *local, const struct why *why) {
+    struct connection *c = connection_find(n, id);
+    if (c == NULL || c->state != CONN_DIALING) return;
+    if (why != NULL) {
+        connection_close(c, why->code, "%s", why->text);
+        return;
+    }
+    c->local = *local;
+    struct peer_id any = {0};
+    dial_connected(c);
+    connection_begin(c, c->dial != NULL && c->dial->peer != NULL ? &c->dial->peer->id : &any);
+}
+
+/* ---- a connection is open: who is it, and may it stay? */
+
+static size_t strangers_open(const struct node *n) {
+    size_t count = 0;
+    for (const struct connection *c = n->connections; c != NULL; c = c->next)
+        if (c->state == CONN_OPEN && !c->trusted) count++;
+    return count;
+}
+
+static bool too_many_of_peer(struct connection *c) {
+    struct peer *p = c->peer;
+    if (p->n_connections <= cfg(c->node->config, connection_maxConnectionsPerPeer).count) return false;
+    struct connection *idle = NULL;
+    for (struct connection *o = p->connections; o != NULL; o = o->next_of_peer)
+        if (o != c && (idle == NULL || o->n_streams < idle->n_streams || o->used.us < idle->used.us)) idle = o;
+    limit_hit(&c->node->limits, LIMIT_PER_PEER, p->n_connections);
+    connection_close(idle == NULL ? c : idle, E_LIMIT, "connection.maxConnectionsPerPeer is reached");
+    return idle == NULL;
+}
+
+/* False: closed again. */
+static bool admit_peer(struct connection *c) {
+    struct node *n = c->node;
+    char addr[64];
+    endpoint_text(&c->remote, addr);
+    const char *rule = access_refuses(n, &c->remote.ip, c->peer);
+    if (rule != NULL) {
+        LOG(n->log, EV_ACCESS_FAILED, kv_str("peer", c->peer->text), kv_str("addr", addr), kv_str("rule", rule));
+        connection_close(c, E_DENIED, "refused by access.%s", rule);
+        return false;
+    }
+    uint64_t free_for_all = limit_max(&n->limits, LIMIT_CONNECTIONS) - cfg(n->config, connection_reservedForTrusted).count;
+    c->trusted = c->peer->trusted;
+    if (!c->trusted && c->inbound && strangers_open(n) > free_for_all) {
+        struct connection *least = least_useful(n, true);
+        connection_close(least == NULL ? c : least, E_LIMIT, "the rest of connection.maxConnections is reserved");
+        limit_reached(n, LIMIT_CONNECTIONS);
+        return least != NULL;
+    }
+    return true;
+}
+
+void swarm_connected(struct connection *c) {
+    struct node *n = c->node;
+    char addr[64];
+    if (c->noise.peer.n == n->self->peer.n && peer_id_eq(&c->noise.peer, &n->self->peer)) {
+        connection_close(c, E_VERIFY, "that is this node itself");
+        return;
+    }
+    struct peer *p = peers_add(n, &c->noise.peer);
+    if (p == NULL) {
+        connection_close(c, E_LIMIT, "the peer book is full");
+        return;
+    }
+    if (!c->inbound) n->n_dialing--;
+    c->peer = p;
+    c->next_of_peer = p->connections;
+    p->connections = c;
+    p->n_connections++;
+    c->opened = c->used = n->now.mono;
+    if (!admit_peer(c)) return;
+    endpoint_text(&c->remote, addr);
+    LOG(n->log, EV_PEER_CONNECTED, kv_str("peer", p->text), kv_str("addr", addr),
+        kv_str("direction", c->inbound ? "in" : "out"), kv_str("path", "direct"));
+    if (c->inbound) peers_trace(n, p, "inbound", (struct bytes){NULL, 0}, "ok", "%s", addr);
+    p->last_seen = n->now.wall;
+    p->dial_fails = 0;
+    peers_touch(n, p, c->operator_dial ? PEER_OPERATOR : 0);
+    dial_won(c);
+    if (p->dial != NULL) dial_cancel(p->dial, OK, "the peer came by itself");
+    identify_ask(c);
+    if (!too_many_of_peer(c)) trim(n);
+}
+
+static void unlink_from_peer(struct connection *c) {
+    struct peer *p = c->peer;
+    for (struct connection **at = &p->connections; *at != NULL; at = &(*at)->next_of_peer)
+        if (*at == c) {
+            *at = c->next_of_peer;
+            p->n_connections--;
+            break;
+        }
+}
+
+static void log_end(struct connection *c) {
+    struct node *n = c->node;
+    char addr[64], id[PEER_TEXT_MAX];
+    endpoint_text(&c->remote, addr);
+    peer_id_text(&c->noise.peer, id);
+    if (c->peer != NULL) {
+        LOG(n->log, EV_PEER_DISCONNECTED, kv_str("peer", c->peer->text), kv_str("reason", c->why.text),
+            kv_ms("duration", mono_diff_ms(n->now.mono, c->opened)));
+        if (c->why.code == E_PROTO)
+            LOG(n->log, EV_PEER_MISBEHAVED, kv_str("peer", c->peer->text), kv_str("addr", addr),
+                kv_str("reason", c->why.text));
+    } else if (!c->inbound || n->stopping) {
+        LOG(n->log, EV_CONNECTION_CLOSED, kv_str("addr", addr), kv_str("reason", c->why.text));
+    } else if (!c->got_bytes && c->why.code == E_CLOSED) {
+        LOG(n->log, EV_CONNECTION_PROBED, kv_str("addr", addr));
+    } else if (c->why.code == E_VERIFY) {
+        LOG(n->log, EV_AUTHENTICATION_FAILED, kv_str("addr", addr), kv_str("reason", c->why.text));
+    } else {
+        LOG(n->log, EV_HANDSHAKE_FAILED, kv_str("addr", addr), kv_str("reason", c->why.text));
+    }
+}
+
+void swarm_closed(struct connection *c) {
+    struct node *n = c->node;
+    n->n_connections--;
+    if (c->inbound) {
+        n->n_inbound--;
+        access_release(n, &c->remote.ip);
+    } else if (c->peer == NULL) {
+        n->n_dialing--;
+    }
+    log_end(c);
+    if (c->peer != NULL) {
+        struct peer *p = c->peer;
+        unlink_from_peer(c);
+        p->last_seen = n->now.wall;
+        p->dirty = true;
+        peers_trace(n, p, "disconnect", (struct bytes){NULL, 0}, "ended", "%s", c->why.text);
+        control_peer_gone(n, c);
+        if (peer_connection(p) == NULL) messenger_disconnected(p);
+    }
+    if (c->dial != NULL) swarm_dial_result(c, &c->why);
+}
+
+/* ---- whom to be connected to */
+
+void swarm_dial_ended(struct peer *p, bool connected) {
+    if (connected) {
+        p->dial_fails = 0;
+        p->next_dial = MONO_NEVER;
+    } else if (p->dial_fails < 100) {
+        p->dial_fails++;
+    }
+}
+
+static void plan_redial(struct node *n, struct peer *p) {
+    int64_t wait = cfg(n->config, connection_redialMin).ms, most = cfg(n->config, connection_redialMax).ms;
+    for (unsigned i = 1; i < p->dial_fails && wait < most; i++) wait *= 2;
+    p->next_dial = mono_add_ms(n->now.mono, rng_jitter(&n->rng, MIN(wait, most), 25));
+}
+
+/* Dials p if nothing speaks against it now. */
+static void want(struct node *n, struct peer *p) {
+    if (p->n_connections > 0 || p->dial != NULL) return;
+    if (p->next_dial.us > n->now.mono.us) return;
+    if (n->n_dialing >= limit_max(&n->limits, LIMIT_DIALS)) return;
+    /* Backoff is the peer's here: its addresses are tried whatever their own says. */
+    for (size_t i = 0; i < p->n_addrs; i++) p->addrs[i].next_try = MONO_NEVER;
+    plan_redial(n, p);
+    swarm_dial(n, p, false, NULL);
+}
+
+static void keep_wanted(struct node *n) {
+    size_t connected = 0, i = 0;
+    for (const struct connection *c = n->connections; c != NULL; c = c->next) connected += c->state == CONN_OPEN;
+    bool few = connected < cfg(n->config, connection_minConnections).count;
+    for (struct peer *p; (p = map_next(&n->peers, &i)) != NULL;) {
+        bool mail = p->lane != NULL && p->lane->queued > 0 && p->lane->retry_at.us <= n->now.mono.us;
+        if (p->bootstrap || mail) {
+            want(n, p);
+            if (p->bootstrap && p->dial_fails == 5 && p->n_connections == 0 && p->dial == NULL) {
+                LOG(n->log, EV_BOOTSTRAP_UNREACHABLE, kv_str("peer", p->text), kv_int("tries", p->dial_fails));
+                p->dial_fails++; /* said once until it was there again */
+            }
+        } else if (few && (p->flags & PEER_OPERATOR) != 0 && p->n_addrs > 0) {
+            want(n, p);
+        }
+    }
+}
+
+static void close_idle(struct node *n) {
+    int64_t idle = cfg(n->config, connection_idleTimeout).ms;
+    size_t open = 0;
+    for (const struct connection *c = n->connections; c != NULL; c = c->next) open += c->state == CONN_OPEN;
+    for (struct connection *c = n->connections; c != NULL; c = c->next) {
+        if (c->state != CONN_OPEN || protected(c) || open <= cfg(n->config, connection_minConnections).count) continue;
+        if (mono_diff_ms(n->now.mono, c->used) < idle || c->n_streams > 0) continue;
+        connection_close(c, E_TIMEOUT, "idle");
+        open--;
+    }
+}
+
+/* While the pending slots are full, the oldest half-open one must go on or go. */
+static void close_oldest_pending(struct node *n) {
+    enum { PENDING_GRACE_MS = 1500 };
+    if (n->n_pending_in < limit_max(&n->limits, LIMIT_INBOUND_PENDING)) return;
+    struct connection *oldest = NULL;
+    for (struct connection *c = n->connections; c != NULL; c = c->next)
+        if (c->inbound && (c->state == CONN_SECURING || c->state == CONN_MUXING) &&
+            (oldest == NULL || c->opened.us < oldest->opened.us)) oldest = c;
+    if (oldest == NULL || mono_diff_ms(n->now.mono, oldest->opened) < PENDING_GRACE_MS) return;
+    limit_reached(n, LIMIT_INBOUND_PENDING);
+    connection_close(oldest, E_LIMIT, "handshake too slow while others wait");
+}
+
+void swarm_tick(struct node *n) {
+    if (mono_due(n->next_walk, n->now.mono)) {
+        n->next_walk = n->n_connections > 0 ? mono_add_ms(n->now.mono, WALK_MS) : MONO_NEVER;
+        for (struct connection *c = n->connections; c != NULL; c = c->next) connection_tick(c);
+        close_oldest_pending(n);
+    }
+    for (struct dial *d = n->dials; d != NULL; d = d->next) dial_tick(d);
+    if (!n->stopping && n->loaded && n->next_keep.us <= n->now.mono.us) {
+        n->next_keep = mono_add_ms(n->now.mono, KEEP_MS);
+        keep_wanted(n);
+        close_idle(n);
+        access_sweep(n);
+    }
+    if (n->next_walk.us == 0 && n->n_connections > 0) n->next_walk = mono_add_ms(n->now.mono, WALK_MS);
+}
+
+struct mono swarm_deadline(const struct node *n) {
+    struct mono at = mono_sooner(n->next_walk, n->stopping ? MONO_NEVER : n->next_keep);
+    for (const struct dial *d = n->dials; d != NULL; d = d->next) at = mono_sooner(at, dial_deadline(d));
+    return at;
+}
+
+void swarm_reconfigured(struct node *n) {
+    for (struct connection *c = n->connections; c != NULL; c = c->next) {
+        if (c->state != CONN_OPEN) continue;
+        c->mux.inbound_max = limit_max(&n->limits, LIMIT_STREAMS);
+        c->mux.keepalive_ms = cfg(n->config, connection_keepAlive).ms;
+        c->trusted = c->peer->trusted;
+        const char *rule = access_refuses(n, &c->remote.ip, c->peer);
+        if (rule != NULL) connection_close(c, E_DENIED, "refused by access.%s", rule);
+    }
+    uint64_t max = limit_max(&n->limits, LIMIT_CONNECTIONS);
+    while (n->n_connections > max) { /* the hard cap holds at once, grace or not */
+        struct connection *c = least_useful(n, false);
+        for (struct connection *o = n->connections; c == NULL && o != NULL; o = o->next)
+            if (o->state < CONN_CLOSING) c = o;
+        if (c == NULL) break;
+        connection_close(c, E_LIMIT, "connection.maxConnections was lowered");
+    }
+    n->next_keep = n->now.mono;
+}
