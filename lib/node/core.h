@@ -251,7 +251,7 @@ struct node {
     uint64_t next_serial;           /* streams, tags */
     struct node_effect *effects;    /* ring */
     size_t effects_at, effects_n, effects_cap;
-    struct buf answers;             /* lines of EFFECT_ANSWER, taken from the front */
+    struct buf answer;              /* of the EFFECT_ANSWER taken last */
     size_t store_in_flight;
     uint64_t outbox_count, outbox_bytes;
     struct endpoint listen[32];
@@ -271,7 +271,8 @@ struct node {
 /* ---- node.c */
 void node_push(struct node *n, const struct node_effect *e);       /* queues an effect */
 void node_give(struct node *n, struct store_op *op);               /* EFFECT_STORE; NULL is fine */
-struct mono node_min(struct mono a, struct mono b);
+/* EFFECT_ANSWER: the line's memory goes to the effect; *line is empty and usable afterwards. */
+void node_answer(struct node *n, uint32_t client, struct buf *line);
 
 /* ---- connection.c */
 struct connection *connection_new(struct node *n, bool inbound, const struct endpoint *remote); /* NULL: memory */
@@ -320,6 +321,7 @@ void swarm_tick(struct node *n);
 struct mono swarm_deadline(const struct node *n);
 bool swarm_make_room(struct node *n);             /* closes the least useful one; false: all are needed */
 void swarm_reconfigured(struct node *n);
+void swarm_cancel(struct dial *d, const char *text); /* ends a dial: E_CLOSED */
 void swarm_sweep(struct node *n);                 /* frees dead dials */
 
 /* ---- peers.c */
@@ -348,12 +350,14 @@ bool access_admit(struct node *n, const struct ip *ip);
 void access_release(struct node *n, const struct ip *ip);
 bool access_may_send(const struct node *n, const struct peer *p);      /* messages.from */
 bool access_is_stranger(const struct node *n, const struct peer *p);   /* known = false: counts on the strangers' quota */
+void access_free(struct node *n);
 void access_sweep(struct node *n);                /* forgets idle address groups */
 /* Token bucket: rate per second with a burst of `burst` seconds; true: one more is fine. */
 bool bucket_take(struct bucket *b, struct mono now, uint64_t rate, uint64_t burst_s);
 void limit_reached(struct node *n, enum limit_id id); /* counts the hit and logs EV_LIMIT_REACHED */
 
 /* ---- messenger.c */
+void messenger_free(struct node *n);
 void messenger_start(struct node *n);             /* asks the store for what is queued */
 void messenger_tick(struct node *n);
 struct mono messenger_deadline(const struct node *n);

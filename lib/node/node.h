@@ -85,6 +85,7 @@ struct node_effect {
     enum node_resolve_kind { RESOLVE_A = 1, RESOLVE_AAAA = 2, RESOLVE_BOTH = 3, RESOLVE_TXT = 4 } resolve;
     struct store_op *op;
     struct bytes line;
+    struct buf owned;       /* the node's own: where `line` lives */
 };
 bool node_effect(struct node *n, struct node_effect *out);
 /* The owner's answer to EFFECT_RELOAD (and what SIGHUP did). why NULL: it was applied. */

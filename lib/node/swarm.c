@@ -310,6 +310,8 @@ struct mono swarm_deadline(const struct node *n) {
     return at;
 }
 
+void swarm_cancel(struct dial *d, const char *text) { dial_cancel(d, E_CLOSED, text); }
+
 void swarm_reconfigured(struct node *n) {
     for (struct connection *c = n->connections; c != NULL; c = c->next) {
         if (c->state != CONN_OPEN) continue;

@@ -1,0 +1,313 @@
+#include "node/core.h"
+
+#include <stdio.h>
+
+enum { UPKEEP_MS = 60000, UPKEEP_MORE_MS = 50, PEERS_FLUSH_MS = 5000, STOP_MS = 5000 };
+
+/* ---- limits that the configuration sets */
+
+static void apply_limits(struct node *n) {
+    for (size_t i = 0; i < LIMIT_COUNT; i++) n->limits.of[i].max = n->config->limits[i];
+    n->peers.max = limit_max(&n->limits, LIMIT_PEERS);
+}
+
+static bool init_maps(struct node *n) {
+    uint64_t seeds[6];
+    for (size_t i = 0; i < LEN(seeds); i++) seeds[i] = rng_u64(&n->rng);
+    map_init(&n->peers, limit_max(&n->limits, LIMIT_PEERS), seeds[0], seeds[1]);
+    map_init(&n->conn_by_id, 20000, seeds[2], seeds[3]);
+    map_init(&n->address_groups, 16384, seeds[4], seeds[5]);
+    return true;
+}
+
+struct node *node_new(const struct node_setup *setup) {
+    struct node *n = NEW(struct node);
+    if (n == NULL) {
+        config_free(setup->config);
+        return NULL;
+    }
+    n->self = setup->self;
+    n->config = setup->config;
+    n->log = setup->log;
+    n->rng = setup->rng;
+    n->now = setup->now;
+    n->started = setup->now.mono;
+    n->version = setup->version;
+    n->home = setup->home;
+    n->pid = setup->pid;
+    n->private_network = setup->swarm_key != NULL;
+    if (setup->swarm_key != NULL) memcpy(n->swarm_key, setup->swarm_key, sizeof n->swarm_key);
+    peer_id_text(&n->self->peer, n->self_text);
+    limits_init(&n->limits);
+    apply_limits(n);
+    init_maps(n);
+    n->next_serial = rng_u64(&n->rng) >> 2;
+    node_make_record(n);
+    peers_reconfigured(n);
+    struct store_op *op = store_op_new(STORE_PEERS_LOAD);
+    node_give(n, op);
+    messenger_start(n);
+    n->next_upkeep = mono_add_ms(n->now.mono, PEERS_FLUSH_MS);
+    n->next_maintain = mono_add_ms(n->now.mono, 2000);
+    return n;
+}
+
+void node_free(struct node *n) {
+    if (n == NULL) return;
+    for (struct connection *c = n->connections; c != NULL; c = c->next)
+        connection_close(c, E_CLOSED, "the node ends");
+    for (struct connection *c = n->connections; c != NULL; c = c->next) c->queued_close = true;
+    n->sweep = true;
+    connection_sweep(n);
+    for (struct dial *d = n->dials; d != NULL; d = d->next) d->dead = true;
+    swarm_sweep(n);
+    control_free(n);
+    messenger_free(n);
+    struct node_effect e;
+    while (node_effect(n, &e))
+        if (e.kind == EFFECT_STORE) store_op_free(e.op);
+    mem_free(n->effects);
+    buf_free(&n->answer);
+    size_t i = 0;
+    for (struct peer *p; (p = map_next(&n->peers, &i)) != NULL;) peer_free(p);
+    map_free(&n->peers);
+    map_free(&n->conn_by_id);
+    access_free(n);
+    buf_free(&n->record);
+    buf_free(&n->announce);
+    buf_free(&n->spare_rx);
+    config_free(n->config);
+    mem_wipe(n->swarm_key, sizeof n->swarm_key);
+    rng_wipe(&n->rng);
+    mem_free(n);
+}
+
+void node_now(struct node *n, struct clocks now) { n->now = now; }
+
+/* ---- effects: a ring that grows; every effect costs its cause a limited thing already */
+
+void node_push(struct node *n, const struct node_effect *e) {
+    if (n->effects_n == n->effects_cap) {
+        size_t cap = n->effects_cap == 0 ? 64 : n->effects_cap * 2;
+        struct node_effect *more = NEW_ARRAY(struct node_effect, cap);
+        if (more == NULL) { /* what can not be said is undone */
+            if (e->kind == EFFECT_STORE) store_op_free(e->op);
+            return;
+        }
+        for (size_t i = 0; i < n->effects_n; i++) more[i] = n->effects[(n->effects_at + i) % n->effects_cap];
+        mem_free(n->effects);
+        n->effects = more;
+        n->effects_at = 0;
+        n->effects_cap = cap;
+    }
+    n->effects[(n->effects_at + n->effects_n++) % n->effects_cap] = *e;
+}
+
+void node_answer(struct node *n, uint32_t client, struct buf *line) {
+    struct node_effect e = {.kind = EFFECT_ANSWER, .id = client, .line = buf_view(line), .owned = *line};
+    *line = (struct buf){NULL, 0, 0, line->max};
+    node_push(n, &e);
+}
+
+void node_give(struct node *n, struct store_op *op) {
+    if (op == NULL) return;
+    op->given = n->now.mono;
+    if (op->now.ms == 0) op->now = n->now.wall;
+    n->store_in_flight++;
+    n->limits.of[LIMIT_STORE_QUEUE].used = n->store_in_flight;
+    node_push(n, &(struct node_effect){.kind = EFFECT_STORE, .op = op});
+}
+
+bool node_effect(struct node *n, struct node_effect *out) {
+    buf_free(&n->answer);
+    if (n->effects_n == 0) return false;
+    *out = n->effects[n->effects_at];
+    n->effects_at = (n->effects_at + 1) % n->effects_cap;
+    n->effects_n--;
+    if (out->kind == EFFECT_ANSWER) n->answer = out->owned;
+    if (out->kind == EFFECT_CLOSE) {
+        struct connection *c = connection_find(n, out->id);
+        if (c != NULL) c->queued_close = true;
+        n->sweep = true;
+    }
+    return true;
+}
+
+/* ---- the store's answers */
+
+static void loaded_peers(struct node *n, struct store_op *op) {
+    if (op->err == OK)
+        peers_loaded(n, buf_view(&op->out));
+    else
+        LOG(n->log, EV_DATABASE_FAULT, kv_str("operation", "load peers"), kv_str("reason", op->why.text));
+    n->loaded = true;
+    n->next_keep = n->now.mono;
+}
+
+static void maintained(struct node *n, struct store_op *op) {
+    if (op->err != OK) LOG(n->log, EV_DATABASE_FAULT, kv_str("operation", "maintain"), kv_str("reason", op->why.text));
+    n->next_maintain = mono_add_ms(n->now.mono, op->more ? UPKEEP_MORE_MS : UPKEEP_MS);
+}
+
+void node_stored(struct node *n, struct store_op *op) {
+    n->store_in_flight--;
+    n->limits.of[LIMIT_STORE_QUEUE].used = n->store_in_flight;
+    if (op->user != NULL) {
+        control_stored(n, op); /* a request waits for it */
+        return;
+    }
+    switch (op->kind) {
+    case STORE_PEERS_LOAD: loaded_peers(n, op); break;
+    case STORE_MAINTAIN: maintained(n, op); break;
+    case STORE_PEER_PUT: case STORE_PEER_DROP: case STORE_STRANGER: case STORE_META_PUT:
+        if (op->err != OK) LOG(n->log, EV_DATABASE_FAULT, kv_str("operation", "peers"), kv_str("reason", op->why.text));
+        break;
+    default: messenger_stored(n, op); return;
+    }
+    store_op_free(op);
+}
+
+static void maintain(struct node *n) {
+    struct store_op *op = store_op_new(STORE_MAINTAIN);
+    n->next_maintain = mono_add_ms(n->now.mono, UPKEEP_MS);
+    if (op == NULL) return;
+    op->limits[0] = (uint64_t)cfg(n->config, messages_retention).ms;
+    op->limits[1] = 100ULL * 24 * 3600 * 1000; /* remembered ids outlive every message (90 days) */
+    node_give(n, op);
+}
+
+/* ---- time */
+
+void node_tick(struct node *n) {
+    struct mono now = n->now.mono;
+    n->limits.of[LIMIT_CONNECTIONS].used = n->n_connections;
+    n->limits.of[LIMIT_INBOUND_PENDING].used = n->n_pending_in;
+    n->limits.of[LIMIT_DIALS].used = n->n_dialing;
+    n->limits.of[LIMIT_PEERS].used = n->peers.n;
+    swarm_tick(n);
+    messenger_tick(n);
+    control_tick(n);
+    if (mono_due(n->next_upkeep, now)) {
+        n->next_upkeep = mono_add_ms(now, PEERS_FLUSH_MS);
+        peers_flush(n, false);
+        if (n->announce_changed) {
+            n->announce_changed = false;
+            identify_push_all(n);
+        }
+    }
+    if (mono_due(n->next_maintain, now) && !n->stopping) maintain(n);
+    for (struct connection *c = n->connections; n->sweep && c != NULL; c = c->next) connection_flush(c);
+    connection_sweep(n);
+    swarm_sweep(n);
+}
+
+struct mono node_deadline(const struct node *n) {
+    struct mono at = n->next_upkeep;
+    if (!n->stopping) at = mono_sooner(at, n->next_maintain);
+    at = mono_sooner(at, swarm_deadline(n));
+    at = mono_sooner(at, messenger_deadline(n));
+    return mono_sooner(at, control_deadline(n));
+}
+
+void node_stop(struct node *n) {
+    if (n->stopping) return;
+    n->stopping = true;
+    for (struct dial *d = n->dials; d != NULL; d = d->next) swarm_cancel(d, "the node is stopping");
+    for (struct connection *c = n->connections; c != NULL; c = c->next)
+        connection_close(c, c->state == CONN_OPEN ? OK : E_CLOSED, "the node is stopping");
+    peers_flush(n, true);
+}
+
+bool node_drained(const struct node *n) {
+    return n->stopping && n->effects_n == 0 && n->store_in_flight == 0 && n->n_connections == 0;
+}
+
+bool node_stop_asked(struct node *n, int64_t *drain_ms) {
+    *drain_ms = n->stop_drain_ms;
+    bool asked = n->stop_asked;
+    n->stop_asked = false;
+    return asked;
+}
+
+/* ---- listening, names, requests */
+
+void node_listening(struct node *n, const struct endpoint *endpoints, size_t count) {
+    count = MIN(count, LEN(n->listen));
+    bool same = count == n->n_listen;
+    for (size_t i = 0; same && i < count; i++) same = endpoint_eq(&endpoints[i], &n->listen[i]);
+    if (same) return;
+    memcpy(n->listen, endpoints, count * sizeof *endpoints);
+    n->n_listen = count;
+    node_make_record(n);
+    n->announce_changed = true;
+}
+
+void node_resolve_done(struct node *n, uint32_t query, const struct node_resolved *answer, const struct why *why) {
+    swarm_resolved(n, query, answer, why);
+}
+
+void node_request(struct node *n, const struct node_client *client, struct bytes line) { control_request(n, client, line); }
+void node_client_gone(struct node *n, uint32_t client) { control_client_gone(n, client); }
+void node_reloaded(struct node *n, const struct why *why, struct bytes changed, struct bytes pending) {
+    control_reloaded(n, why, changed, pending);
+}
+const struct config *node_config(const struct node *n) { return n->config; }
+
+/* ---- configuration */
+
+static void name_key(struct buf *out, size_t key) {
+    if (out == NULL) return;
+    if (out->n > 0) buf_add_text(out, " ");
+    buf_add_text(out, config_rows[key].name);
+}
+
+/* What waits for a restart keeps its running value: it is moved over into the new configuration's place. */
+void node_reconfigure(struct node *n, struct config *config, struct buf *changed, struct buf *pending) {
+    for (size_t k = 0; k < CONFIG_KEY_COUNT; k++) {
+        if (config_same(n->config, config, (enum config_key)k)) continue;
+        bool restart = config_rows[k].applies == CONFIG_RESTART;
+        name_key(restart ? pending : changed, k);
+        if (!restart) continue;
+        struct config_entry running = n->config->entries[k];
+        n->config->entries[k] = config->entries[k];
+        config->entries[k] = running;
+    }
+    config_free(n->config);
+    n->config = config;
+    apply_limits(n);
+    log_set_level(n->log, (enum log_level)cfg(config, logging_level).count);
+    n->log->format = (enum log_format)cfg(config, logging_format).count;
+    node_make_record(n);
+    n->announce_changed = true;
+    peers_reconfigured(n);
+    swarm_reconfigured(n);
+}
+
+/* ---- what operators look at */
+
+void node_status_line(struct node *n, char *out, size_t size) {
+    size_t peers = 0, i = 0;
+    for (struct peer *p; (p = map_next(&n->peers, &i)) != NULL;) peers += p->n_connections > 0;
+    snprintf(out, size, "%s, %zu peers, outbox %llu", n->stopping ? "stopping" : "healthy", peers,
+             (unsigned long long)n->outbox_count);
+}
+
+void node_dump(struct node *n) {
+    char text[LOG_LINE_MAX / 2];
+    node_status_line(n, text, sizeof text);
+    LOG(n->log, EV_STATE, kv_str("part", "status"), kv_str("state", text),
+        kv_int("connections", (int64_t)n->n_connections), kv_int("known", (int64_t)n->peers.n),
+        kv_int("messages_in", (int64_t)n->totals.messages_in), kv_int("messages_out", (int64_t)n->totals.messages_out));
+    for (size_t i = 0; i < LIMIT_COUNT; i++) {
+        const struct limit *l = &n->limits.of[i];
+        LOG(n->log, EV_STATE, kv_str("part", "limit"), kv_str("name", limit_rows[i].name), kv_int("used", (int64_t)l->used),
+            kv_int("max", (int64_t)l->max), kv_int("hits", (int64_t)l->hits));
+    }
+    for (const struct connection *c = n->connections; c != NULL; c = c->next) {
+        endpoint_text(&c->remote, text);
+        LOG(n->log, EV_STATE, kv_str("part", "connection"), kv_str("peer", c->peer == NULL ? "" : c->peer->text),
+            kv_str("addr", text), kv_int("streams", (int64_t)c->n_streams),
+            kv_int("output", (int64_t)(c->tx.n + c->mux.out.n)), kv_int("input", (int64_t)c->rx.n));
+    }
+    LOG(n->log, EV_STATE, kv_str("part", "memory"), kv_int("blocks", (int64_t)mem_blocks()));
+}
