@@ -94,30 +94,32 @@ gen: $(GEN)
 # ---- objects and archives of one twin
 # With LENIENT=1 (the default when T= names one test) a file that does not compile is reported and left out.
 LENIENT := $(if $(T),1,)
-archive = set --; for o in $(2); do if [ -e $$o ]; then set -- "$$@" $$o; fi; done; $(AR) rcD $(1) "$$@"
+# Everything is written beside its place and renamed, so that two makes in one tree do not see half a file.
+output = -MMD -MP -MF $(1:.o=.d) -MT $(1) -c $(2) -o $(1).$$$$ && mv $(1).$$$$ $(1) || \
+    { rm -f $(1) $(1).$$$$; [ -n "$(LENIENT)" ]; }
+archive = set --; for o in $(2); do if [ -e $$o ]; then set -- "$$@" $$o; fi; done; \
+    rm -f $(1).$$$$ && $(AR) rcD $(1).$$$$ "$$@" && mv $(1).$$$$ $(1)
 define twin_rules
 $(BUILD)/$(1)/obj/%.o: %.c $(BUILD)/deps/$(2)/.done | $$(GEN)
 	@mkdir -p $$(@D)
 	@echo "  cc $$<"
-	@$$(CC_$(1)) $$(CFLAGS) $$(CFLAGS_$(1)) $$(CPPFLAGS) -isystem $$(DEPS_$(1))/include -MMD -MP -c $$< -o $$@ || \
-	    { rm -f $$@; [ -n "$$(LENIENT)" ]; }
+	@$$(CC_$(1)) $$(CFLAGS) $$(CFLAGS_$(1)) $$(CPPFLAGS) -isystem $$(DEPS_$(1))/include $$(call output,$$@,$$<)
 $(BUILD)/$(1)/libsilktalk.a: $$(LIB_SRC:%.c=$(BUILD)/$(1)/obj/%.o)
-	@rm -f $$@
 	@$$(call archive,$$@,$$^)
 $(BUILD)/$(1)/libops.a: $$(OPS_SRC:%.c=$(BUILD)/$(1)/obj/%.o) $$(MAIN_SRC:%.c=$(BUILD)/$(1)/obj/%_nomain.o)
-	@rm -f $$@
 	@$$(call archive,$$@,$$^)
 # silktalk.c holds the table of applets, which tests read: here its main has another name.
 $(BUILD)/$(1)/obj/%_nomain.o: %.c $(BUILD)/deps/$(2)/.done | $$(GEN)
 	@mkdir -p $$(@D)
 	@$$(CC_$(1)) $$(CFLAGS) $$(CFLAGS_$(1)) $$(CPPFLAGS) -Dmain=silktalk_main -Wno-missing-prototypes \
-	    -isystem $$(DEPS_$(1))/include -MMD -MP -c $$< -o $$@ || { rm -f $$@; [ -n "$$(LENIENT)" ]; }
+	    -isystem $$(DEPS_$(1))/include $$(call output,$$@,$$<)
 $(BUILD)/$(1)/tests/%_test: $(BUILD)/$(1)/obj/tests/%_test.o $(BUILD)/$(1)/obj/tests/test_main.o \
     $(BUILD)/$(1)/libops.a $(BUILD)/$(1)/libsilktalk.a
 	@mkdir -p $$(@D)
 	@rm -f $$@
-	@$$(CC_$(1)) $$(CFLAGS_$(1)) $$(LDFLAGS_$(1)) -o $$@ $(BUILD)/$(1)/obj/tests/$$*_test.o \
-	    $(BUILD)/$(1)/obj/tests/test_main.o -L$(BUILD)/$(1) -L$$(DEPS_$(1))/lib -lops -lsilktalk -lcmocka $$(LDLIBS)
+	@$$(CC_$(1)) $$(CFLAGS_$(1)) $$(LDFLAGS_$(1)) -o $$@.$$$$$$$$ $(BUILD)/$(1)/obj/tests/$$*_test.o \
+	    $(BUILD)/$(1)/obj/tests/test_main.o -L$(BUILD)/$(1) -L$$(DEPS_$(1))/lib -lops -lsilktalk -lcmocka $$(LDLIBS) && \
+	    mv $$@.$$$$$$$$ $$@
 -include $$(wildcard $(BUILD)/$(1)/obj/*.d $(BUILD)/$(1)/obj/*/*.d $(BUILD)/$(1)/obj/*/*/*.d $(BUILD)/$(1)/obj/*/*/*/*.d)
 .PHONY: build-tests-$(1)
 build-tests-$(1): $$(TESTS:%=$(BUILD)/$(1)/tests/%_test)
