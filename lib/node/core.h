@@ -184,12 +184,13 @@ struct outgoing {                   /* one message in memory */
     struct buf frame;               /* as it goes on the wire */
 };
 struct lane {
+    struct node *node;
     struct peer *peer;
     struct lane *next;
     uint64_t queued, bytes;         /* in the store (loaded or not) */
     struct wall oldest;             /* created, of the oldest queued */
     struct outgoing *first, *last;  /* loaded, oldest first */
-    size_t loaded, loaded_bytes, unsent; /* unsent: first ones not on the stream yet... counted from the end */
+    size_t loaded, loaded_bytes;
     bool loading, complete;         /* complete: nothing queued that is not loaded */
     struct stream *stream;          /* the one we send on, or NULL */
     struct mono retry_at;           /* waiting after BUSY or a broken stream */
@@ -258,8 +259,10 @@ struct node {
     size_t n_listen;
     struct buf record;              /* our sealed peer record */
     struct buf announce;            /* repeated u16 length, binary multiaddr: what we tell peers */
+    struct mono next_upkeep, next_maintain, next_expire; /* peers to disk; old rows; expiry of the outbox */
     struct mono next_keep;          /* whom to be connected to is thought over */
     struct mono next_walk;          /* connections and streams are looked at for their deadlines */
+    bool receipts_waiting;          /* streams have receipts to send: node_tick runs them together */
     bool sweep;                     /* something is dead and waits to be freed */
     struct buf spare_rx;            /* memory lent to the connection that reads */
     struct totals totals;

@@ -182,7 +182,7 @@ static void end(struct dial *d, struct connection *winner) {
 static void start(struct dial *d, size_t i) {
     struct node *n = d->node;
     struct candidate *k = &d->candidates[i];
-    char text[64];
+    char text[72];
     endpoint_text(&k->endpoint, text);
     k->state = CANDIDATE_FAILED;
     if (n->n_connections >= limit_max(&n->limits, LIMIT_CONNECTIONS) && !swarm_make_room(n)) {

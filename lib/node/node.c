@@ -184,6 +184,11 @@ void node_tick(struct node *n) {
     n->limits.of[LIMIT_INBOUND_PENDING].used = n->n_pending_in;
     n->limits.of[LIMIT_DIALS].used = n->n_dialing;
     n->limits.of[LIMIT_PEERS].used = n->peers.n;
+    if (n->receipts_waiting) {
+        n->receipts_waiting = false;
+        for (struct connection *c = n->connections; c != NULL; c = c->next)
+            if (c->state == CONN_OPEN && c->n_streams > 0) connection_run(c);
+    }
     swarm_tick(n);
     messenger_tick(n);
     control_tick(n);

@@ -50,7 +50,7 @@ bool node_accepting(const struct node *n) {
 }
 
 uint32_t node_accepted(struct node *n, const struct endpoint *remote, const struct endpoint *local) {
-    char addr[64];
+    char addr[72];
     endpoint_text(remote, addr);
     const char *rule = n->stopping ? "stopping" : access_refuses(n, &remote->ip, NULL);
     if (rule != NULL) {
@@ -112,7 +112,7 @@ static bool too_many_of_peer(struct connection *c) {
 /* False: closed again. */
 static bool admit_peer(struct connection *c) {
     struct node *n = c->node;
-    char addr[64];
+    char addr[72];
     endpoint_text(&c->remote, addr);
     const char *rule = access_refuses(n, &c->remote.ip, c->peer);
     if (rule != NULL) {
@@ -133,7 +133,7 @@ static bool admit_peer(struct connection *c) {
 
 void swarm_connected(struct connection *c) {
     struct node *n = c->node;
-    char addr[64];
+    char addr[72];
     if (c->noise.peer.n == n->self->peer.n && peer_id_eq(&c->noise.peer, &n->self->peer)) {
         connection_close(c, E_VERIFY, "that is this node itself");
         return;
@@ -175,7 +175,7 @@ static void unlink_from_peer(struct connection *c) {
 
 static void log_end(struct connection *c) {
     struct node *n = c->node;
-    char addr[64], id[PEER_TEXT_MAX];
+    char addr[72], id[PEER_TEXT_MAX];
     endpoint_text(&c->remote, addr);
     peer_id_text(&c->noise.peer, id);
     if (c->peer != NULL) {

@@ -1,0 +1,489 @@
+/* Sending: one lane per peer. The store has every queued message; a lane keeps the oldest of them in memory and sends
+ * them, in order, over one stream at a time. A message leaves the store when its receipt has come. */
+#include "node/messenger.h"
+
+#include <stdio.h>
+
+enum { EXPIRE_MS = 5000, LOAD_COUNT = 256 };
+
+/* ---- lanes */
+
+static struct lane *lane_of(struct node *n, struct peer *p) {
+    if (p->lane != NULL) return p->lane;
+    struct lane *l = NEW(struct lane);
+    if (l == NULL) return NULL;
+    l->peer = p;
+    l->node = n;
+    l->complete = true;
+    l->next = n->lanes;
+    n->lanes = l;
+    p->lane = l;
+    if (peer_connection(p) != NULL) l->usable = n->now.mono;
+    return l;
+}
+
+static void outgoing_free(struct outgoing *o) {
+    if (o == NULL) return;
+    buf_free(&o->frame);
+    mem_free(o);
+}
+
+static void unload(struct lane *l) {
+    for (struct outgoing *o = l->first, *next; o != NULL; o = next) {
+        next = o->next;
+        outgoing_free(o);
+    }
+    l->first = l->last = NULL;
+    l->loaded = l->loaded_bytes = 0;
+    l->complete = l->queued == 0;
+}
+
+static void lane_free(struct lane *l) {
+    unload(l);
+    l->peer->lane = NULL;
+    mem_free(l);
+}
+
+void messenger_free(struct node *n) {
+    while (n->lanes != NULL) {
+        struct lane *l = n->lanes;
+        n->lanes = l->next;
+        lane_free(l);
+    }
+}
+
+static void append(struct lane *l, struct outgoing *o) {
+    if (l->last == NULL) l->first = o;
+    else l->last->next = o;
+    l->last = o;
+    l->loaded++;
+    l->loaded_bytes += o->frame.n;
+}
+
+/* Takes a message out of the lane's memory; NULL: it was not loaded. */
+static struct outgoing *take_out(struct lane *l, const uint8_t id[MESSAGE_ID]) {
+    struct outgoing *before = NULL;
+    for (struct outgoing **at = &l->first; *at != NULL; before = *at, at = &(*at)->next) {
+        struct outgoing *o = *at;
+        if (memcmp(o->id, id, MESSAGE_ID) != 0) continue;
+        *at = o->next;
+        if (l->last == o) l->last = before;
+        l->loaded--;
+        l->loaded_bytes -= o->frame.n;
+        return o;
+    }
+    return NULL;
+}
+
+/* The store's row is gone (or soon will be): one less in the queue. */
+static void count_down(struct lane *l, size_t bytes) {
+    struct node *n = l->node;
+    if (l->queued > 0) l->queued--;
+    l->bytes -= MIN(l->bytes, (uint64_t)bytes);
+    if (n->outbox_count > 0) n->outbox_count--;
+    n->outbox_bytes -= MIN(n->outbox_bytes, (uint64_t)bytes);
+    if (l->queued == 0) l->complete = true;
+}
+
+/* ---- from the store into memory */
+
+static struct outgoing *outgoing_new(struct node *n, struct buf *frame, int64_t seq) {
+    struct bytes in = buf_view(frame), body;
+    bool whole = false;
+    size_t need;
+    struct message_frame f;
+    if (message_frame_next(&in, &body, &whole, &need) != OK || !whole) return NULL;
+    if (message_frame_read(body, &f, NULL) != OK || f.kind != FRAME_MESSAGE) return NULL;
+    struct outgoing *o = NEW(struct outgoing);
+    if (o == NULL) return NULL;
+    memcpy(o->id, f.message.id, MESSAGE_ID);
+    o->seq = seq;
+    o->expires.ms = (int64_t)f.message.expires_ms;
+    o->committed = n->now.mono;
+    o->frame = *frame;
+    *frame = (struct buf){NULL, 0, 0, frame->max};
+    return o;
+}
+
+static bool has_room(const struct lane *l) {
+    return l->loaded < limit_max(&l->node->limits, LIMIT_MESSAGES_IN_FLIGHT) && l->loaded_bytes < LANE_BYTES_MAX;
+}
+
+static void load(struct lane *l) {
+    struct node *n = l->node;
+    if (l->loading || l->complete || !has_room(l) || peer_connection(l->peer) == NULL) return;
+    struct store_op *op = store_op_new(STORE_OUTBOX_LOAD);
+    if (op == NULL) return;
+    op->peer = l->peer->id;
+    op->seq = l->last == NULL ? 0 : l->last->seq;
+    op->count = MIN((uint64_t)LOAD_COUNT, limit_max(&n->limits, LIMIT_MESSAGES_IN_FLIGHT) - l->loaded);
+    op->bytes = LANE_BYTES_MAX;
+    l->loading = true;
+    node_give(n, op);
+}
+
+static void loaded(struct node *n, struct store_op *op) {
+    struct peer *p = peers_find(n, &op->peer);
+    struct lane *l = p == NULL ? NULL : p->lane;
+    if (l == NULL) return;
+    l->loading = false;
+    if (op->err != OK) {
+        LOG(n->log, EV_DATABASE_FAULT, kv_str("operation", "load outbox"), kv_str("reason", op->why.text));
+        l->retry_at = mono_add_ms(n->now.mono, EXPIRE_MS);
+        return;
+    }
+    int64_t after = l->last == NULL ? 0 : l->last->seq;
+    struct rd r = rd_of(buf_view(&op->out));
+    while (r.in.n > 0) {
+        int64_t seq = (int64_t)rd_u64(&r);
+        rd_u64(&r); /* tries: shown by listings only */
+        struct bytes frame = rd_take(&r, rd_u32(&r));
+        if (r.bad) break;
+        struct buf copy = {.max = MESSAGE_FRAME_MAX + 16};
+        struct outgoing *o = seq > after && buf_add(&copy, frame) ? outgoing_new(n, &copy, seq) : NULL;
+        buf_free(&copy);
+        if (o == NULL) continue;
+        after = seq;
+        append(l, o);
+    }
+    l->complete = !op->more;
+    lane_run(l);
+}
+
+/* Rows of STORE_OUTBOX_PEERS: what is queued for whom. */
+void messenger_requeued(struct node *n, struct bytes rows) {
+    struct rd r = rd_of(rows);
+    while (r.in.n > 0) {
+        struct peer_id id;
+        struct bytes raw = rd_take(&r, rd_u8(&r));
+        uint64_t count = rd_u32(&r), bytes = rd_u64(&r);
+        rd_u64(&r);
+        struct wall oldest = {(int64_t)rd_u64(&r)};
+        if (r.bad) return;
+        struct peer *p = peer_id_read(raw, &id) ? peers_add(n, &id) : NULL;
+        struct lane *l = p == NULL ? NULL : lane_of(n, p);
+        if (l == NULL) continue;
+        n->outbox_count += count - MIN(count, l->queued);
+        n->outbox_bytes += bytes - MIN(bytes, l->bytes);
+        l->queued = MAX(count, l->queued);
+        l->bytes = MAX(bytes, l->bytes);
+        if (l->oldest.ms == 0 || oldest.ms < l->oldest.ms) l->oldest = oldest;
+        l->complete = l->loaded >= l->queued;
+        messenger_wake(p);
+    }
+}
+
+void messenger_start(struct node *n) {
+    node_give(n, store_op_new(STORE_OUTBOX_PEERS));
+    struct store_op *spool = store_op_new(STORE_SPOOL_TAKE);
+    if (spool == NULL) return;
+    messenger_outbox_limits(n, spool);
+    spool->count = 1000;
+    node_give(n, spool);
+}
+
+void messenger_outbox_limits(const struct node *n, struct store_op *op) {
+    op->limits[0] = limit_max(&n->limits, LIMIT_OUTBOX);
+    op->limits[1] = limit_max(&n->limits, LIMIT_OUTBOX_BYTES);
+    op->limits[2] = limit_max(&n->limits, LIMIT_OUTBOX_PER_PEER);
+}
+
+/* ---- new messages of our own user */
+
+enum err messenger_send(struct node *n, struct peer *p, struct message *m, struct request *r, struct why *w) {
+    if (m->body.n > limit_max(&n->limits, LIMIT_BODY))
+        return fail(w, E_INPUT, "the body has %zu bytes, messages.maxBody allows %llu", m->body.n,
+                    (unsigned long long)limit_max(&n->limits, LIMIT_BODY));
+    enum err e = message_check(m, w);
+    if (e != OK) return e;
+    if (limit_hit(&n->limits, LIMIT_STORE_QUEUE, n->store_in_flight)) {
+        limit_reached(n, LIMIT_STORE_QUEUE);
+        return fail(w, E_BUSY, "the store is busy, try again");
+    }
+    struct store_op *op = store_op_new(STORE_OUTBOX_ADD);
+    if (op == NULL || !message_frame_write(&op->in, m)) {
+        store_op_free(op);
+        return fail(w, E_MEMORY, "out of memory");
+    }
+    op->peer = p->id;
+    memcpy(op->id, m->id, MESSAGE_ID);
+    messenger_outbox_limits(n, op);
+    op->tag = r == NULL ? 0 : r->tag;
+    peers_touch(n, p, PEER_WRITTEN_TO);
+    node_give(n, op);
+    return OK;
+}
+
+static void added(struct node *n, struct store_op *op) {
+    struct request *r = n->requests;
+    while (op->tag != 0 && r != NULL && (r->dead || r->tag != op->tag)) r = r->next;
+    if (op->err == E_LIMIT) limit_hit(&n->limits, LIMIT_OUTBOX, UINT64_MAX);
+    struct peer *p = op->err == OK ? peers_add(n, &op->peer) : NULL;
+    struct lane *l = p == NULL ? NULL : lane_of(n, p);
+    if (l != NULL) {
+        size_t bytes = op->in.n;
+        char id[2 * MESSAGE_ID + 1];
+        message_id_text(op->id, id);
+        LOG(n->log, EV_MESSAGE_SENT, kv_str("peer", p->text), kv_str("id", id), kv_int("bytes", (int64_t)bytes));
+        l->queued++;
+        l->bytes += bytes;
+        n->outbox_count++;
+        n->outbox_bytes += bytes;
+        if (l->queued == 1) l->oldest = n->now.wall;
+        if (l->complete && has_room(l)) {
+            struct outgoing *o = outgoing_new(n, &op->in, op->seq);
+            if (o != NULL) append(l, o);
+            else l->complete = false;
+        } else {
+            l->complete = false;
+        }
+        n->totals.messages_out++;
+    }
+    if (op->tag != 0 && r != NULL) control_message_stored(r, op);
+    if (l == NULL) return;
+    lane_run(l);
+}
+
+/* ---- sending */
+
+static void delay(struct lane *l, const char *reason) {
+    struct node *n = l->node;
+    int64_t wait = cfg(n->config, messages_retryMin).ms, most = cfg(n->config, messages_retryMax).ms;
+    for (unsigned i = 0; i < l->tries && wait < most; i++) wait *= 2;
+    if (l->tries < 60) l->tries++;
+    wait = rng_jitter(&n->rng, MIN(wait, most), 25);
+    l->retry_at = mono_add_ms(n->now.mono, wait);
+    snprintf(l->last_error, sizeof l->last_error, "%s", reason);
+    if (l->queued == 0) return;
+    struct store_op *op = store_op_new(STORE_OUTBOX_TRIED);
+    if (op == NULL) return;
+    op->peer = l->peer->id;
+    op->when.ms = n->now.wall.ms + wait;
+    snprintf(op->text, sizeof op->text, "%s", reason);
+    node_give(n, op);
+}
+
+/* The stream is gone: what was on it without a receipt is sent again on the next one, oldest first. */
+void lane_lost(struct lane *l, const char *reason, bool wait) {
+    l->stream = NULL;
+    for (struct outgoing *o = l->first; o != NULL; o = o->next) o->sent = false;
+    if (l->queued > 0 && wait) delay(l, reason);
+}
+
+void lane_run(struct lane *l) {
+    struct node *n = l->node;
+    if (n->stopping || l->queued == 0) return;
+    if (l->retry_at.us > n->now.mono.us) return;
+    l->retry_at = MONO_NEVER;
+    struct connection *c = peer_connection(l->peer);
+    if (c == NULL) {
+        n->next_keep = n->now.mono; /* swarm_tick dials for us */
+        return;
+    }
+    if (!c->identified && !peer_speaks(l->peer, PROTOCOL_MESSAGE)) return; /* identify is on its way */
+    load(l);
+    if (l->first == NULL) return;
+    if (l->stream == NULL) {
+        struct why w;
+        l->stream = stream_open(c, PROTOCOL_MESSAGE, message_sender_new(l), &w);
+        if (l->stream == NULL) {
+            delay(l, w.text);
+            return;
+        }
+    }
+    l->stream->ready = true;
+    connection_run(c);
+}
+
+/* The sending stream has room: gives it what is not on it yet. */
+void lane_fill(struct lane *l, struct buf *tx) {
+    struct node *n = l->node;
+    for (struct outgoing *o = l->first; o != NULL && tx->n < MUX_OUT_MAX; o = o->next) {
+        if (o->sent) continue;
+        if (o->expires.ms <= n->now.wall.ms) {
+            n->next_expire = n->now.mono;
+            continue;
+        }
+        if (!buf_add(tx, buf_view(&o->frame))) return;
+        o->sent = true;
+    }
+    load(l);
+}
+
+static void learn_latency(struct node *n, const struct lane *l, const struct outgoing *o) {
+    int64_t since = MAX(o->committed.us, l->usable.us);
+    int64_t ms = (n->now.mono.us - since) / 1000;
+    n->latency.ms[n->latency.n++ % LEN(n->latency.ms)] = (uint32_t)MIN(MAX(ms, 0), (int64_t)UINT32_MAX);
+}
+
+int64_t messenger_latency_p95_ms(const struct node *n) {
+    size_t count = MIN(n->latency.n, LEN(n->latency.ms));
+    if (count == 0) return -1;
+    uint32_t sorted[LEN(n->latency.ms)];
+    for (size_t i = 0; i < count; i++) {
+        size_t k = i;
+        for (; k > 0 && sorted[k - 1] > n->latency.ms[i]; k--) sorted[k] = sorted[k - 1];
+        sorted[k] = n->latency.ms[i];
+    }
+    return sorted[(count * 95 + 99) / 100 - 1];
+}
+
+static void give_end(struct lane *l, const struct outgoing *o, enum store_kind kind, const char *text) {
+    struct node *n = l->node;
+    struct store_op *op = store_op_new(kind);
+    if (op == NULL) return; /* the row stays: it is sent again after a restart, and answered DUPLICATE */
+    op->peer = l->peer->id;
+    op->seq = o->seq;
+    memcpy(op->id, o->id, MESSAGE_ID);
+    op->latency_ms = (n->now.mono.us - MAX(o->committed.us, l->usable.us)) / 1000;
+    snprintf(op->text, sizeof op->text, "%s", text);
+    node_give(n, op);
+}
+
+enum err lane_receipt(struct lane *l, const struct receipt *receipt) {
+    struct node *n = l->node;
+    char id[2 * MESSAGE_ID + 1];
+    message_id_text(receipt->id, id);
+    if (receipt->status == RECEIPT_BUSY) {
+        delay(l, "the peer is busy");
+        return E_BUSY; /* this stream ends; the next one starts from the oldest */
+    }
+    struct outgoing *o = take_out(l, receipt->id);
+    if (o == NULL) return OK; /* cancelled or expired meanwhile */
+    count_down(l, o->frame.n);
+    l->tries = 0;
+    if (receipt->status == RECEIPT_STORED || receipt->status == RECEIPT_DUPLICATE) {
+        learn_latency(n, l, o);
+        give_end(l, o, STORE_OUTBOX_DONE, "");
+        n->totals.delivered++;
+        n->totals.operations++;
+        LOG(n->log, EV_MESSAGE_DELIVERED, kv_str("peer", l->peer->text), kv_str("id", id),
+            kv_ms("latency", (n->now.mono.us - MAX(o->committed.us, l->usable.us)) / 1000));
+    } else {
+        give_end(l, o, STORE_OUTBOX_FAILED, receipt_status_name(receipt->status));
+        n->totals.operations++;
+        n->totals.operations_failed++;
+        LOG(n->log, EV_MESSAGE_REFUSED_BY, kv_str("peer", l->peer->text), kv_str("id", id),
+            kv_str("status", receipt_status_name(receipt->status)));
+    }
+    control_receipt(n, receipt->id, receipt->status, receipt_status_name(receipt->status));
+    outgoing_free(o);
+    l->oldest = l->first != NULL ? l->oldest : n->now.wall;
+    return OK;
+}
+
+/* ---- connections come and go */
+
+void messenger_connected(struct peer *p) {
+    struct lane *l = p->lane;
+    if (l == NULL) return;
+    if (l->usable.us == 0) l->usable = l->node->now.mono;
+    l->retry_at = MONO_NEVER;
+    lane_run(l);
+}
+
+void messenger_disconnected(struct peer *p) {
+    if (p->lane != NULL) p->lane->usable = MONO_NEVER;
+}
+
+void messenger_wake(struct peer *p) {
+    struct lane *l = p->lane;
+    if (l == NULL) return;
+    l->retry_at = MONO_NEVER;
+    p->next_dial = MONO_NEVER;
+    lane_run(l);
+}
+
+void messenger_cancelled(struct node *n, const struct peer_id *peer, int64_t seq) {
+    struct peer *p = peers_find(n, peer);
+    struct lane *l = p == NULL ? NULL : p->lane;
+    if (l == NULL) return;
+    for (struct outgoing *o = l->first; o != NULL; o = o->next) {
+        if (o->seq != seq) continue;
+        size_t bytes = o->frame.n;
+        outgoing_free(take_out(l, o->id));
+        count_down(l, bytes);
+        return;
+    }
+    count_down(l, 0);
+}
+
+/* ---- expiry, by our own clock */
+
+static void expire(struct node *n) {
+    n->next_expire = mono_add_ms(n->now.mono, EXPIRE_MS);
+    node_give(n, store_op_new(STORE_OUTBOX_EXPIRE));
+}
+
+static void expired(struct node *n, struct store_op *op) {
+    struct rd r = rd_of(buf_view(&op->out));
+    while (op->err == OK && r.in.n > 0) {
+        struct peer_id peer;
+        struct bytes raw = rd_take(&r, rd_u8(&r)), id = rd_take(&r, MESSAGE_ID);
+        int64_t seq = (int64_t)rd_u64(&r);
+        char text[2 * MESSAGE_ID + 1], who[PEER_TEXT_MAX];
+        if (r.bad || !peer_id_read(raw, &peer)) return;
+        message_id_text(id.p, text);
+        peer_id_text(&peer, who);
+        LOG(n->log, EV_MESSAGE_EXPIRED, kv_str("peer", who), kv_str("id", text));
+        messenger_cancelled(n, &peer, seq);
+        control_receipt(n, id.p, RECEIPT_NONE, "expired");
+        n->totals.operations++;
+        n->totals.operations_failed++;
+    }
+}
+
+static void spool_taken(struct node *n, struct store_op *op) {
+    if (op->count > 0) LOG(n->log, EV_SPOOL_TAKEN, kv_int("count", (int64_t)op->count));
+    if (op->err != OK || op->text[0] != 0)
+        LOG(n->log, EV_SPOOL_REFUSED, kv_str("entry", op->text), kv_str("reason", op->why.text));
+    struct rd r = rd_of(buf_view(&op->out));
+    while (r.in.n > 0) { /* whom the operator wrote to is known from now on */
+        struct peer_id id;
+        struct bytes raw = rd_take(&r, rd_u8(&r));
+        rd_take(&r, 4 + 8 + 8 + 8);
+        struct peer *p = !r.bad && peer_id_read(raw, &id) ? peers_add(n, &id) : NULL;
+        if (p != NULL) peers_touch(n, p, PEER_WRITTEN_TO);
+    }
+    messenger_requeued(n, buf_view(&op->out));
+}
+
+void messenger_stored(struct node *n, struct store_op *op) {
+    switch ((int)op->kind) {
+    case STORE_OUTBOX_ADD: added(n, op); break;
+    case STORE_OUTBOX_LOAD: loaded(n, op); break;
+    case STORE_OUTBOX_PEERS: messenger_requeued(n, buf_view(&op->out)); break;
+    case STORE_OUTBOX_EXPIRE: expired(n, op); break;
+    case STORE_SPOOL_TAKE: spool_taken(n, op); break;
+    case STORE_INBOX_ADD: message_stored(n, op); break;
+    default:
+        if (op->err != OK)
+            LOG(n->log, EV_DATABASE_FAULT, kv_str("operation", "outbox"), kv_str("reason", op->why.text));
+        break;
+    }
+    store_op_free(op);
+}
+
+void messenger_tick(struct node *n) {
+    n->limits.of[LIMIT_OUTBOX].used = n->outbox_count;
+    n->limits.of[LIMIT_OUTBOX_BYTES].used = n->outbox_bytes;
+    if (n->stopping) return;
+    for (struct lane **at = &n->lanes; *at != NULL;) {
+        struct lane *l = *at;
+        if (mono_due(l->retry_at, n->now.mono)) lane_run(l);
+        if (l->queued > 0 || l->stream != NULL || l->loading) {
+            at = &l->next;
+            continue;
+        }
+        *at = l->next; /* an empty lane costs nothing to make again */
+        lane_free(l);
+    }
+    if (n->outbox_count > 0 && n->next_expire.us <= n->now.mono.us) expire(n);
+}
+
+struct mono messenger_deadline(const struct node *n) {
+    if (n->stopping || n->lanes == NULL) return MONO_NEVER;
+    struct mono at = n->outbox_count > 0 ? n->next_expire : MONO_NEVER;
+    for (const struct lane *l = n->lanes; l != NULL; l = l->next) at = mono_sooner(at, l->retry_at);
+    return at;
+}
