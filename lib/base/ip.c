@@ -71,7 +71,11 @@ bool ip6_parse(struct bytes text, uint8_t out[16]) {
     uint8_t head[16] = {0}, tail[16] = {0};
     size_t gap = 0;
     while (gap + 1 < text.n && !(text.p[gap] == ':' && text.p[gap + 1] == ':')) gap++;
-    if (gap + 1 >= text.n) return text.n > 0 && groups_parse(text, true, out) == 16;
+    if (gap + 1 >= text.n) {
+        if (groups_parse(text, true, head) != 16) return false;
+        memcpy(out, head, 16);
+        return true;
+    }
     int n_head = groups_parse(bytes_sub(text, 0, gap), false, head);
     int n_tail = groups_parse(bytes_skip(text, gap + 2), true, tail);
     if (n_head < 0 || n_tail < 0 || n_head + n_tail > 14) return false; /* "::" stands for a group at least */

@@ -35,7 +35,7 @@ struct identify_reader {
 void identify_start(struct identify_reader *r);
 /* All of `in` is taken. Errors are final: E_PROTO, E_LIMIT (longer or more messages than above), E_MEMORY. */
 enum err identify_input(struct identify_reader *r, struct bytes in);
-/* At end of stream, once: parses and merges. A publicKey that does not fit `peer` or a forged record: E_VERIFY;
+/* At end of stream, once: parses, merges. A publicKey that does not fit `peer` or a forged record: E_VERIFY;
  * cut short, malformed or nothing at all: E_PROTO. A record of a kind that we can not read is as none. */
 enum err identify_end(struct identify_reader *r, const struct peer_id *peer);
 void identify_free(struct identify_reader *r);
@@ -50,7 +50,7 @@ struct identify_self { /* what we tell */
     struct bytes record;           /* sealed envelope */
 };
 /* Appends one length-prefixed message of at most IDENTIFY_SEND_MAX bytes with everything (addresses as far as
- * they fit) but, if it does not fit, the record, which then follows in a second one (if it fits there). False:
+ * they fit) but, if it does not fit, the record: that follows in a second one (if it fits there). False:
  * the rest alone is too long, or out refused (then as it was). */
 bool identify_write(const struct identify_self *s, struct buf *out);
 
