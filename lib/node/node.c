@@ -156,7 +156,7 @@ void node_stored(struct node *n, struct store_op *op) {
         control_stored(n, op); /* a request waits for it */
         return;
     }
-    switch (op->kind) {
+    switch ((int)op->kind) {
     case STORE_PEERS_LOAD: loaded_peers(n, op); break;
     case STORE_MAINTAIN: maintained(n, op); break;
     case STORE_PEER_PUT: case STORE_PEER_DROP: case STORE_STRANGER: case STORE_META_PUT:

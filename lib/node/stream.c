@@ -96,7 +96,8 @@ static void send_tx(struct stream *s) {
         c->used = c->node->now.mono;
         if (s->tx.n == 0) buf_shrink(&s->tx, 0);
     }
-    if (s->fin_out && s->tx.n == 0 && !s->y->fin_sent) yamux_finish(&c->mux, s->y);
+    /* Not before the agreement: some listeners lose a stream that is closed in the burst that opened it. */
+    if (s->fin_out && s->tx.n == 0 && s->negotiated && !s->y->fin_sent) yamux_finish(&c->mux, s->y);
 }
 
 static enum err agree(struct stream *s, struct bytes *in) {

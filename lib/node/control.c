@@ -1,0 +1,345 @@
+#include "node/control.h"
+
+#include <stdio.h>
+
+#define CONTROL_ROW(name, run) {name, run},
+const struct control_row control_rows[] = {CONTROL_METHODS(CONTROL_ROW){NULL, NULL}};
+
+/* ---- requests */
+
+struct request *control_find(const struct node *n, uint64_t tag) {
+    struct request *r = n->requests;
+    while (r != NULL && (r->dead || r->tag != tag)) r = r->next;
+    return r;
+}
+
+static void request_free(struct request *r) {
+    if (r->free_state != NULL) r->free_state(r->state);
+    buf_free(&r->id);
+    mem_free(r);
+}
+
+static void end(struct request *r) {
+    r->dead = true;
+    r->node->sweep_requests = true;
+}
+
+static struct request *request_new(struct node *n, const struct node_client *client, const struct json *id) {
+    struct request *r = NEW(struct request);
+    if (r == NULL) return NULL;
+    r->node = n;
+    r->client = client->id;
+    r->uid = client->uid;
+    r->pid = client->pid;
+    r->tag = ++n->next_serial;
+    r->id.max = 1024;
+    if (id == NULL || !json_print(id, &r->id)) {
+        buf_clear(&r->id);
+        buf_add_text(&r->id, "null");
+    }
+    r->next = n->requests;
+    n->requests = r;
+    return r;
+}
+
+/* ---- answers */
+
+static bool open_answer(struct request *r, struct buf *line, const char *member) {
+    line->max = CONTROL_ANSWER_SIZE;
+    return buf_add_text(line, "{\"id\":") && buf_add(line, buf_view(&r->id)) && buf_add_format(line, ",\"%s\":", member);
+}
+
+struct json_out control_begin(struct request *r, struct buf *line, const char *schema) {
+    open_answer(r, line, "result");
+    struct json_out o = json_begin(line);
+    json_open(&o, NULL, '{');
+    if (schema != NULL) {
+        char text[64];
+        snprintf(text, sizeof text, "silktalk.%s/1", schema);
+        json_put_str(&o, "schema", text);
+    }
+    return o;
+}
+
+void control_finish(struct request *r, struct buf *line, struct json_out *o) {
+    json_shut(o, '}');
+    if (!json_end(o) || !buf_add_text(line, "}")) {
+        buf_free(line);
+        control_error(r, &(struct why){E_LIMIT, "the answer is too long; ask for less"});
+        return;
+    }
+    node_answer(r->node, r->client, line);
+    end(r);
+}
+
+void control_done(struct request *r) {
+    struct buf line = {NULL, 0, 0, 0};
+    struct json_out o = control_begin(r, &line, NULL);
+    control_finish(r, &line, &o);
+}
+
+void control_error(struct request *r, const struct why *w) {
+    struct buf line = {NULL, 0, 0, 0};
+    enum err code = w->code == OK ? E_FAILED : w->code;
+    open_answer(r, &line, "error");
+    struct json_out o = json_begin(&line);
+    json_open(&o, NULL, '{');
+    json_put_str(&o, "schema", "silktalk.error/1");
+    json_put_int(&o, "code", err_exit(code));
+    json_put_str(&o, "name", err_name(code));
+    json_put_str(&o, "message", w->text);
+    json_put_null(&o, "hint");
+    json_shut(&o, '}');
+    if (json_end(&o) && buf_add_text(&line, "}")) node_answer(r->node, r->client, &line);
+    buf_free(&line);
+    end(r);
+}
+
+struct json_out control_event(struct request *r, struct buf *line) {
+    open_answer(r, line, "event");
+    struct json_out o = json_begin(line);
+    json_open(&o, NULL, '{');
+    return o;
+}
+
+void control_event_end(struct request *r, struct buf *line, struct json_out *o) {
+    json_shut(o, '}');
+    if (json_end(o) && buf_add_text(line, "}")) node_answer(r->node, r->client, line);
+    buf_free(line);
+}
+
+/* ---- the store */
+
+struct store_op *control_op(struct request *r, enum store_kind kind) {
+    struct store_op *op = store_op_new(kind);
+    if (op != NULL) op->tag = r->tag;
+    return op;
+}
+
+void control_give(struct request *r, struct store_op *op) {
+    op->user = r->node; /* any mark but NULL: a request asked for it */
+    r->wait = WAIT_STORE;
+    node_give(r->node, op);
+}
+
+void control_stored(struct node *n, struct store_op *op) {
+    struct request *r = control_find(n, op->tag);
+    if (op->kind == STORE_OUTBOX_CANCEL && op->err == OK) messenger_cancelled(n, &op->peer, op->seq);
+    if (op->kind == STORE_OUTBOX_RETRY && op->err == OK) messenger_requeued(n, buf_view(&op->out));
+    if (r == NULL) {
+        store_op_free(op);
+        return;
+    }
+    if (op->err != OK)
+        control_error(r, &op->why);
+    else if (op->kind == STORE_TOTALS)
+        status_stored(n, r, op);
+    else
+        messages_stored(n, r, op);
+    store_op_free(op);
+}
+
+/* ---- coming and going */
+
+static enum err dispatch(struct node *n, struct request *r, const struct json *root, struct why *w) {
+    struct bytes method = json_get_bytes(root, "method");
+    if (!json_is_object(root)) return fail(w, E_USAGE, "a request is a JSON object");
+    if (json_get_int(root, "v", 1) != 1) return fail(w, E_USAGE, "this node speaks version 1 of the control protocol");
+    if (!bytes_cstr(method, r->method, sizeof r->method)) return fail(w, E_USAGE, "the method's name is missing or too long");
+    size_t waiting = 0;
+    for (const struct request *o = n->requests; o != NULL; o = o->next) waiting += !o->dead;
+    if (waiting > CONTROL_REQUESTS_MAX) return fail(w, E_BUSY, "too many requests are waiting");
+    for (const struct control_row *row = control_rows; row->name != NULL; row++)
+        if (strcmp(row->name, r->method) == 0) return row->run(n, r, json_get(root, "params"), w);
+    return fail(w, E_NOT_FOUND, "there is no method %s", r->method);
+}
+
+void control_request(struct node *n, const struct node_client *client, struct bytes line) {
+    struct why w = {OK, ""};
+    struct json_doc *doc = json_parse(line, &w);
+    const struct json *root = doc == NULL ? NULL : json_root(doc);
+    struct request *r = request_new(n, client, json_get(root, "id"));
+    if (r == NULL) {
+        json_free(doc);
+        return;
+    }
+    if (doc == NULL)
+        control_error(r, &(struct why){E_USAGE, "the line is not JSON"});
+    else if (dispatch(n, r, root, &w) != OK && !r->dead)
+        control_error(r, &w);
+    LOG(n->log, EV_CONTROL_CLIENT, kv_int("uid", client->uid), kv_int("pid", client->pid), kv_str("method", r->method),
+        kv_str("result", err_name(w.code)));
+    json_free(doc);
+}
+
+void control_client_gone(struct node *n, uint32_t client) {
+    for (struct request *r = n->requests; r != NULL; r = r->next)
+        if (r->client == client) end(r);
+}
+
+enum err control_peer(struct node *n, const struct json *params, struct peer **out, struct why *w) {
+    struct bytes text = json_get_bytes(params, "peer");
+    if (text.n == 0) return fail(w, E_USAGE, "which peer? params.peer is missing");
+    return peers_resolve(n, text, out, w);
+}
+
+static void timed_out(struct node *n, struct request *r) {
+    r->deadline = MONO_NEVER;
+    switch (r->wait) {
+    case WAIT_RECEIPT: case WAIT_FOLLOW: messages_timeout(n, r); break;
+    case WAIT_STORE: case WAIT_DIAL: case WAIT_PING: case WAIT_PERF: case WAIT_RELOAD: case WAIT_IDENTIFY:
+        control_error(r, &(struct why){E_TIMEOUT, "no answer in time"});
+        break;
+    }
+}
+
+void control_tick(struct node *n) {
+    for (struct request *r = n->requests; r != NULL; r = r->next)
+        if (!r->dead && mono_due(r->deadline, n->now.mono)) timed_out(n, r);
+    if (!n->sweep_requests) return;
+    n->sweep_requests = false;
+    for (struct request **at = &n->requests; *at != NULL;) {
+        struct request *r = *at;
+        if (!r->dead) {
+            at = &r->next;
+            continue;
+        }
+        *at = r->next;
+        request_free(r);
+    }
+}
+
+struct mono control_deadline(const struct node *n) {
+    struct mono at = MONO_NEVER;
+    for (const struct request *r = n->requests; r != NULL; r = r->next)
+        if (!r->dead) at = mono_sooner(at, r->deadline);
+    return at;
+}
+
+void control_free(struct node *n) {
+    for (struct request *r = n->requests, *next; r != NULL; r = next) {
+        next = r->next;
+        request_free(r);
+    }
+    n->requests = NULL;
+}
+
+/* ---- the daemon's part */
+
+enum err method_reload(struct node *n, struct request *r, const struct json *params, struct why *w) {
+    (void)params;
+    (void)w;
+    r->wait = WAIT_RELOAD;
+    node_push(n, &(struct node_effect){.kind = EFFECT_RELOAD});
+    return OK;
+}
+
+static void put_words(struct json_out *o, const char *key, struct bytes words) {
+    struct bytes word;
+    json_open(o, key, '[');
+    while (bytes_split(&words, ' ', &word)) json_put(o, NULL, word);
+    json_shut(o, ']');
+}
+
+void control_reloaded(struct node *n, const struct why *why, struct bytes changed, struct bytes pending) {
+    for (struct request *r = n->requests; r != NULL; r = r->next) {
+        if (r->dead || r->wait != WAIT_RELOAD) continue;
+        if (why != NULL) {
+            control_error(r, why);
+            continue;
+        }
+        struct buf line = {NULL, 0, 0, 0};
+        struct json_out o = control_begin(r, &line, "reload");
+        put_words(&o, "changed", changed);
+        put_words(&o, "restart_pending", pending);
+        control_finish(r, &line, &o);
+    }
+}
+
+enum err method_stop(struct node *n, struct request *r, const struct json *params, struct why *w) {
+    (void)w;
+    n->stop_asked = true;
+    n->stop_drain_ms = json_get_int(params, "drain_ms", 0);
+    struct buf line = {NULL, 0, 0, 0};
+    struct json_out o = control_begin(r, &line, "stop");
+    json_put_int(&o, "pid", n->pid);
+    control_finish(r, &line, &o);
+    return OK;
+}
+
+enum err method_version(struct node *n, struct request *r, const struct json *params, struct why *w) {
+    (void)params;
+    (void)w;
+    struct buf line = {NULL, 0, 0, 0};
+    struct json_out o = control_begin(r, &line, "version");
+    json_put_str(&o, "version", n->version);
+    control_finish(r, &line, &o);
+    return OK;
+}
+
+enum err method_config_list(struct node *n, struct request *r, const struct json *params, struct why *w) {
+    (void)w;
+    struct buf line = {NULL, 0, 0, 0};
+    struct json_out o = control_begin(r, &line, "config.list");
+    json_open(&o, "items", '[');
+    config_list_json(n->config, NULL, json_get_bool(params, "changed", false), &o);
+    json_shut(&o, ']');
+    control_finish(r, &line, &o);
+    return OK;
+}
+
+enum err method_log_level(struct node *n, struct request *r, const struct json *params, struct why *w) {
+    struct bytes level = json_get_bytes(params, "level"), component = json_get_bytes(params, "component");
+    int64_t for_ms = json_get_int(params, "for_ms", 0);
+    enum log_level wanted = LEVEL_INFO;
+    enum log_component only = COMPONENT_COUNT;
+    if (level.n > 0 && !log_level_parse(level, &wanted))
+        return fail(w, E_USAGE, "levels are debug, info, warn and error");
+    if (component.n > 0 && !log_component_parse(component, &only))
+        return fail(w, E_USAGE, "components are node, net, store, message, control, config and dns");
+    for (size_t i = 0; level.n > 0 && i < COMPONENT_COUNT; i++) {
+        if (only != COMPONENT_COUNT && i != (size_t)only) continue;
+        n->log->level[i] = wanted;
+        n->log->level_until[i] = for_ms > 0 ? mono_add_ms(n->now.mono, for_ms) : MONO_NEVER;
+        if (for_ms <= 0) n->log->base_level[i] = wanted;
+    }
+    struct buf line = {NULL, 0, 0, 0};
+    struct json_out o = control_begin(r, &line, "log.level");
+    json_open(&o, "items", '[');
+    for (size_t i = 0; i < COMPONENT_COUNT; i++) {
+        struct mono until = n->log->level_until[i];
+        json_open(&o, NULL, '{');
+        json_put_str(&o, "component", log_component_name((enum log_component)i));
+        json_put_str(&o, "level", log_level_name(n->log->level[i]));
+        if (until.us == 0) json_put_null(&o, "until");
+        else json_put_wall(&o, "until", (struct wall){n->now.wall.ms + mono_diff_ms(until, n->now.mono)});
+        json_shut(&o, '}');
+    }
+    json_shut(&o, ']');
+    control_finish(r, &line, &o);
+    return OK;
+}
+
+enum err method_limits(struct node *n, struct request *r, const struct json *params, struct why *w) {
+    (void)params;
+    (void)w;
+    struct buf line = {NULL, 0, 0, 0};
+    struct json_out o = control_begin(r, &line, "diag.limits");
+    json_open(&o, "items", '[');
+    for (size_t i = 0; i < LIMIT_COUNT; i++) {
+        json_open(&o, NULL, '{');
+        json_put_str(&o, "limit", limit_rows[i].name);
+        json_put_uint(&o, "used", n->limits.of[i].used);
+        json_put_uint(&o, "max", n->limits.of[i].max);
+        json_put_str(&o, "unit", limit_rows[i].unit);
+        json_put_uint(&o, "hits", n->limits.of[i].hits);
+        json_put_str(&o, "outcome", limit_rows[i].outcome);
+        char key[80];
+        snprintf(key, sizeof key, "limits.%s", limit_rows[i].name);
+        json_put_str(&o, "key", limit_rows[i].key == NULL ? key : limit_rows[i].key);
+        json_shut(&o, '}');
+    }
+    json_shut(&o, ']');
+    control_finish(r, &line, &o);
+    return OK;
+}

@@ -1,0 +1,420 @@
+/* Control methods of messages: send, inbox, read, outbox. */
+#include "node/control.h"
+#include "node/messenger.h"
+
+#include <stdio.h>
+
+enum { SEND_PEERS_MAX = 1000, NEXT_ROWS_MAX = 64, LIST_MAX = 10000, LIST_DEFAULT = 1000 };
+
+/* ---- send */
+
+struct sending {
+    bool wait;
+    int64_t wait_ms; /* 0: as long as it takes */
+    size_t n, adding;
+    enum err worst;
+    struct why why;
+    struct sending_item {
+        uint8_t id[MESSAGE_ID];
+        struct peer_id peer;
+        const char *state;           /* queued, failed, or the receipt in lower case */
+        bool final, refused;
+        char text[64];
+    } items[];
+};
+
+static void answer_send(struct request *r) {
+    struct sending *s = r->state;
+    struct buf line = {NULL, 0, 0, 0};
+    struct json_out o = control_begin(r, &line, "send");
+    json_open(&o, "items", '[');
+    for (size_t i = 0; i < s->n; i++) {
+        char id[2 * MESSAGE_ID + 1], peer[PEER_TEXT_MAX];
+        message_id_text(s->items[i].id, id);
+        peer_id_text(&s->items[i].peer, peer);
+        json_open(&o, NULL, '{');
+        json_put_str(&o, "id", id);
+        json_put_str(&o, "peer_id", peer);
+        json_put_str(&o, "state", s->items[i].state);
+        json_put_str(&o, "error", s->items[i].text[0] == 0 ? NULL : s->items[i].text);
+        json_shut(&o, '}');
+    }
+    json_shut(&o, ']');
+    control_finish(r, &line, &o);
+}
+
+static void settle(struct request *r) {
+    struct sending *s = r->state;
+    if (s->adding > 0) return;
+    if (s->worst != OK && s->n == 1) {
+        control_error(r, &s->why);
+        return;
+    }
+    size_t open = 0;
+    for (size_t i = 0; i < s->n; i++) open += !s->items[i].final;
+    if (!s->wait || open == 0) answer_send(r);
+}
+
+static enum err read_body(const struct json *params, struct buf *body, struct why *w) {
+    const struct json *encoded = json_get(params, "body_base64");
+    body->max = MESSAGE_FRAME_MAX;
+    if (encoded != NULL)
+        return base64_decode(body, json_bytes(encoded), false) ? OK : fail(w, E_USAGE, "body_base64 is not base64, or too long");
+    struct bytes text = json_get_bytes(params, "body");
+    return buf_add(body, text) ? OK : fail(w, E_INPUT, "the body is too long");
+}
+
+static enum err read_reply_to(const struct json *params, struct message *m, struct why *w) {
+    struct bytes text = json_get_bytes(params, "reply_to");
+    struct buf raw = {.max = MESSAGE_ID};
+    if (text.n == 0) return OK;
+    m->has_reply_to = hex_decode(&raw, text) && raw.n == MESSAGE_ID;
+    if (m->has_reply_to) memcpy(m->reply_to, raw.p, MESSAGE_ID);
+    buf_free(&raw);
+    return m->has_reply_to ? OK : fail(w, E_USAGE, "reply_to is a message id of 32 hexadecimal digits");
+}
+
+static enum err resolve_all(struct node *n, const struct json *list, struct sending *s, struct why *w) {
+    for (size_t i = 0; i < s->n; i++) {
+        struct peer *p;
+        struct bytes text = json_is_array(list) ? json_bytes(json_at(list, i)) : json_bytes(list);
+        enum err e = peers_resolve(n, text, &p, w);
+        if (e != OK) return e;
+        if (peer_id_eq(&p->id, &n->self->peer)) return fail(w, E_INPUT, "that is this node itself");
+        s->items[i].peer = p->id;
+        s->items[i].state = "queued";
+    }
+    return OK;
+}
+
+static void send_one(struct node *n, struct request *r, struct message *m, struct sending_item *item) {
+    struct sending *s = r->state;
+    struct why w = {OK, ""};
+    rng_fill(&n->rng, item->id, MESSAGE_ID);
+    memcpy(m->id, item->id, MESSAGE_ID);
+    struct peer *p = peers_find(n, &item->peer);
+    enum err e = p == NULL ? fail(&w, E_LIMIT, "the peer book is full") : messenger_send(n, p, m, r, &w);
+    if (e == OK) return;
+    s->adding--;
+    item->final = true;
+    item->state = "failed";
+    snprintf(item->text, sizeof item->text, "%.63s", w.text);
+    s->worst = e;
+    s->why = w;
+}
+
+enum err method_send(struct node *n, struct request *r, const struct json *params, struct why *w) {
+    const struct json *list = json_get(params, "peers");
+    if (list == NULL) list = json_get(params, "peer");
+    size_t count = json_is_array(list) ? json_count(list) : json_is_text(list);
+    if (count == 0 || count > SEND_PEERS_MAX) return fail(w, E_USAGE, "params.peers names 1 to %d peers", SEND_PEERS_MAX);
+    struct sending *s = mem_new(1, sizeof *s + count * sizeof s->items[0]);
+    struct buf body = {NULL, 0, 0, 0};
+    struct message m = {.sent_ms = (uint64_t)n->now.wall.ms};
+    if (s == NULL) return fail(w, E_MEMORY, "out of memory");
+    r->state = s;
+    r->free_state = mem_free;
+    s->n = s->adding = count;
+    enum err e = resolve_all(n, list, s, w);
+    if (e == OK) e = read_body(params, &body, w);
+    if (e == OK) e = read_reply_to(params, &m, w);
+    int64_t life = json_get_int(params, "expires_ms", cfg(n->config, messages_expiry).ms);
+    if (e == OK && (life < 1000 || life > 90LL * 24 * 3600 * 1000))
+        e = fail(w, E_INPUT, "a message lives between 1 second and 90 days");
+    m.expires_ms = (uint64_t)(n->now.wall.ms + life);
+    m.body = buf_view(&body);
+    m.subject = json_get_bytes(params, "subject");
+    m.content_type = json_get_bytes(params, "content_type");
+    if (m.content_type.n == 0)
+        m.content_type = utf8_valid(m.body) ? bytes_of(MESSAGE_DEFAULT_TYPE) : bytes_of("application/octet-stream");
+    s->wait = json_get_bool(params, "wait", false) || json_get_int(params, "wait_ms", -1) >= 0;
+    s->wait_ms = json_get_int(params, "wait_ms", 0);
+    r->wait = WAIT_RECEIPT;
+    if (s->wait && s->wait_ms > 0) r->deadline = mono_add_ms(n->now.mono, s->wait_ms);
+    for (size_t i = 0; e == OK && i < count; i++) send_one(n, r, &m, &s->items[i]);
+    buf_free(&body);
+    if (e == OK && s->adding == 0) settle(r);
+    return e;
+}
+
+void control_message_stored(struct request *r, const struct store_op *op) {
+    struct sending *s = r->state;
+    if (r->free_state == NULL || s == NULL) return;
+    for (size_t i = 0; i < s->n; i++) {
+        if (memcmp(s->items[i].id, op->id, MESSAGE_ID) != 0) continue;
+        s->adding--;
+        if (op->err != OK) {
+            s->items[i].final = true;
+            s->items[i].state = "failed";
+            snprintf(s->items[i].text, sizeof s->items[i].text, "%.63s", op->why.text);
+            s->worst = op->err;
+            s->why = op->why;
+        }
+    }
+    settle(r);
+}
+
+void control_receipt(struct node *n, const uint8_t id[MESSAGE_ID], enum receipt_status status, const char *text) {
+    for (struct request *r = n->requests; r != NULL; r = r->next) {
+        struct sending *s = r->state;
+        if (r->dead || r->wait != WAIT_RECEIPT || s == NULL || !s->wait) continue;
+        for (size_t i = 0; i < s->n; i++) {
+            if (s->items[i].final || memcmp(s->items[i].id, id, MESSAGE_ID) != 0) continue;
+            s->items[i].final = true;
+            bool good = status == RECEIPT_STORED || status == RECEIPT_DUPLICATE;
+            s->items[i].state = status == RECEIPT_STORED ? "stored" : good ? "duplicate" : "failed";
+            if (!good) snprintf(s->items[i].text, sizeof s->items[i].text, "%.63s", text);
+            settle(r);
+            return;
+        }
+    }
+}
+
+/* ---- inbox and outbox */
+
+static enum err ask(struct request *r, enum store_kind kind, struct bytes in, struct store_op **out, struct why *w) {
+    struct store_op *op = control_op(r, kind);
+    if (op == NULL || !buf_add(&op->in, in)) {
+        store_op_free(op);
+        return fail(w, E_MEMORY, "out of memory");
+    }
+    *out = op;
+    return OK;
+}
+
+enum err method_inbox(struct node *n, struct request *r, const struct json *params, struct why *w) {
+    struct store_op *op;
+    struct peer *from = NULL;
+    struct bytes who = json_get_bytes(params, "from");
+    enum err e = who.n > 0 ? peers_resolve(n, who, &from, w) : OK;
+    if (e == OK) e = ask(r, STORE_INBOX_LIST, json_get_bytes(params, "search"), &op, w);
+    if (e != OK) return e;
+    if (from != NULL) op->peer = from->id;
+    op->flags = json_get_bool(params, "unread", false) ? INBOX_UNREAD : 0;
+    int64_t most = json_get_int(params, "n", LIST_DEFAULT);
+    op->count = (uint64_t)MIN(MAX(most, 1), (int64_t)LIST_MAX);
+    control_give(r, op);
+    return OK;
+}
+
+static enum err by_id(struct request *r, const struct json *params, enum store_kind kind, uint32_t flags, struct why *w) {
+    struct store_op *op;
+    struct bytes id = json_get_bytes(params, "id");
+    if (id.n == 0) return fail(w, E_USAGE, "which message? params.id is missing");
+    enum err e = ask(r, kind, id, &op, w);
+    if (e != OK) return e;
+    op->flags = flags;
+    control_give(r, op);
+    return OK;
+}
+
+enum err method_read(struct node *n, struct request *r, const struct json *params, struct why *w) {
+    (void)n;
+    return by_id(r, params, STORE_INBOX_READ, json_get_bool(params, "mark", true) ? INBOX_MARK : 0, w);
+}
+
+enum err method_inbox_mark(struct node *n, struct request *r, const struct json *params, struct why *w) {
+    (void)n;
+    return by_id(r, params, STORE_INBOX_MARK, json_get_bool(params, "read", true) ? INBOX_MARK : 0, w);
+}
+
+enum err method_inbox_delete(struct node *n, struct request *r, const struct json *params, struct why *w) {
+    struct store_op *op;
+    int64_t older = json_get_int(params, "older_ms", -1);
+    if (older < 0) return by_id(r, params, STORE_INBOX_DELETE, 0, w);
+    enum err e = ask(r, STORE_INBOX_DELETE, (struct bytes){NULL, 0}, &op, w);
+    if (e != OK) return e;
+    op->when.ms = MAX(n->now.wall.ms - older, (int64_t)1);
+    control_give(r, op);
+    return OK;
+}
+
+enum err method_outbox(struct node *n, struct request *r, const struct json *params, struct why *w) {
+    struct store_op *op;
+    (void)n;
+    enum err e = ask(r, STORE_OUTBOX_LIST, (struct bytes){NULL, 0}, &op, w);
+    if (e != OK) return e;
+    int64_t most = json_get_int(params, "n", LIST_DEFAULT);
+    op->count = (uint64_t)MIN(MAX(most, 1), (int64_t)LIST_MAX);
+    control_give(r, op);
+    return OK;
+}
+
+enum err method_outbox_retry(struct node *n, struct request *r, const struct json *params, struct why *w) {
+    struct store_op *op;
+    enum err e = ask(r, STORE_OUTBOX_RETRY, json_get_bytes(params, "id"), &op, w);
+    if (e != OK) return e;
+    rng_fill(&n->rng, op->random, sizeof op->random);
+    messenger_outbox_limits(n, op);
+    op->when.ms = n->now.wall.ms + cfg(n->config, messages_expiry).ms;
+    control_give(r, op);
+    return OK;
+}
+
+enum err method_outbox_cancel(struct node *n, struct request *r, const struct json *params, struct why *w) {
+    (void)n;
+    return by_id(r, params, STORE_OUTBOX_CANCEL, 0, w);
+}
+
+/* ---- one message as JSON */
+
+static void put_message(struct node *n, struct json_out *o, const struct peer_id *from, const struct message *m) {
+    char id[2 * MESSAGE_ID + 1], peer[PEER_TEXT_MAX];
+    message_id_text(m->id, id);
+    peer_id_text(from, peer);
+    const struct peer *p = peers_find(n, from);
+    json_put_str(o, "id", id);
+    json_put_str(o, "peer_id", peer);
+    json_put_str(o, "name", p == NULL ? NULL : p->name);
+    json_put_wall(o, "sent", (struct wall){(int64_t)m->sent_ms});
+    json_put(o, "content_type", m->content_type.n == 0 ? bytes_of(MESSAGE_DEFAULT_TYPE) : m->content_type);
+    json_put(o, "subject", m->subject);
+    if (m->has_reply_to) {
+        message_id_text(m->reply_to, id);
+        json_put_str(o, "reply_to", id);
+    } else {
+        json_put_null(o, "reply_to");
+    }
+    json_put_uint(o, "bytes", m->body.n);
+    if (utf8_valid(m->body)) {
+        json_put(o, "body", m->body);
+    } else {
+        struct buf text = {.max = MESSAGE_FRAME_MAX * 2};
+        base64_encode(&text, m->body, false);
+        json_put(o, "body_base64", buf_view(&text));
+        buf_free(&text);
+    }
+}
+
+static bool whole_frame(struct bytes in, struct message_frame *f) {
+    struct bytes frame;
+    bool whole = false;
+    size_t need;
+    return message_frame_next(&in, &frame, &whole, &need) == OK && whole && message_frame_read(frame, f, NULL) == OK &&
+           f->kind == FRAME_MESSAGE;
+}
+
+static void answer_read(struct node *n, struct request *r, struct store_op *op) {
+    struct message_frame f;
+    if (!whole_frame(buf_view(&op->out), &f)) {
+        control_error(r, &(struct why){E_IO, "the stored message can not be read; see `silktalk db check`"});
+        return;
+    }
+    struct buf line = {NULL, 0, 0, 0};
+    struct json_out o = control_begin(r, &line, "read");
+    json_put_wall(&o, "received", op->when);
+    put_message(n, &o, &op->peer, &f.message);
+    control_finish(r, &line, &o);
+}
+
+/* ---- inbox.next: what came after a cursor, at once or as soon as there is something */
+
+struct following {
+    int64_t after;
+    bool unread, asked;
+    uint64_t most;
+};
+
+static void ask_next(struct request *r) {
+    struct following *f = r->state;
+    struct store_op *op = control_op(r, STORE_INBOX_AFTER);
+    if (op == NULL) return;
+    op->seq = f->after;
+    op->count = f->most;
+    op->bytes = 4 << 20;
+    op->flags = f->unread ? INBOX_UNREAD : 0;
+    f->asked = true;
+    control_give(r, op);
+    r->wait = WAIT_FOLLOW;
+}
+
+enum err method_inbox_next(struct node *n, struct request *r, const struct json *params, struct why *w) {
+    struct following *f = NEW(struct following);
+    int64_t wait = json_get_int(params, "wait_ms", 0);
+    if (f == NULL) return fail(w, E_MEMORY, "out of memory");
+    r->state = f;
+    r->free_state = mem_free;
+    f->after = json_get_int(params, "after", INT64_MAX); /* no cursor yet: the end of the inbox */
+    f->unread = json_get_bool(params, "unread", false);
+    int64_t most = json_get_int(params, "n", NEXT_ROWS_MAX);
+    f->most = (uint64_t)MIN(MAX(most, 1), (int64_t)NEXT_ROWS_MAX);
+    if (wait > 0) r->deadline = mono_add_ms(n->now.mono, wait);
+    ask_next(r);
+    return OK;
+}
+
+static void answer_next(struct node *n, struct request *r, struct bytes rows, int64_t cursor) {
+    struct buf line = {NULL, 0, 0, 0};
+    struct json_out o = control_begin(r, &line, "inbox.next");
+    json_open(&o, "items", '[');
+    struct rd in = rd_of(rows);
+    while (in.in.n > 0) {
+        int64_t row = (int64_t)rd_u64(&in);
+        struct peer_id from;
+        struct bytes raw = rd_take(&in, rd_u8(&in));
+        struct wall received = {(int64_t)rd_u64(&in)};
+        bool read = rd_u8(&in) != 0;
+        struct bytes frame = rd_take(&in, rd_u32(&in));
+        struct message_frame f;
+        if (in.bad) break;
+        cursor = row;
+        if (!peer_id_read(raw, &from) || !whole_frame(frame, &f)) continue;
+        json_open(&o, NULL, '{');
+        json_put_int(&o, "cursor", row);
+        json_put_wall(&o, "received", received);
+        json_put_bool(&o, "read", read);
+        put_message(n, &o, &from, &f.message);
+        json_shut(&o, '}');
+    }
+    json_shut(&o, ']');
+    json_put_int(&o, "cursor", cursor);
+    control_finish(r, &line, &o);
+}
+
+static void next_stored(struct node *n, struct request *r, struct store_op *op) {
+    struct following *f = r->state;
+    bool first = f->after == INT64_MAX;
+    f->asked = false;
+    if (first) f->after = op->seq; /* the newest row */
+    if (op->out.n > 0 || first || r->deadline.us == 0) answer_next(n, r, buf_view(&op->out), f->after);
+}
+
+void control_inbox_new(struct node *n) {
+    for (struct request *r = n->requests; r != NULL; r = r->next)
+        if (!r->dead && r->wait == WAIT_FOLLOW && !((struct following *)r->state)->asked) ask_next(r);
+}
+
+void messages_timeout(struct node *n, struct request *r) {
+    if (r->wait == WAIT_FOLLOW) answer_next(n, r, (struct bytes){NULL, 0}, ((struct following *)r->state)->after);
+    else answer_send(r);
+}
+
+/* ---- the store's answers */
+
+static void answer_items(struct request *r, const char *schema, struct bytes items) {
+    struct buf line = {NULL, 0, 0, 0}, array = {.max = CONTROL_ANSWER_SIZE};
+    struct json_out o = control_begin(r, &line, schema);
+    if (buf_add_text(&array, "[") && buf_add(&array, items) && buf_add_text(&array, "]"))
+        json_put_raw(&o, "items", buf_view(&array));
+    buf_free(&array);
+    control_finish(r, &line, &o);
+}
+
+static void answer_count(struct request *r, const char *schema, uint64_t count) {
+    struct buf line = {NULL, 0, 0, 0};
+    struct json_out o = control_begin(r, &line, schema);
+    json_put_uint(&o, "count", count);
+    control_finish(r, &line, &o);
+}
+
+void messages_stored(struct node *n, struct request *r, struct store_op *op) {
+    switch ((int)op->kind) {
+    case STORE_INBOX_LIST: answer_items(r, "inbox", buf_view(&op->out)); break;
+    case STORE_OUTBOX_LIST: answer_items(r, "outbox", buf_view(&op->out)); break;
+    case STORE_INBOX_READ: answer_read(n, r, op); break;
+    case STORE_INBOX_AFTER: next_stored(n, r, op); break;
+    case STORE_INBOX_DELETE: answer_count(r, "inbox.delete", op->count); break;
+    case STORE_OUTBOX_RETRY: answer_count(r, "outbox.retry", op->count); break;
+    default: control_done(r); break;
+    }
+}
