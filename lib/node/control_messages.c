@@ -311,7 +311,7 @@ static void answer_read(struct node *n, struct request *r, struct store_op *op) 
 
 struct following {
     int64_t after;
-    bool unread, asked;
+    bool unread, asked, again; /* again: something came while the store was looking */
     uint64_t most;
 };
 
@@ -324,6 +324,7 @@ static void ask_next(struct request *r) {
     op->bytes = 4 << 20;
     op->flags = f->unread ? INBOX_UNREAD : 0;
     f->asked = true;
+    f->again = false;
     control_give(r, op);
     r->wait = WAIT_FOLLOW;
 }
@@ -376,12 +377,17 @@ static void next_stored(struct node *n, struct request *r, struct store_op *op) 
     bool first = f->after == INT64_MAX;
     f->asked = false;
     if (first) f->after = op->seq; /* the newest row */
-    if (op->out.n > 0 || first || r->deadline.us == 0) answer_next(n, r, buf_view(&op->out), f->after);
+    if (op->out.n == 0 && !first && f->again) ask_next(r);
+    else if (op->out.n > 0 || first || r->deadline.us == 0) answer_next(n, r, buf_view(&op->out), f->after);
 }
 
 void control_inbox_new(struct node *n) {
-    for (struct request *r = n->requests; r != NULL; r = r->next)
-        if (!r->dead && r->wait == WAIT_FOLLOW && !((struct following *)r->state)->asked) ask_next(r);
+    for (struct request *r = n->requests; r != NULL; r = r->next) {
+        if (r->dead || r->wait != WAIT_FOLLOW) continue;
+        struct following *f = r->state;
+        f->again = true;
+        if (!f->asked) ask_next(r);
+    }
 }
 
 void messages_timeout(struct node *n, struct request *r) {

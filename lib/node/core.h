@@ -267,12 +267,17 @@ struct node {
     bool sweep;                     /* something is dead and waits to be freed */
     struct buf spare_rx;            /* memory lent to the connection that reads */
     struct totals totals;
+    struct node_resources resources;
+    struct { int64_t cpu_us; struct mono at; } cpu_before;
+    int cpu_percent;                /* of one core, between the last two measurements */
+    struct buf restart_pending;     /* names of keys that wait for a restart */
     struct { uint32_t ms[64]; size_t n; } latency; /* ring of the last ones, for p95 */
     uint64_t record_seq;
     bool announce_changed;
 };
 
 /* ---- node.c */
+const char *node_state(const struct node *n);                      /* "healthy", "stopping"... */
 void node_push(struct node *n, const struct node_effect *e);       /* queues an effect */
 void node_give(struct node *n, struct store_op *op);               /* EFFECT_STORE; NULL is fine */
 /* EFFECT_ANSWER: the line's memory goes to the effect; *line is empty and usable afterwards. */

@@ -76,6 +76,7 @@ void node_free(struct node *n) {
     buf_free(&n->record);
     buf_free(&n->announce);
     buf_free(&n->spare_rx);
+    buf_free(&n->restart_pending);
     config_free(n->config);
     mem_wipe(n->swarm_key, sizeof n->swarm_key);
     rng_wipe(&n->rng);
@@ -277,6 +278,9 @@ void node_reconfigure(struct node *n, struct config *config, struct buf *changed
         n->config->entries[k] = config->entries[k];
         config->entries[k] = running;
     }
+    n->restart_pending.max = 4096;
+    buf_clear(&n->restart_pending);
+    if (pending != NULL) buf_add(&n->restart_pending, buf_view(pending));
     config_free(n->config);
     n->config = config;
     apply_limits(n);
@@ -290,10 +294,21 @@ void node_reconfigure(struct node *n, struct config *config, struct buf *changed
 
 /* ---- what operators look at */
 
+const char *node_state(const struct node *n) { return n->stopping ? "stopping" : n->loaded ? "healthy" : "starting"; }
+
+void node_measured(struct node *n, const struct node_resources *r) {
+    int64_t passed = n->now.mono.us - n->cpu_before.at.us;
+    n->resources = *r;
+    if (passed < 1000000) return; /* too short to say anything */
+    if (n->cpu_before.at.us != 0) n->cpu_percent = (int)((r->cpu_us - n->cpu_before.cpu_us) * 100 / passed);
+    n->cpu_before.at = n->now.mono;
+    n->cpu_before.cpu_us = r->cpu_us;
+}
+
 void node_status_line(struct node *n, char *out, size_t size) {
     size_t peers = 0, i = 0;
     for (struct peer *p; (p = map_next(&n->peers, &i)) != NULL;) peers += p->n_connections > 0;
-    snprintf(out, size, "%s, %zu peers, outbox %llu", n->stopping ? "stopping" : "healthy", peers,
+    snprintf(out, size, "%s, %zu peers, outbox %llu", node_state(n), peers,
              (unsigned long long)n->outbox_count);
 }
 

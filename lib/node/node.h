@@ -70,6 +70,12 @@ const struct config *node_config(const struct node *n);
 void node_dump(struct node *n);                        /* SIGUSR1: status, limits, memory as EV_STATE lines */
 void node_status_line(struct node *n, char *out, size_t size); /* systemd's STATUS= */
 
+/* What the owner measured of this process, for `status`; -1: not known. */
+struct node_resources {
+    int64_t resident_bytes, cpu_us, fds, fds_max, disk_used_percent, host_memory_percent;
+};
+void node_measured(struct node *n, const struct node_resources *r);
+
 struct node_effect {
     enum node_effect_kind {
         EFFECT_DIAL,        /* connect `id` to `endpoint` */

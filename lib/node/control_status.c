@@ -1,0 +1,134 @@
+/* Control methods `status` and `id`: the node at a glance. */
+#include "node/control.h"
+
+#include <stdio.h>
+
+static void put_listen(struct json_out *o, const struct node *n, const char *key, bool with_peer) {
+    struct buf addr = {.max = MULTIADDR_MAX};
+    char text[MULTIADDR_TEXT_MAX];
+    json_open(o, key, '[');
+    for (size_t i = 0; i < n->n_listen; i++) {
+        buf_clear(&addr);
+        if (!multiaddr_from_endpoint(&n->listen[i], &addr)) continue;
+        if (with_peer && !multiaddr_add_peer(&addr, &n->self->peer)) continue;
+        json_put_str(o, NULL, multiaddr_show(buf_view(&addr), text));
+    }
+    json_shut(o, ']');
+    buf_free(&addr);
+}
+
+enum err method_id(struct node *n, struct request *r, const struct json *params, struct why *w) {
+    struct buf line = {NULL, 0, 0, 0}, key = {.max = 256};
+    struct json_out o = control_begin(r, &line, "id");
+    (void)params;
+    (void)w;
+    json_put_str(&o, "peer_id", n->self_text);
+    json_put_str(&o, "name", cfg(n->config, node_name).text);
+    base64_encode(&key, bytes_at(n->self->public_key, sizeof n->self->public_key), false);
+    json_put(&o, "public_key", buf_view(&key));
+    json_put_str(&o, "key_type", "Ed25519");
+    put_listen(&o, n, "addrs", true);
+    json_put_bool(&o, "private_network", n->private_network);
+    buf_free(&key);
+    control_finish(r, &line, &o);
+    return OK;
+}
+
+enum err method_status(struct node *n, struct request *r, const struct json *params, struct why *w) {
+    struct store_op *op = control_op(r, STORE_TOTALS);
+    (void)params;
+    (void)n;
+    if (op == NULL) return fail(w, E_MEMORY, "out of memory");
+    control_give(r, op);
+    return OK;
+}
+
+static void put_unknown(struct json_out *o, const char *key) {
+    json_open(o, key, '{');
+    json_put_str(o, "status", "unknown");
+    json_shut(o, '}');
+}
+
+static void put_node(struct json_out *o, const struct node *n) {
+    json_open(o, "node", '{');
+    json_put_str(o, "name", cfg(n->config, node_name).text);
+    json_put_str(o, "peer_id", n->self_text);
+    json_put_str(o, "version", n->version);
+    json_put_int(o, "uptime_seconds", mono_diff_ms(n->now.mono, n->started) / 1000);
+    json_put_int(o, "pid", n->pid);
+    json_put_str(o, "home", n->home);
+    json_shut(o, '}');
+    json_open(o, "state", '{');
+    json_put_str(o, "status", node_state(n));
+    json_open(o, "restart_pending", '[');
+    struct bytes words = buf_view(&n->restart_pending), word;
+    while (bytes_split(&words, ' ', &word)) json_put(o, NULL, word);
+    json_shut(o, ']');
+    json_shut(o, '}');
+}
+
+static void put_peers(struct json_out *o, const struct node *n) {
+    size_t peers = 0, in = 0, out = 0, i = 0;
+    for (const struct peer *p; (p = map_next(&n->peers, &i)) != NULL;) peers += p->n_connections > 0;
+    for (const struct connection *c = n->connections; c != NULL; c = c->next) {
+        in += c->state == CONN_OPEN && c->inbound;
+        out += c->state == CONN_OPEN && !c->inbound;
+    }
+    json_open(o, "peers", '{');
+    json_put_uint(o, "connected", peers);
+    json_put_uint(o, "connections", in + out);
+    json_put_uint(o, "max", limit_max(&n->limits, LIMIT_CONNECTIONS));
+    json_put_uint(o, "in", in);
+    json_put_uint(o, "out", out);
+    json_put_uint(o, "relayed", 0);
+    json_put_uint(o, "known", n->peers.n);
+    json_shut(o, '}');
+}
+
+static void put_messages(struct json_out *o, const struct node *n, const struct json *totals) {
+    int64_t p95 = messenger_latency_p95_ms(n);
+    json_open(o, "messages", '{');
+    json_put_value(o, "in", json_get(totals, "messages_in"));
+    json_put_value(o, "out", json_get(totals, "messages_out"));
+    json_put_value(o, "outbox", json_get(totals, "outbox"));
+    json_put_value(o, "outbox_oldest", json_get(totals, "outbox_oldest"));
+    json_put_value(o, "inbox", json_get(totals, "inbox"));
+    json_put_value(o, "inbox_unread", json_get(totals, "inbox_unread"));
+    if (p95 < 0) json_put_null(o, "latency_p95_seconds");
+    else json_put_real(o, "latency_p95_seconds", (double)p95 / 1000);
+    double all = (double)n->totals.operations;
+    json_put_real(o, "errors_percent", all > 0 ? 100.0 * (double)n->totals.operations_failed / all : 0.0);
+    json_shut(o, '}');
+}
+
+static void put_known_number(struct json_out *o, const char *key, int64_t v) {
+    if (v < 0) json_put_null(o, key);
+    else json_put_int(o, key, v);
+}
+
+void status_stored(struct node *n, struct request *r, struct store_op *op) {
+    struct json_doc *doc = json_parse(buf_view(&op->out), NULL);
+    const struct json *totals = doc == NULL ? NULL : json_root(doc);
+    struct buf line = {NULL, 0, 0, 0};
+    struct json_out o = control_begin(r, &line, "status");
+    put_node(&o, n);
+    put_listen(&o, n, "listen", false);
+    put_unknown(&o, "reach");
+    put_peers(&o, n);
+    put_messages(&o, n, totals);
+    json_open(&o, "storage", '{');
+    json_put_value(&o, "data_bytes", json_get(totals, "database_bytes"));
+    put_known_number(&o, "disk_percent", n->resources.disk_used_percent);
+    json_shut(&o, '}');
+    json_open(&o, "resources", '{');
+    json_put_int(&o, "cpu_percent", n->cpu_percent);
+    put_known_number(&o, "memory_percent", n->resources.host_memory_percent);
+    put_known_number(&o, "resident_bytes", n->resources.resident_bytes);
+    put_known_number(&o, "fds", n->resources.fds);
+    put_known_number(&o, "fds_max", n->resources.fds_max);
+    json_shut(&o, '}');
+    json_open(&o, "problems", '[');
+    json_shut(&o, ']');
+    control_finish(r, &line, &o);
+    json_free(doc);
+}
