@@ -1,0 +1,208 @@
+#include "ops/home.h"
+
+#include <dirent.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+
+static bool join(char out[PATH_SIZE], const char *folder, const char *name) {
+    int n = snprintf(out, PATH_SIZE, "%s/%s", folder, name);
+    return n > 0 && n < PATH_SIZE;
+}
+
+static bool copy(char out[PATH_SIZE], const char *path) {
+    int n = snprintf(out, PATH_SIZE, "%s", path);
+    return n > 0 && n < PATH_SIZE;
+}
+
+/* Relative paths are taken from the present folder once, here. */
+static bool absolute(char out[PATH_SIZE], const char *path) {
+    char here[PATH_SIZE];
+    if (path[0] == '/') return copy(out, path);
+    return getcwd(here, sizeof here) != NULL && join(out, here, path);
+}
+
+static bool is_service_user(void) {
+    if (geteuid() == 0) return true;
+    const struct passwd *p = getpwuid(geteuid());
+    return p != NULL && strcmp(p->pw_name, "silktalk") == 0;
+}
+
+static bool exists(const char *path) {
+    struct stat st;
+    return stat(path, &st) == 0;
+}
+
+static bool system_layout(struct home *h) {
+    h->system = true;
+    return copy(h->dir, "/var/lib/silktalk") && copy(h->conf, "/etc/silktalk/silktalk.ini") &&
+           copy(h->socket, "/run/silktalk/control.sock") && copy(h->log_file, "/var/log/silktalk/silktalk.log") &&
+           join(h->spool, h->dir, "spool");
+}
+
+static bool user_layout(struct home *h, const char *dir) {
+    h->system = false;
+    return absolute(h->dir, dir) && join(h->conf, h->dir, "config.ini") && join(h->socket, h->dir, "control.sock") &&
+           join(h->log_file, h->dir, "log/silktalk.log") && join(h->spool, h->dir, "spool");
+}
+
+static bool personal_folder(char out[PATH_SIZE]) {
+    const char *folder = getenv("HOME");
+    const struct passwd *p = folder == NULL || folder[0] != '/' ? getpwuid(geteuid()) : NULL;
+    if (p != NULL) folder = p->pw_dir;
+    return folder != NULL && folder[0] == '/' && join(out, folder, ".silktalk");
+}
+
+static const char *given(const char *option, const char *variable) {
+    if (option != NULL) return option;
+    const char *v = getenv(variable);
+    return v != NULL && v[0] != 0 ? v : NULL;
+}
+
+enum err home_find(struct home *h, const struct home_choice *choice, bool creates, struct why *w) {
+    *h = (struct home){0};
+    const char *dir = given(choice->home, "SILKTALK_HOME");
+    const char *conf = given(choice->config, "SILKTALK_CONFIG"), *socket = given(choice->socket, "SILKTALK_SOCKET");
+    char personal[PATH_SIZE], ini[PATH_SIZE];
+    bool good;
+    if (dir != NULL) {
+        good = user_layout(h, dir);
+    } else if (is_service_user()) {
+        good = system_layout(h);
+    } else {
+        good = personal_folder(personal) && join(ini, personal, "config.ini");
+        if (good) good = creates || exists(ini) ? user_layout(h, personal) : system_layout(h);
+    }
+    if (good && conf != NULL) good = absolute(h->conf, conf);
+    if (good && socket != NULL) good = absolute(h->socket, socket);
+    h->socket_given = socket != NULL;
+    if (!good) return fail(w, E_INPUT, "the path of the home is too long, or there is no home folder; use --home DIR");
+    if (gethostname(h->hostname, sizeof h->hostname) != 0 || h->hostname[0] == 0) strcpy(h->hostname, "silktalk");
+    h->hostname[sizeof h->hostname - 1] = 0;
+    for (char *c = h->hostname; *c != 0; c++)
+        if (strchr("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-", *c) == NULL) *c = '-';
+    return OK;
+}
+
+bool home_exists(const struct home *h) { return exists(h->conf); }
+
+/* ---- configuration */
+
+static enum err add_file(struct config_builder *b, const char *path, struct why *w) {
+    struct buf text = {.max = CONFIG_FILE_MAX};
+    enum err e = file_read(path, 0, CONFIG_FILE_MAX, FILE_ANY_MODE, &text, NULL, w);
+    if (e == OK) e = config_builder_add(b, path, buf_view(&text), w);
+    buf_free(&text);
+    return e == E_LIMIT ? fail(w, E_INPUT, "%s is larger than a configuration may be (1 MiB)", path) : e;
+}
+
+static int by_name(const void *a, const void *b) { return strcmp(*(char *const *)a, *(char *const *)b); }
+
+static size_t list_folder(const char *folder, char *names[CONFIG_FILES_MAX]) {
+    DIR *d = opendir(folder);
+    size_t n = 0;
+    for (struct dirent *e; d != NULL && n < CONFIG_FILES_MAX && (e = readdir(d)) != NULL;) {
+        struct bytes name = bytes_of(e->d_name);
+        if (name.p[0] != '.' && bytes_ends(name, ".ini") && (names[n] = mem_text(name.p, name.n)) != NULL) n++;
+    }
+    if (d != NULL) closedir(d);
+    qsort(names, n, sizeof names[0], by_name);
+    return n;
+}
+
+static enum err add_folder(struct config_builder *b, const struct home *h, struct why *w) {
+    char folder[PATH_SIZE], path[PATH_SIZE], *names[CONFIG_FILES_MAX];
+    enum err e = OK;
+    copy(folder, h->conf);
+    char *slash = strrchr(folder, '/');
+    if (slash == NULL || (size_t)(slash - folder) + sizeof "/conf.d" > sizeof folder) return OK;
+    strcpy(slash, "/conf.d");
+    size_t n = list_folder(folder, names);
+    for (size_t i = 0; i < n; i++) {
+        if (e == OK) e = join(path, folder, names[i]) ? add_file(b, path, w) : fail(w, E_INPUT, "%s: path too long", folder);
+        mem_free(names[i]);
+    }
+    return e;
+}
+
+enum err home_config(const struct home *h, struct config **out, struct why *w) {
+    struct config_home where = {.home = h->dir, .socket = h->socket, .hostname = h->hostname,
+                                .socketmode = h->system ? "0660" : "0600"};
+    struct config_builder *b = config_builder_new(&where);
+    if (b == NULL) return fail(w, E_MEMORY, "out of memory");
+    enum err e = exists(h->conf) ? add_file(b, h->conf, w) : OK;
+    if (e == OK) e = add_folder(b, h, w);
+    if (e == OK) e = config_builder_finish(b, out, w);
+    config_builder_free(b);
+    return e;
+}
+
+/* ---- making a home */
+
+static enum err make_identity(const char *path, bool *made, struct why *w) {
+    if (exists(path)) return OK;
+    struct identity id;
+    struct rng rng;
+    struct buf raw = {.max = 256};
+    enum err e = OK;
+    rng_system(&rng);
+    identity_make(&id, &rng);
+    if (!identity_write(&id, &raw)) e = fail(w, E_MEMORY, "out of memory");
+    if (e == OK) e = file_create(path, buf_view(&raw), 0600, w);
+    if (e == OK) *made = true;
+    if (e == E_REFUSED) e = OK; /* someone else was quicker: theirs counts */
+    buf_wipe(&raw);
+    identity_wipe(&id);
+    rng_wipe(&rng);
+    return e;
+}
+
+static enum err make_config(const struct home *h, bool *made, struct why *w) {
+    if (exists(h->conf)) return OK;
+    struct buf text = {.max = CONFIG_FILE_MAX};
+    enum err e = config_sample(&text) ? OK : fail(w, E_MEMORY, "out of memory");
+    if (e == OK) e = file_create(h->conf, buf_view(&text), h->system ? 0640 : 0600, w);
+    if (e == OK) *made = true;
+    if (e == E_REFUSED) e = OK;
+    buf_free(&text);
+    return e;
+}
+
+enum err home_create(const struct home *h, struct home_made *made, struct why *w) {
+    char path[PATH_SIZE];
+    *made = (struct home_made){0};
+    enum err e = file_mkdirs(h->dir, h->system ? 0750 : 0700, &made->folder, w);
+    copy(path, h->conf);
+    char *slash = strrchr(path, '/');
+    if (slash != NULL) *slash = 0;
+    if (e == OK) e = file_mkdirs(path, 0750, NULL, w);
+    if (e == OK) e = make_config(h, &made->config, w);
+    struct config *c = NULL;
+    if (e == OK) e = home_config(h, &c, w); /* a configuration may put identity and data elsewhere */
+    if (e == OK) e = file_mkdirs(cfg(c, node_data).text, 0700, NULL, w);
+    if (e == OK) e = make_identity(cfg(c, node_identity).text, &made->identity, w);
+    if (e == OK) e = file_mkdirs(h->spool, h->system ? 03770 : 0700, NULL, w);
+    config_free(c);
+    return e;
+}
+
+void home_old_installation(const struct home *h, char out[PATH_SIZE]) {
+    if (!join(out, h->dir, "config.json") || !exists(out)) out[0] = 0;
+}
+
+enum err home_identity(const struct config *c, struct identity *id, struct why *w) {
+    struct buf raw = {.max = 8192};
+    const char *path = cfg(c, node_identity).text;
+    struct why inner;
+    enum err e = file_read(path, 0, 8192, 0600, &raw, NULL, w);
+    if (e == OK) {
+        e = identity_read(buf_view(&raw), id, &inner);
+        if (e != OK) fail(w, e, "%s: %s", path, inner.text);
+    }
+    buf_wipe(&raw);
+    return e;
+}
