@@ -68,14 +68,15 @@ static enum err read_message(struct bytes message, struct identity *id, struct w
     return same ? OK : fail(w, E_INPUT, "the secret and public halves of this private key do not belong together");
 }
 enum err identity_read(struct bytes file, struct identity *id, struct why *w) {
-    if (file.n == 0) return fail(w, E_INPUT, "the key file is empty");
     if (file.n > FILE_MAX) return fail(w, E_INPUT, "%zu bytes are too many for a private key", file.n);
-    if (file.p[0] == 0x08 || file.p[0] == 0x12) return read_message(file, id, w); /* field 1 or 2: the raw message */
     struct bytes text = bytes_trim(file);
+    if (text.n == 0) return fail(w, E_INPUT, "the key file is empty");
+    if (file.p[0] == 0x08 || file.p[0] == 0x12) return read_message(file, id, w); /* field 1 or 2: the raw message */
     if (bytes_starts(text, "-----BEGIN")) return fail(w, E_INPUT, "this is a PEM file, not a libp2p private key");
     if (bytes_starts(text, "{")) return fail(w, E_INPUT, "this is a JSON file, not a libp2p private key");
     if (bytes_starts(text, "/key/swarm/")) return fail(w, E_INPUT, "this is a private network's key, not an identity");
     struct buf raw = {.max = FILE_MAX};
+    if (!buf_reserve(&raw, text.n)) return fail(w, E_MEMORY, "no memory to decode a key");
     bool is_text = base64_decode(&raw, text, false);
     enum err e = is_text ? read_message(buf_view(&raw), id, w)
                          : fail(w, E_INPUT, "this is neither a libp2p private key nor its base64 text");
