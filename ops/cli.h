@@ -89,8 +89,8 @@ int cli_usage(struct cli *c, const char *format, ...) PRINTF_LIKE(2, 3); /* exit
 void cli_note(const struct cli *c, const char *format, ...) PRINTF_LIKE(2, 3); /* stderr, unless -q */
 void cli_print_json(const struct json *result);                          /* one line on stdout */
 bool cli_confirm(struct cli *c, const char *question);                   /* --yes, or asks on the terminal; false otherwise */
-/* A table: columns "NAME<left|PEER-ID|BYTES>right" separated by |; rows from an array of objects, by a function that
- * gives the text of one cell. Widths fit the content and the terminal (never cut when stdout is no terminal). */
+/* A table: rows from an array of objects, by one function per column that gives the text of a cell. Widths fit
+ * the content and the terminal (nothing is cut when stdout is no terminal). */
 struct cli_column {
     const char *title;
     bool right;

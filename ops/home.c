@@ -130,12 +130,22 @@ static enum err add_folder(struct config_builder *b, const struct home *h, struc
 }
 
 enum err home_config(const struct home *h, struct config **out, struct why *w) {
+    return home_config_with(h, CONFIG_KEY_COUNT, NULL, out, w);
+}
+
+enum err home_config_with(const struct home *h, enum config_key key, const char *value, struct config **out, struct why *w) {
     struct config_home where = {.home = h->dir, .socket = h->socket, .hostname = h->hostname,
                                 .socketmode = h->system ? "0660" : "0600"};
     struct config_builder *b = config_builder_new(&where);
     if (b == NULL) return fail(w, E_MEMORY, "out of memory");
     enum err e = exists(h->conf) ? add_file(b, h->conf, w) : OK;
     if (e == OK) e = add_folder(b, h, w);
+    if (e == OK && value != NULL) {
+        struct buf text = {.max = CONFIG_LINE_MAX + 256};
+        buf_add_format(&text, "[%s]\n%s = %s\n", config_rows[key].section, config_rows[key].key, value);
+        e = config_builder_add(b, "command line", buf_view(&text), w);
+        buf_free(&text);
+    }
     if (e == OK) e = config_builder_finish(b, out, w);
     config_builder_free(b);
     return e;

@@ -26,6 +26,8 @@ enum err home_find(struct home *h, const struct home_choice *choice, bool create
 bool home_exists(const struct home *h);          /* CONF is there */
 /* Reads CONF and conf.d/ (NAME.ini, in name order) beside it; a missing CONF gives the defaults. E_INPUT, E_DENIED... with file and line. */
 enum err home_config(const struct home *h, struct config **out, struct why *w);
+/* The same with one key set by the command line, which counts most. */
+enum err home_config_with(const struct home *h, enum config_key key, const char *value, struct config **out, struct why *w);
 /* Makes what is missing of: folders, identity.key (0600), CONF with the commented sample. *made says what was made (words for people, "" if nothing). */
 struct home_made {
     bool folder, config, identity;

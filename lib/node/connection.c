@@ -339,7 +339,7 @@ bool node_reading(const struct node *n, uint32_t id) {
     if (c == NULL || c->state == CONN_DIALING || c->state >= CONN_CLOSING) return false;
     /* A peer that does not read our replies is not read either: its requests would only pile up answers. */
     if (c->tx.n - c->tx_at > CONN_TX_HIGH * 4) return false;
-    return n->limits.of[LIMIT_BUFFERS].used < limit_max(&n->limits, LIMIT_BUFFERS);
+    return !n->paused;
 }
 
 /* Decrypts what came since the last time; the peer's nonce falls out of the front. */

@@ -177,6 +177,12 @@ void control_client_gone(struct node *n, uint32_t client) {
         if (r->client == client) end(r);
 }
 
+bool node_client_busy(const struct node *n, uint32_t client) {
+    for (const struct request *r = n->requests; r != NULL; r = r->next)
+        if (!r->dead && r->client == client) return true;
+    return false;
+}
+
 enum err control_peer(struct node *n, const struct json *params, struct peer **out, struct why *w) {
     struct bytes text = json_get_bytes(params, "peer");
     if (text.n == 0) return fail(w, E_USAGE, "which peer? params.peer is missing");

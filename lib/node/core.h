@@ -263,6 +263,7 @@ struct node {
     struct mono next_keep;          /* whom to be connected to is thought over */
     struct mono next_walk;          /* connections and streams are looked at for their deadlines */
     bool sweep_requests;
+    bool paused;                    /* buffers are at their limit */
     bool receipts_waiting;          /* streams have receipts to send: node_tick runs them together */
     bool sweep;                     /* something is dead and waits to be freed */
     struct buf spare_rx;            /* memory lent to the connection that reads */

@@ -464,6 +464,8 @@ void messenger_stored(struct node *n, struct store_op *op) {
     store_op_free(op);
 }
 
+uint64_t node_outbox(const struct node *n) { return n->outbox_count; }
+
 void messenger_tick(struct node *n) {
     n->limits.of[LIMIT_OUTBOX].used = n->outbox_count;
     n->limits.of[LIMIT_OUTBOX_BYTES].used = n->outbox_bytes;

@@ -288,11 +288,28 @@ static void close_oldest_pending(struct node *n) {
     connection_close(oldest, E_LIMIT, "handshake too slow while others wait");
 }
 
+/* All buffers together. Above the limit reading pauses; it goes on below three quarters of it. */
+static void count_buffers(struct node *n) {
+    size_t bytes = 0;
+    for (const struct connection *c = n->connections; c != NULL; c = c->next) {
+        bytes += c->rx.cap + c->tx.cap + c->mux.out.cap;
+        for (const struct stream *s = c->streams; s != NULL; s = s->next) bytes += s->rx.cap + s->tx.cap;
+    }
+    for (const struct lane *l = n->lanes; l != NULL; l = l->next) bytes += l->loaded_bytes;
+    uint64_t max = limit_max(&n->limits, LIMIT_BUFFERS);
+    n->limits.of[LIMIT_BUFFERS].used = bytes;
+    if (!n->paused && bytes >= max) limit_reached(n, LIMIT_BUFFERS);
+    n->paused = n->paused ? bytes >= max - max / 4 : bytes >= max;
+}
+
+bool node_paused(const struct node *n) { return n->paused; }
+
 void swarm_tick(struct node *n) {
     if (mono_due(n->next_walk, n->now.mono)) {
         n->next_walk = n->n_connections > 0 ? mono_add_ms(n->now.mono, WALK_MS) : MONO_NEVER;
         for (struct connection *c = n->connections; c != NULL; c = c->next) connection_tick(c);
         close_oldest_pending(n);
+        count_buffers(n);
     }
     for (struct dial *d = n->dials; d != NULL; d = d->next) dial_tick(d);
     if (!n->stopping && n->loaded && n->next_keep.us <= n->now.mono.us) {

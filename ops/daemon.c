@@ -1,0 +1,462 @@
+#include "ops/daemon.h"
+
+#include <grp.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "gen/version.h"
+
+enum { LOCK_WAIT_MS = 30000, STATUS_EVERY_MS = 10000, SLOW_TURN_MS = 100, EFFECTS_PER_TURN = 100000 };
+
+const struct opt daemon_opts[] = {{0, "listen", "MULTIADDR", NULL, "listen there instead of network.listen (may be repeated, or a comma list)"}, {0}};
+const char daemon_text[] =
+    "Usage: silktalk daemon [--home DIR] [--listen MULTIADDR]\n"
+    "Runs the node in the foreground; it never forks. Without a home it makes one.\n"
+    "Signals: TERM, INT stop gracefully (twice: at once); HUP reopens logs and reloads the configuration;\n"
+    "USR1 writes the state to the log; USR2 reopens logs.\n"
+    "Exits 0 after a stop, 6 when the configuration is bad, 9 when another daemon has the home.\n"
+    "Examples:\n"
+    "  silktalk daemon\n"
+    "  silktalk daemon --home /srv/silktalk --listen /ip4/127.0.0.1/tcp/4001\n";
+
+/* Start-up in parts, in microseconds: EV_NODE_READY carries them. */
+struct timing {
+    int64_t began, lock, config, identity, database, listen;
+};
+static int64_t lap(int64_t *last) {
+    int64_t now = clocks_monotonic_us(), took = now - *last;
+    *last = now;
+    return took;
+}
+
+/* ---- turns */
+
+static void store_ready(void *user, int fd, unsigned ready) {
+    struct daemon *d = user;
+    (void)fd;
+    (void)ready;
+    node_now(d->node, loop_now(d->loop));
+    for (struct store_op *op; (op = store_take(d->store)) != NULL;) node_stored(d->node, op);
+}
+
+static void control_ready(void *user, int fd, unsigned ready) {
+    struct daemon *d = user;
+    struct control_event e;
+    (void)fd;
+    (void)ready;
+    node_now(d->node, loop_now(d->loop));
+    control_turn(d->control, loop_now(d->loop).mono);
+    while (control_next(d->control, &e)) {
+        struct node_client client = {.id = e.client, .uid = e.peer.uid, .pid = (uint32_t)e.peer.pid};
+        switch (e.kind) {
+        case CONTROL_LINE:
+            measure(d);
+            node_request(d->node, &client, e.line);
+            if (e.fd >= 0) close(e.fd); /* no method of this version takes one */
+            break;
+        case CONTROL_END:
+            if (d->n_ended < ENDED_MAX) d->ended[d->n_ended++] = e.client;
+            else control_drop(d->control, e.client);
+            break;
+        case CONTROL_GONE: node_client_gone(d->node, e.client); break;
+        }
+    }
+}
+
+static void drop_ended(struct daemon *d) {
+    for (size_t i = 0; i < d->n_ended;) {
+        if (node_client_busy(d->node, d->ended[i])) {
+            i++;
+            continue;
+        }
+        control_drop(d->control, d->ended[i]);
+        d->ended[i] = d->ended[--d->n_ended];
+    }
+}
+
+/* Everything is read and checked before anything changes; a bad file changes nothing. */
+static enum err reload(struct daemon *d) {
+    struct config *config = NULL;
+    struct why w = {OK, ""};
+    struct buf changed = {.max = 8192}, pending = {.max = 8192};
+    notify_reloading(&d->notify);
+    enum err e = home_config(d->home, &config, &w);
+    if (e == OK && !cli_given(d->cli, "listen")) e = listeners_set(d, config, &w);
+    if (e == OK) {
+        node_reconfigure(d->node, config, &changed, &pending);
+        listeners_tell(d);
+        LOG(&d->log, EV_CONFIG_RELOADED, kv_text("changed", buf_view(&changed)),
+            kv_text("restart_pending", buf_view(&pending)));
+    } else {
+        config_free(config);
+        LOG(&d->log, EV_RELOAD_REJECTED, kv_str("reason", w.text));
+    }
+    node_reloaded(d->node, e == OK ? NULL : &w, buf_view(&changed), buf_view(&pending));
+    buf_free(&changed);
+    buf_free(&pending);
+    notify_ready(&d->notify, NULL);
+    d->next_status = loop_now(d->loop).mono;
+    return e;
+}
+
+static void reopen_log(struct daemon *d) {
+    struct why w;
+    if (sink_reopen(&d->sink, &w)) LOG(&d->log, EV_LOG_REOPENED, kv_str("path", d->sink.path));
+    else LOG(&d->log, EV_LOG_REOPENED, kv_str("path", ""), kv_str("reason", w.text));
+}
+
+static void give_to_store(struct daemon *d, struct store_op *op) {
+    if (store_give(d->store, op)) return;
+    op->err = fail(&op->why, E_BUSY, "the store's queue is full");
+    node_stored(d->node, op);
+}
+
+static void take_effects(struct daemon *d) {
+    struct node_effect e;
+    for (int i = 0; i < EFFECTS_PER_TURN && node_effect(d->node, &e); i++) {
+        switch (e.kind) {
+        case EFFECT_DIAL: case EFFECT_CLOSE: case EFFECT_RESOLVE: links_effect(d, &e); break;
+        case EFFECT_STORE: give_to_store(d, e.op); break;
+        case EFFECT_ANSWER: control_send(d->control, e.id, e.line); break;
+        case EFFECT_RELOAD:
+            reopen_log(d);
+            reload(d);
+            break;
+        }
+    }
+}
+
+/* First the messages that may still go (drain), then goodbye to the peers, then what the store has. */
+static void say_goodbye(struct daemon *d) {
+    d->draining = false;
+    d->stop_at = mono_add_ms(loop_now(d->loop).mono, cfg(node_config(d->node), node_stopTimeout).ms);
+    node_stop(d->node);
+}
+
+static void begin_stop(struct daemon *d, const char *reason, int64_t drain_ms) {
+    if (d->stopping) {
+        d->finish_now = true; /* asked twice: at once */
+        return;
+    }
+    d->stopping = true;
+    LOG(&d->log, EV_NODE_STOPPING, kv_str("reason", reason));
+    char line[128];
+    node_status_line(d->node, line, sizeof line);
+    notify_stopping(&d->notify, line);
+    listeners_close(d);
+    d->draining = drain_ms > 0;
+    d->stop_at = mono_add_ms(loop_now(d->loop).mono, drain_ms);
+    if (!d->draining) say_goodbye(d);
+}
+
+static bool stopped(struct daemon *d) {
+    if (!d->stopping) return false;
+    bool late = d->stop_at.us <= loop_now(d->loop).mono.us;
+    if (d->draining && !d->finish_now) {
+        if (late || node_outbox(d->node) == 0) say_goodbye(d);
+        return false;
+    }
+    return d->finish_now || late || (node_drained(d->node) && closing_count(d->closing) == 0);
+}
+
+static void signals_ready(void *user, int fd, unsigned ready) {
+    struct daemon *d = user;
+    struct signal_seen s;
+    (void)fd;
+    (void)ready;
+    node_now(d->node, loop_now(d->loop));
+    while (signals_next(&d->signals, &s)) {
+        switch (s.number) {
+        case SIGTERM: begin_stop(d, "SIGTERM", 0); break;
+        case SIGINT: begin_stop(d, "SIGINT", 0); break;
+        case SIGHUP:
+            reopen_log(d);
+            reload(d);
+            break;
+        case SIGUSR1: node_dump(d->node); break;
+        case SIGUSR2: reopen_log(d); break;
+        case SIGQUIT:
+            node_dump(d->node);
+            sink_drain(&d->sink, &d->log);
+            abort();
+        default: break;
+        }
+    }
+}
+
+static void tell_manager(struct daemon *d) {
+    struct mono now = loop_now(d->loop).mono;
+    char line[128];
+    notify_tick(&d->notify, now);
+    if (d->stopping || d->next_status.us > now.us || d->notify.fd < 0) return;
+    d->next_status = mono_add_ms(now, STATUS_EVERY_MS);
+    node_status_line(d->node, line, sizeof line);
+    notify_status(&d->notify, line);
+}
+
+static void watch_turns(struct daemon *d) {
+    struct loop_stats s = loop_stats(d->loop);
+    if (s.slow == d->slow_seen) return;
+    d->slow_seen = s.slow;
+    if (s.last_us >= SLOW_TURN_MS * 1000)
+        LOG(&d->log, EV_SLOW_TURN, kv_ms("took", s.last_us / 1000), kv_str("part", s.slowest_part));
+}
+
+static struct mono next_deadline(const struct daemon *d) {
+    struct mono at = mono_sooner(node_deadline(d->node), links_deadline(d));
+    at = mono_sooner(at, control_deadline(d->control));
+    at = mono_sooner(at, notify_deadline(&d->notify));
+    at = mono_sooner(at, log_deadline(&d->log));
+    if (d->notify.fd >= 0 && !d->stopping) at = mono_sooner(at, d->next_status);
+    return d->stopping ? mono_sooner(at, d->stop_at) : at;
+}
+
+static enum err run(struct daemon *d) {
+    enum err e = OK;
+    int64_t drain_ms;
+    while (e == OK && !stopped(d)) {
+        e = loop_turn(d->loop, next_deadline(d), &d->why);
+        struct clocks now = loop_now(d->loop);
+        d->log.now = now;
+        node_now(d->node, now);
+        if (d->control != NULL && mono_due(control_deadline(d->control), now.mono)) control_turn(d->control, now.mono);
+        node_tick(d->node);
+        take_effects(d);
+        links_flush(d);
+        take_effects(d); /* what writing brought about */
+        links_turn(d);
+        drop_ended(d);
+        if (node_stop_asked(d->node, &drain_ms)) begin_stop(d, "asked by `silktalk stop`", drain_ms);
+        tell_manager(d);
+        watch_turns(d);
+        log_tick(&d->log);
+        sink_drain(&d->sink, &d->log);
+    }
+    return e;
+}
+
+/* ---- start */
+
+static enum err refuse(struct daemon *d, enum err e) {
+    LOG(&d->log, EV_START_REFUSED, kv_str("reason", d->why.text));
+    return e;
+}
+
+static enum err make_home(struct daemon *d) {
+    struct home_made made;
+    if (home_exists(d->home)) {
+        struct why w;
+        return file_mkdirs(d->home->spool, d->home->system ? 03770 : 0700, NULL, &w) == E_MEMORY ? E_MEMORY : OK;
+    }
+    enum err e = home_create(d->home, &made, &d->why);
+    if (e == OK && (made.config || made.identity))
+        LOG(&d->log, EV_HOME_CREATED, kv_str("home", d->home->dir), kv_str("config", d->home->conf),
+            kv_str("identity", made.identity ? "new" : "kept"));
+    return e;
+}
+
+static enum err read_swarm_key(struct daemon *d, const struct config *c, uint8_t key[32], bool *has) {
+    const char *path = cfg(c, network_swarmKey).text;
+    struct buf text = {.max = 4096};
+    struct why w;
+    enum err e = file_read(path, 0, 4096, FILE_ANY_MODE, &text, NULL, &w);
+    *has = false;
+    if (e == OK) {
+        e = swarm_key_read(buf_view(&text), key, &w);
+        *has = e == OK;
+        if (e != OK) fail(&d->why, E_INPUT, "%s: %s", path, w.text);
+    } else if (e == E_NOT_FOUND) {
+        e = OK;
+    } else {
+        d->why = w;
+    }
+    buf_wipe(&text);
+    if (e == OK && !*has && cfg(c, network_privateOnly).count != 0)
+        e = fail(&d->why, E_INPUT, "network.privateOnly is on, but there is no private network key at %s", path);
+    return e;
+}
+
+static enum err open_store(struct daemon *d, const struct config *c) {
+    char path[PATH_SIZE];
+    int n = snprintf(path, sizeof path, "%s/silktalk.db", cfg(c, node_data).text);
+    if (n < 0 || n >= PATH_SIZE) return fail(&d->why, E_INPUT, "node.data: the path is too long");
+    struct store_setup setup = {.path = path, .spool = d->home->spool, .cache_bytes = cfg(c, database_cacheSize).count,
+                                .max_bytes = cfg(c, database_maxSize).count,
+                                .queue_max = (size_t)c->limits[LIMIT_STORE_QUEUE] * 2};
+    return store_open(&d->store, &setup, &d->why);
+}
+
+static gid_t socket_group(const struct daemon *d, const struct config *c) {
+    const char *name = cfg(c, node_socketGroup).text;
+    const struct group *g = d->home->system && name[0] != 0 ? getgrnam(name) : NULL;
+    return g == NULL ? (gid_t)-1 : g->gr_gid;
+}
+
+static enum err open_control(struct daemon *d, const struct config *c) {
+    const char *path = d->home->socket_given ? d->home->socket : cfg(c, node_socket).text;
+    char folder[PATH_SIZE];
+    snprintf(folder, sizeof folder, "%s", path);
+    char *slash = strrchr(folder, '/');
+    if (slash != NULL && slash != folder) {
+        *slash = 0;
+        file_mkdirs(folder, 0755, NULL, NULL); /* control_open says what is wrong with it */
+    }
+    struct control_setup setup = {.path = path, .mode = (mode_t)cfg(c, node_socketMode).count, .owner = geteuid(),
+                                  .group = socket_group(d, c), .clients_max = c->limits[LIMIT_CONTROL_CLIENTS],
+                                  .line_max = CONTROL_LINE_MAX, .backlog_max = c->limits[LIMIT_CONTROL_BACKLOG] * 2,
+                                  .full = BYTES("{\"id\":null,\"error\":{\"schema\":\"silktalk.error/1\",\"code\":9,\"name\":\"limit\",\"message\":\"too many control clients; try again\",\"hint\":null}}"),
+                                  .denied = BYTES("{\"id\":null,\"error\":{\"schema\":\"silktalk.error/1\",\"code\":5,\"name\":\"denied\",\"message\":\"only root, the node's user and its group may use this socket\",\"hint\":null}}"),
+                                  .too_long = BYTES("{\"id\":null,\"error\":{\"schema\":\"silktalk.error/1\",\"code\":9,\"name\":\"limit\",\"message\":\"the request line is too long\",\"hint\":null}}")};
+    enum err e = control_open(&d->control, &setup, &d->why);
+    if (e == OK) e = loop_watch(d->loop, control_fd(d->control), LOOP_READ, "control", control_ready, d);
+    return e;
+}
+
+static enum err make_node(struct daemon *d, struct config *config, const uint8_t *swarm_key) {
+    struct node_setup setup = {.self = &d->identity, .swarm_key = swarm_key, .config = config, .log = &d->log,
+                               .now = clocks_now(), .version = SILKTALK_VERSION, .home = d->home->dir, .pid = (int)getpid()};
+    rng_system(&setup.rng);
+    d->node = node_new(&setup);
+    return d->node == NULL ? fail(&d->why, E_MEMORY, "out of memory") : OK;
+}
+
+/* --listen replaces network.listen in this run. */
+static enum err read_config(struct daemon *d, struct config **config) {
+    const char *value = cli_value(d->cli, "listen");
+    struct why w;
+    if (value == NULL) return home_config(d->home, config, &d->why);
+    if (config_check_value(CONFIG_network_listen, bytes_of(value), &w) != OK)
+        return fail(&d->why, E_USAGE, "--listen: %s", w.text);
+    return home_config_with(d->home, CONFIG_network_listen, value, config, &d->why);
+}
+
+static enum err start(struct daemon *d, struct timing *t) {
+    struct config *config = NULL;
+    uint8_t swarm_key[32];
+    bool private = false;
+    int64_t last = t->began;
+    char old[PATH_SIZE];
+    enum err e = crypto_open();
+    if (e != OK) return fail(&d->why, e, "the kernel gives no random numbers");
+    e = make_home(d);
+    if (e == OK) e = read_config(d, &config);
+    if (e != OK) goto out;
+    log_set_level(&d->log, (enum log_level)cfg(config, logging_level).count);
+    d->log.format = (enum log_format)cfg(config, logging_format).count;
+    t->config = lap(&last);
+    e = file_mkdirs(cfg(config, node_data).text, 0700, NULL, &d->why);
+    if (e == OK) e = lock_take(&d->lock, d->home->dir, cfg(config, node_data).text, "daemon", LOCK_WAIT_MS, "daemon", NULL, &d->why);
+    t->lock = lap(&last);
+    if (e == OK) e = home_identity(config, &d->identity, &d->why);
+    if (e == OK) e = read_swarm_key(d, config, swarm_key, &private);
+    t->identity = lap(&last);
+    if (e == OK) e = signals_open(&d->signals, &d->why); /* before there is a second thread */
+    if (e == OK) e = open_store(d, config);
+    t->database = lap(&last);
+    if (e == OK) e = loop_open(&d->loop, &d->why);
+    if (e == OK) e = tcp_acceptor_open(&d->acceptor, &d->why);
+    if (e == OK) e = closing_open(&d->closing, &d->why);
+    if (e == OK) e = make_node(d, config, private ? swarm_key : NULL);
+    if (d->node == NULL) goto out;
+    config = NULL; /* the node's now */
+    if (e == OK) e = listeners_set(d, node_config(d->node), &d->why);
+    if (e == OK) e = open_control(d, node_config(d->node));
+    if (e == OK) e = loop_watch(d->loop, d->signals.fd, LOOP_READ, "signals", signals_ready, d);
+    if (e == OK) e = loop_watch(d->loop, store_fd(d->store), LOOP_READ, "store", store_ready, d);
+    if (e != OK) goto out;
+    listeners_tell(d);
+    t->listen = lap(&last);
+    home_old_installation(d->home, old);
+    if (old[0] != 0) LOG(&d->log, EV_OLD_INSTALLATION, kv_str("path", old));
+out:
+    mem_wipe(swarm_key, sizeof swarm_key);
+    config_free(config);
+    return e;
+}
+
+static void say_ready(struct daemon *d, const struct timing *t) {
+    char id[PEER_TEXT_MAX], line[128];
+    peer_id_text(&d->identity.peer, id);
+    LOG(&d->log, EV_IDENTITY_LOADED, kv_str("peer", id), kv_str("path", cfg(node_config(d->node), node_identity).text));
+    LOG(&d->log, EV_NODE_STARTED, kv_str("version", SILKTALK_VERSION), kv_str("peer", id), kv_str("home", d->home->dir),
+        kv_int("pid", getpid()));
+    struct { const char *name; int64_t us; } parts[] = {{"total", t->lock + t->config + t->identity + t->database + t->listen},
+        {"lock", t->lock}, {"config", t->config}, {"identity", t->identity}, {"database", t->database}, {"listen", t->listen}};
+    char text[6][24];
+    struct kv pairs[6];
+    for (size_t i = 0; i < LEN(parts); i++) {
+        snprintf(text[i], sizeof text[i], "%lld.%03lldms", (long long)(parts[i].us / 1000), (long long)(parts[i].us % 1000));
+        pairs[i] = kv_str(parts[i].name, text[i]);
+    }
+    log_event(&d->log, EV_NODE_READY, pairs, LEN(pairs));
+    node_status_line(d->node, line, sizeof line);
+    notify_ready(&d->notify, line);
+    d->next_status = mono_add_ms(loop_now(d->loop).mono, 1000);
+}
+
+static void finish(struct daemon *d, int64_t began) {
+    if (d->loop != NULL && d->node != NULL) {
+        listeners_close(d);
+        links_close(d);
+    }
+    if (d->control != NULL) control_close(d->control);
+    if (d->store != NULL) {
+        struct node_effect e;
+        while (d->node != NULL && node_effect(d->node, &e))
+            if (e.kind == EFFECT_STORE) give_to_store(d, e.op);
+        store_close(d->store); /* what was given is committed */
+    }
+    if (d->node != NULL) {
+        node_free(d->node);
+        LOG(&d->log, EV_NODE_STOPPED, kv_ms("uptime", (clocks_monotonic_us() - began) / 1000));
+    }
+    if (d->dns != NULL) dns_close(d->dns);
+    if (d->closing != NULL) closing_close(d->closing);
+    tcp_acceptor_close(&d->acceptor);
+    map_free(&d->links);
+    loop_close(d->loop);
+    if (d->signals.fd >= 0) signals_close(&d->signals);
+    lock_release(&d->lock);
+    identity_wipe(&d->identity);
+    notify_close(&d->notify);
+    d->log.now = clocks_now();
+    sink_drain(&d->sink, &d->log);
+    sink_close(&d->sink);
+    log_free(&d->log);
+}
+
+int daemon_main(struct cli *c) {
+    struct daemon *d = NEW(struct daemon);
+    struct timing t = {.began = clocks_monotonic_us()};
+    if (d == NULL) return cli_exit(c, fail(&c->why, E_MEMORY, "out of memory"));
+    if (c->n_args > 0) {
+        mem_free(d);
+        return cli_usage(c, "daemon takes no words");
+    }
+    d->cli = c;
+    d->home = &c->home;
+    d->lock.fd = d->signals.fd = d->acceptor.spare = d->notify.fd = -1;
+    for (size_t i = 0; i < LISTENERS_MAX; i++) d->listeners[i].fd = -1;
+    d->accepting = true;
+    map_init(&d->links, 20000, 1, 2); /* our own ids: nobody chooses them */
+    log_init(&d->log, LEVEL_INFO, LOG_TEXT);
+    d->log.now = clocks_now();
+    sink_open(&d->sink, c->home.log_file);
+    notify_open(&d->notify, getenv("NOTIFY_SOCKET"), getenv("WATCHDOG_USEC"), NULL); /* else it stays silent */
+    unsetenv("NOTIFY_SOCKET");
+    enum err e = start(d, &t);
+    if (e == OK || e == E_INPUT) sink_reopen(&d->sink, NULL);
+    if (e == OK) {
+        say_ready(d, &t);
+        sink_drain(&d->sink, &d->log);
+        e = run(d);
+        if (e != OK) refuse(d, e);
+    } else {
+        refuse(d, e);
+    }
+    finish(d, t.began);
+    mem_free(d);
+    return err_exit(e);
+}

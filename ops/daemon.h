@@ -1,0 +1,95 @@
+/* ops/daemon.h: the daemon's parts, for ops/daemon*.c alone: where node, loop, net and store are joined.
+ *
+ *   daemon.c         start, turns, signals, reload, stop
+ *   daemon_link.c    connections: sockets <-> the node's connections; listeners; names
+ *   daemon_log.c     log lines to stderr, journal and file
+ *   daemon_measure.c what the process uses, for `status` */
+#ifndef SILKTALK_OPS_DAEMON_H
+#define SILKTALK_OPS_DAEMON_H
+
+#include "base/map.h"
+#include "base/mem.h"
+#include "loop/clocks.h"
+#include "loop/lock.h"
+#include "loop/loop.h"
+#include "loop/notify.h"
+#include "loop/signals.h"
+#include "net/closing.h"
+#include "net/control.h"
+#include "net/dns.h"
+#include "net/interfaces.h"
+#include "net/tcp.h"
+#include "node/node.h"
+#include "ops/cli.h"
+#include "store/store.h"
+
+enum { LISTENERS_MAX = 16, ENDED_MAX = 64 };
+
+struct daemon_log {
+    char path[PATH_SIZE];
+    int fd;                     /* -1: no file */
+    bool journal, to_stderr;
+    uint64_t lost;              /* lines that could not be written */
+};
+struct listener {
+    int fd;                     /* -1: free place */
+    struct endpoint wanted, local;
+};
+struct link {                   /* one TCP connection */
+    struct daemon *daemon;
+    int fd;
+    uint32_t id;
+    uint8_t key[4];
+    bool connecting;
+    unsigned interest;
+};
+struct daemon {
+    struct cli *cli;
+    const struct home *home;
+    struct identity identity;
+    struct log log;
+    struct daemon_log sink;
+    struct lock lock;
+    struct loop *loop;
+    struct signals signals;
+    struct notify notify;
+    struct store *store;
+    struct control *control;
+    struct dns *dns;            /* opened at the first name */
+    struct closing *closing;
+    struct node *node;
+    struct tcp_acceptor acceptor;
+    struct listener listeners[LISTENERS_MAX];
+    bool accepting, paused;
+    struct map links;           /* by connection id */
+    uint32_t ended[ENDED_MAX];  /* control clients that ask no more, but wait for answers */
+    size_t n_ended;
+    struct mono next_interfaces, next_status, measured;
+    bool stopping, finish_now, draining;
+    struct mono stop_at;
+    uint64_t slow_seen;
+    struct why why;
+};
+
+/* ---- daemon_link.c */
+/* Listens at all of network.listen that is not open yet; others are closed. First opens, then closes: on failure everything
+ * is as it was. Kernels without IPv6 skip such an address with a log line. */
+enum err listeners_set(struct daemon *d, const struct config *config, struct why *w);
+void listeners_close(struct daemon *d);
+void listeners_tell(struct daemon *d);           /* concrete addresses to the node */
+void links_effect(struct daemon *d, const struct node_effect *e); /* DIAL, CLOSE, RESOLVE */
+void links_flush(struct daemon *d);              /* writes what the node has */
+void links_turn(struct daemon *d);               /* after the node's turn: accepting, pauses, names */
+void links_close(struct daemon *d);
+struct mono links_deadline(const struct daemon *d);
+
+/* ---- daemon_log.c */
+void sink_open(struct daemon_log *s, const char *path);
+bool sink_reopen(struct daemon_log *s, struct why *w);
+void sink_drain(struct daemon_log *s, struct log *log);
+void sink_close(struct daemon_log *s);
+
+/* ---- daemon_measure.c */
+void measure(struct daemon *d);
+
+#endif
