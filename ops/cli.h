@@ -80,6 +80,13 @@ enum err cli_call(struct cli *c, const char *method, struct bytes params, int64_
 enum err cli_stream(struct cli *c, const char *method, struct bytes params, int64_t timeout_ms,
                     bool (*on_event)(struct cli *c, const struct json *event, void *user), void *user,
                     struct json_doc **answer, const struct json **result);
+/* Params: cli_params, json_put_..., then cli_ask, which frees `params`. */
+struct json_out cli_params(struct buf *params);
+enum err cli_ask(struct cli *c, const char *method, struct buf *params, struct json_out *o, int64_t timeout_ms,
+                 struct json_doc **answer, const struct json **result);
+/* The whole of a simple verb: asks, prints JSON with --json, else calls `show`. Returns the exit code. */
+int cli_verb(struct cli *c, const char *method, struct buf *params, struct json_out *o,
+             void (*show)(struct cli *c, const struct json *result));
 bool cli_node_runs(struct cli *c);                                       /* is there a node behind the socket? */
 enum err cli_config(struct cli *c);                                      /* reads the home's configuration into c->config */
 
@@ -101,6 +108,14 @@ void cli_table(const struct cli *c, const struct cli_column *columns, size_t n, 
 void cli_age(const struct json *rfc3339, struct buf *out);
 /* Text of others for a terminal: escapes taken out. */
 void cli_safe(struct bytes text, bool newlines, struct buf *out);
+
+/* Ready-made cells. */
+void cell_text(const struct json *row, const char *key, struct buf *out);   /* made safe */
+void cell_id(const struct json *row, const char *key, struct buf *out);     /* a Peer ID or message id in short */
+void cell_size(const struct json *row, const char *key, struct buf *out);
+void cell_number(const struct json *row, const char *key, struct buf *out);
+void cell_age(const struct json *row, const char *key, struct buf *out);
+#define CELL(name, kind, key) static void name(const struct json *row, struct buf *out) { cell_##kind(row, key, out); }
 
 /* Progress on stderr, after 1 s, only on a terminal: "12.3 MiB of 64 MiB  19%  4.1 MiB/s  12s left". */
 struct cli_progress { const char *what; uint64_t total; struct mono began, shown; };

@@ -1,0 +1,22 @@
+#include <stdio.h>
+
+#include "ops/cli.h"
+
+const struct opt disconnect_opts[] = {{0}};
+const char disconnect_text[] = "Usage: silktalk disconnect PEER\n"
+                               "Examples:\n"
+                               "  silktalk disconnect web-02\n";
+
+static void show(struct cli *c, const struct json *r) {
+    struct bytes id = json_get_bytes(r, "peer_id");
+    (void)c;
+    printf("Disconnected from %.*s\n", (int)id.n, (const char *)id.p);
+}
+
+int disconnect_main(struct cli *c) {
+    struct buf params;
+    if (c->n_args != 1) return cli_usage(c, "disconnect needs one peer");
+    struct json_out o = cli_params(&params);
+    json_put_str(&o, "peer", c->args[0]);
+    return cli_verb(c, "disconnect", &params, &o, show);
+}
