@@ -1,0 +1,13 @@
+#include "ops/service.h"
+
+const struct opt restart_opts[] = {{0}};
+const char restart_text[] = "Usage: silktalk restart\n"
+                            "Examples:\n"
+                            "  silktalk restart\n";
+
+int restart_main(struct cli *c) {
+    if (c->n_args > 0) return cli_usage(c, "restart takes no words");
+    enum err e = service_stop(c, 0);
+    if (e == OK) e = service_start(c);
+    return cli_exit(c, e);
+}

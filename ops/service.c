@@ -1,0 +1,143 @@
+#include "ops/service.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "loop/clocks.h"
+#include "loop/lock.h"
+
+enum { START_MS = 60000, STEP_MS = 20, STOP_EXTRA_MS = 15000 };
+
+/* ---- systemd, where it runs and knows us */
+
+static bool systemd_has_unit(const struct cli *c) {
+    struct stat st;
+    return c->home.system && geteuid() == 0 && stat("/run/systemd/system", &st) == 0 &&
+           (stat("/lib/systemd/system/silktalk.service", &st) == 0 || stat("/etc/systemd/system/silktalk.service", &st) == 0);
+}
+
+static enum err systemctl(struct cli *c, const char *verb) {
+    pid_t pid = fork();
+    int status = 0;
+    if (pid == 0) {
+        execlp("systemctl", "systemctl", verb, "silktalk.service", (char *)NULL);
+        _exit(127);
+    }
+    if (pid < 0) return fail(&c->why, E_FAILED, "no new process: %s", strerror(errno));
+    while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {}
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return OK;
+    return fail(&c->why, E_FAILED, "systemctl %s silktalk failed; see `journalctl -u silktalk`", verb);
+}
+
+/* ---- without it */
+
+/* This executable: /proc may be missing, then argv[0] is looked up as the shell did. */
+static void run_daemon(const struct cli *c, int ready) {
+    char self[PATH_SIZE];
+    ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
+    if (n > 0) self[n] = 0;
+    else snprintf(self, sizeof self, "%s", c->program);
+    char *argv[10] = {self, (char *)(uintptr_t)"daemon"};
+    int k = 2;
+    if (c->choice.home != NULL) argv[k++] = (char *)(uintptr_t)"--home", argv[k++] = (char *)(uintptr_t)c->choice.home;
+    if (c->choice.config != NULL) argv[k++] = (char *)(uintptr_t)"--config", argv[k++] = (char *)(uintptr_t)c->choice.config;
+    if (c->choice.socket != NULL) argv[k++] = (char *)(uintptr_t)"--socket", argv[k++] = (char *)(uintptr_t)c->choice.socket;
+    dup2(ready, STDERR_FILENO); /* until it answers, what it says is ours to show */
+    execvp(self, argv);
+    _exit(127);
+}
+
+/* The daemon's last words, when it ended instead of answering. */
+static void keep_last_line(struct cli *c, int fd) {
+    char text[4096];
+    ssize_t n = pread(fd, text, sizeof text - 1, 0);
+    text[n > 0 ? n : 0] = 0;
+    char *refused = strstr(text, "Start refused reason=");
+    char *end = refused == NULL ? NULL : strchr(refused, '\n');
+    if (end != NULL) *end = 0;
+    fail(&c->why, E_FAILED, "%.200s", refused != NULL ? refused + strlen("Start refused reason=") : "the daemon ended at once");
+}
+
+static enum err wait_ready(struct cli *c, pid_t pid, int log) {
+    for (int waited = 0; waited < START_MS; waited += STEP_MS) {
+        int status;
+        control_client_close(&c->node);
+        if (cli_node_runs(c)) return OK;
+        if (waitpid(pid, &status, WNOHANG) == pid) {
+            int code = WIFEXITED(status) ? WEXITSTATUS(status) : 1;
+            keep_last_line(c, log);
+            return code == 6 ? E_INPUT : code == 9 ? E_BUSY : code == 5 ? E_DENIED : E_FAILED;
+        }
+        clocks_sleep_ms(STEP_MS);
+    }
+    return fail(&c->why, E_TIMEOUT, "the daemon (pid %ld) does not answer; see its log at %s", (long)pid, c->home.log_file);
+}
+
+enum err service_start(struct cli *c) {
+    if (cli_node_runs(c)) {
+        cli_note(c, "The node is running already.");
+        return OK;
+    }
+    if (systemd_has_unit(c)) return systemctl(c, "start");
+    FILE *said = tmpfile();
+    int log = said == NULL ? open("/dev/null", O_RDWR | O_CLOEXEC) : fileno(said);
+    pid_t pid = fork();
+    if (pid == 0) {
+        setsid();
+        int null = open("/dev/null", O_RDWR);
+        if (null >= 0) {
+            dup2(null, STDIN_FILENO);
+            dup2(null, STDOUT_FILENO);
+        }
+        if (chdir("/") != 0 && c->choice.home != NULL && c->choice.home[0] == '/') _exit(126);
+        run_daemon(c, log >= 0 ? log : null);
+    }
+    enum err e = pid < 0 ? fail(&c->why, E_FAILED, "no new process: %s", strerror(errno)) : wait_ready(c, pid, log);
+    if (said != NULL) fclose(said);
+    if (e == OK) cli_note(c, "Started, pid %ld. Log: %s", (long)pid, c->home.log_file);
+    return e;
+}
+
+/* ---- stop */
+
+static bool lock_held(struct cli *c, struct lock_holder *holder) {
+    return cli_config(c) == OK && lock_look(cfg(c->config, node_data).text, holder, NULL) == OK;
+}
+
+enum err service_stop(struct cli *c, int64_t drain_ms) {
+    struct lock_holder holder = {0};
+    if (systemd_has_unit(c) && drain_ms == 0) return systemctl(c, "stop");
+    if (!cli_node_runs(c)) {
+        if (!lock_held(c, &holder)) {
+            cli_note(c, "The node is not running.");
+            return OK;
+        }
+        if (holder.pid <= 0 || kill(holder.pid, SIGTERM) != 0) /* it holds the home but its socket is gone */
+            return fail(&c->why, E_DENIED, "pid %ld holds the home and can not be told to stop", (long)holder.pid);
+    } else {
+        struct buf params;
+        struct json_doc *answer = NULL;
+        const struct json *result = NULL;
+        struct json_out o = cli_params(&params);
+        json_put_int(&o, "drain_ms", drain_ms);
+        enum err e = cli_ask(c, "stop", &params, &o, c->timeout_ms, &answer, &result);
+        json_free(answer);
+        if (e != OK) return e;
+        control_client_close(&c->node);
+    }
+    int64_t most = drain_ms + (cli_config(c) == OK ? cfg(c->config, node_stopTimeout).ms : 5000) + STOP_EXTRA_MS;
+    for (int64_t waited = 0; waited < most; waited += STEP_MS) {
+        if (!lock_held(c, &holder)) {
+            cli_note(c, "Stopped.");
+            return OK;
+        }
+        clocks_sleep_ms(STEP_MS);
+    }
+    return fail(&c->why, E_TIMEOUT, "the node (pid %ld) did not end in time", (long)holder.pid);
+}
