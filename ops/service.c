@@ -45,9 +45,13 @@ static void run_daemon(const struct cli *c, int ready) {
     else snprintf(self, sizeof self, "%s", c->program);
     char *argv[10] = {self, (char *)(uintptr_t)"daemon"};
     int k = 2;
-    if (c->choice.home != NULL) argv[k++] = (char *)(uintptr_t)"--home", argv[k++] = (char *)(uintptr_t)c->choice.home;
-    if (c->choice.config != NULL) argv[k++] = (char *)(uintptr_t)"--config", argv[k++] = (char *)(uintptr_t)c->choice.config;
-    if (c->choice.socket != NULL) argv[k++] = (char *)(uintptr_t)"--socket", argv[k++] = (char *)(uintptr_t)c->choice.socket;
+    const char *const pairs[][3] = {{"--home", c->choice.home, c->home.dir}, {"--config", c->choice.config, c->home.conf},
+                                    {"--socket", c->choice.socket, c->home.socket}};
+    for (size_t i = 0; i < LEN(pairs); i++) {
+        if (pairs[i][1] == NULL) continue;
+        argv[k++] = (char *)(uintptr_t)pairs[i][0];
+        argv[k++] = (char *)(uintptr_t)pairs[i][2]; /* absolute: the daemon runs in / */
+    }
     dup2(ready, STDERR_FILENO); /* until it answers, what it says is ours to show */
     execvp(self, argv);
     _exit(127);
@@ -95,7 +99,7 @@ enum err service_start(struct cli *c) {
             dup2(null, STDIN_FILENO);
             dup2(null, STDOUT_FILENO);
         }
-        if (chdir("/") != 0 && c->choice.home != NULL && c->choice.home[0] == '/') _exit(126);
+        if (chdir("/") != 0) _exit(126);
         run_daemon(c, log >= 0 ? log : null);
     }
     enum err e = pid < 0 ? fail(&c->why, E_FAILED, "no new process: %s", strerror(errno)) : wait_ready(c, pid, log);

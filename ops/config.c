@@ -1,0 +1,157 @@
+#include <stdio.h>
+
+#include "base/mem.h"
+#include "ops/config_file.h"
+
+const struct opt config_opts[] = {{0, "changed", NULL, NULL, "with list: only keys that are not at their default"},
+                                  {0, "schema", NULL, NULL, "with list: JSON Schema of all keys"},
+                                  {0}};
+const char config_text[] =
+    "Usage: silktalk config init | list [--changed|--schema] | get KEY | set KEY VALUE | unset KEY | check [FILE] | path\n"
+    "KEY is SECTION.KEY, such as connection.maxConnections. Lists are written with commas or as a JSON array.\n"
+    "set and unset check everything first, keep comments and order, and a running node applies them at once.\n"
+    "Examples:\n"
+    "  silktalk config init\n"
+    "  silktalk config set connection.maxConnections 500\n"
+    "  silktalk config set network.listen '[\"/ip4/0.0.0.0/tcp/4001\"]'\n"
+    "  silktalk config list --changed\n";
+
+static enum err key_of(struct cli *c, const char *word, enum config_key *key) {
+    const char *near = NULL;
+    *key = config_find(bytes_of(word), &near);
+    if (*key != CONFIG_KEY_COUNT) return OK;
+    if (near != NULL) return fail(&c->why, E_INPUT, "there is no key %.80s; did you mean %s?", word, near);
+    return fail(&c->why, E_INPUT, "there is no key %.80s; see `silktalk config list`", word);
+}
+
+static enum err init(struct cli *c) {
+    struct home_made made;
+    enum err e = home_create(&c->home, &made, &c->why);
+    if (e != OK) return e;
+    struct config *config = NULL;
+    e = home_config(&c->home, &config, &c->why);
+    if (e == OK && c->json)
+        printf("{\"schema\":\"silktalk.config.init/1\",\"made\":%s}\n", made.config || made.identity ? "true" : "false");
+    else if (e == OK && !made.folder && !made.config && !made.identity)
+        printf("Nothing to do: %s has a configuration and an identity already.\n", c->home.dir);
+    if (e == OK && !c->json && made.config) printf("Configuration  %s\n", c->home.conf);
+    if (e == OK && !c->json && made.identity)
+        printf("Identity       %s (keep a copy in a safe place)\n", cfg(config, node_identity).text);
+    config_free(config);
+    char old[PATH_SIZE];
+    home_old_installation(&c->home, old);
+    if (e == OK && old[0] != 0) cli_note(c, "An old configuration was found at %s: it is not used.", old);
+    return e;
+}
+
+CELL(key, text, "key")
+CELL(value, text, "value")
+CELL(otherwise, text, "default")
+CELL(source, text, "source")
+CELL(applies, text, "applies")
+static const struct cli_column columns[] = {{"KEY", false, key}, {"VALUE", false, value}, {"DEFAULT", false, otherwise},
+                                            {"SOURCE", false, source}, {"APPLIES", false, applies}};
+
+static enum err list(struct cli *c) {
+    struct buf line = {.max = 4 << 20};
+    enum err e = OK;
+    if (cli_given(c, "schema")) {
+        if (!config_schema_json(&line)) e = fail(&c->why, E_MEMORY, "out of memory");
+        else printf("%s\n", buf_cstr(&line));
+        buf_free(&line);
+        return e;
+    }
+    e = cli_config(c);
+    if (e != OK) return e;
+    struct json_out o = json_begin(&line);
+    json_open(&o, NULL, '{');
+    json_put_str(&o, "schema", "silktalk.config.list/1");
+    json_open(&o, "items", '[');
+    config_list_json(c->config, NULL, cli_given(c, "changed"), &o);
+    json_shut(&o, ']');
+    json_shut(&o, '}');
+    struct json_doc *doc = json_end(&o) ? json_parse(buf_view(&line), &c->why) : NULL;
+    if (doc == NULL) e = fail(&c->why, E_MEMORY, "out of memory");
+    else if (c->json) cli_print_json(json_root(doc));
+    else cli_table(c, columns, LEN(columns), json_get(json_root(doc), "items"));
+    json_free(doc);
+    buf_free(&line);
+    return e;
+}
+
+static enum err get(struct cli *c) {
+    enum config_key k;
+    enum err e = key_of(c, c->args[1], &k);
+    if (e == OK) e = cli_config(c);
+    if (e != OK) return e;
+    const struct config_entry *entry = &c->config->entries[k];
+    if (c->json) {
+        struct buf line = {.max = 1 << 20};
+        struct json_out o = json_begin(&line);
+        json_open(&o, NULL, '{');
+        json_put_str(&o, "schema", "silktalk.config.get/1");
+        json_put_str(&o, "key", config_rows[k].name);
+        json_put_str(&o, "value", entry->text);
+        json_put_str(&o, "source", entry->source);
+        json_shut(&o, '}');
+        if (json_end(&o)) printf("%s\n", buf_cstr(&line));
+        buf_free(&line);
+    } else if (config_rows[k].type >= CONFIG_PEERS) {
+        for (size_t i = 0; i < entry->value.list.n; i++) printf("%s\n", entry->value.list.texts[i]);
+    } else {
+        printf("%s\n", entry->text);
+    }
+    return OK;
+}
+
+static enum err set(struct cli *c, bool unset) {
+    enum config_key k;
+    const char *note = "";
+    enum err e = key_of(c, c->args[1], &k);
+    if (e != OK) return e;
+    struct bytes text = unset ? (struct bytes){NULL, 0} : bytes_of(c->args[2]);
+    e = config_file_set(c, k, unset ? NULL : &text, &note);
+    if (e != OK) return e;
+    if (c->json) printf("{\"schema\":\"silktalk.config.set/1\",\"key\":\"%s\",\"outcome\":\"%s\"}\n", config_rows[k].name, note);
+    else printf("%s: %s\n", config_rows[k].name, note);
+    return OK;
+}
+
+static enum err check(struct cli *c) {
+    struct config *config = NULL;
+    struct buf warnings = {.max = 65536};
+    if (c->n_args == 2 && strlen(c->args[1]) < sizeof c->home.conf) {
+        struct why w;
+        enum err there = file_facts(c->args[1], &(struct file_facts){0}, &w);
+        if (there != OK) return fail(&c->why, there, "%s", w.text);
+        strcpy(c->home.conf, c->args[1]);
+    }
+    enum err e = home_config(&c->home, &config, &c->why);
+    if (e == OK) {
+        if (config_warnings(config, &warnings) && warnings.n > 0) fprintf(stderr, "%s", buf_cstr(&warnings));
+        if (c->json) printf("{\"schema\":\"silktalk.config.check/1\",\"good\":true}\n");
+        else printf("%s: good\n", c->home.conf);
+    }
+    buf_free(&warnings);
+    config_free(config);
+    return e;
+}
+
+int config_main(struct cli *c) {
+    const char *verb = c->n_args > 0 ? c->args[0] : "";
+    int words = c->n_args - 1;
+    enum err e;
+    if (strcmp(verb, "init") == 0 && words == 0) e = init(c);
+    else if (strcmp(verb, "list") == 0 && words == 0) e = list(c);
+    else if (strcmp(verb, "get") == 0 && words == 1) e = get(c);
+    else if (strcmp(verb, "set") == 0 && words == 2) e = set(c, false);
+    else if (strcmp(verb, "unset") == 0 && words == 1) e = set(c, true);
+    else if (strcmp(verb, "check") == 0 && words <= 1) e = check(c);
+    else if (strcmp(verb, "path") == 0 && words == 0) {
+        printf("%s\n", c->home.conf);
+        e = OK;
+    } else {
+        return cli_usage(c, "config needs init, list, get KEY, set KEY VALUE, unset KEY, check [FILE] or path");
+    }
+    return cli_exit(c, e);
+}
