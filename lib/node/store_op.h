@@ -11,11 +11,12 @@
 #include "proto/message.h"
 
 enum store_kind {
-    /* Outbox. `in` of ADD: an encoded Message (the protobuf without frame and length), `peer`, `now`; quotas in
-     * limits[]: [0] messages, [1] bytes, [2] messages per peer. Result: seq (sending order). E_LIMIT: full. */
+    /* Everywhere a message is its whole frame, as message_frame_write makes it: length prefix and Frame.
+     * Outbox. `in` of ADD: the frame; `peer`, `now`; quotas in limits[]: [0] messages, [1] bytes, [2] messages per
+     * peer. Result: seq (sending order). E_LIMIT: full. */
     STORE_OUTBOX_ADD,
     /* Loads queued messages of `peer` with seq > op.seq, oldest first, at most `count` messages or `bytes` of `out`
-     * (at least one): out = repeated { u64 BE seq, u64 BE tries, u32 BE n, n bytes encoded Message }. */
+     * (at least one): out = repeated { u64 BE seq, u64 BE tries, u32 BE n, n bytes of a frame }. */
     STORE_OUTBOX_LOAD,
     STORE_OUTBOX_DONE,        /* seq: delivered (row goes; totals count it with `latency_ms`) */
     STORE_OUTBOX_FAILED,      /* seq, text: refused for good: state failed, last_error = text */
@@ -25,13 +26,13 @@ enum store_kind {
     STORE_OUTBOX_LIST,        /* JSON items: id peer_id name state bytes created tries next_try last_error expires */
     STORE_OUTBOX_RETRY,       /* id prefix text in `in` (hex), or empty: all failed: queued again under new random ids (`random` 32 bytes seed) and fresh expiry; count = how many; out as STORE_OUTBOX_PEERS of those touched */
     STORE_OUTBOX_CANCEL,      /* id text in `in`: E_NOT_FOUND; the row goes; peer, seq, id are set */
-    /* Inbox. `in`: encoded Message; peer; now; flags INBOX_STRANGER; limits[]: [0] messages, [1] bytes, [2] per
+    /* Inbox. `in`: a frame; peer; now; flags INBOX_STRANGER; limits[]: [0] messages, [1] bytes, [2] per
      * peer messages, [3] per peer bytes, [4] bytes of strangers together, [5] remembered ids. Result: status
      * STORED, DUPLICATE or BUSY (quota, database full), count = rowid for followers. */
     STORE_INBOX_ADD,
     STORE_INBOX_LIST,         /* filter: peer (n 0: all), flags INBOX_UNREAD, text search in `in` (subject, body if text, case-insensitive for ASCII), count = most rows, newest last; JSON items: id peer_id name received bytes read subject sent content_type file reply_to */
-    STORE_INBOX_READ,         /* id text (hex, unique prefix or ending of >= 6) in `in`; flags INBOX_MARK; out: encoded Message; peer, when = received; E_NOT_FOUND, E_INPUT ambiguous (text names candidates) */
-    STORE_INBOX_AFTER,        /* rows with rowid > seq, oldest first, flags INBOX_UNREAD, at most count or `bytes`: out = repeated { u64 BE rowid, u8 n, peer id, u64 BE received_ms, u8 read, u32 BE n, encoded Message } */
+    STORE_INBOX_READ,         /* id text (hex, unique prefix or ending of >= 6) in `in`; flags INBOX_MARK; out: a frame; peer, when = received; E_NOT_FOUND, E_INPUT ambiguous (text names candidates) */
+    STORE_INBOX_AFTER,        /* rows with rowid > seq, oldest first, flags INBOX_UNREAD, at most count or `bytes`: out = repeated { u64 BE rowid, u8 n, peer id, u64 BE received_ms, u8 read, u32 BE n, a frame } */
     STORE_INBOX_MARK,         /* id text: read = flags & INBOX_MARK */
     STORE_INBOX_DELETE,       /* id text in `in`, or empty with `when`: all received before it; count = how many */
     /* Peers. */
@@ -51,7 +52,7 @@ enum { INBOX_STRANGER = 1, INBOX_UNREAD = 2, INBOX_MARK = 4 };
 enum { OUTBOX_QUEUED = 0, OUTBOX_FAILED = 1 };
 
 struct store_op {
-    struct store_op *next;       /* the queue's, or the node's */
+    struct store_op *next;       /* of the list that has it */
     enum store_kind kind;
     uint64_t tag;                /* the node's: which conversation this belongs to */
     void *user;                  /* the node's */
