@@ -12,7 +12,8 @@ enum { /* fields of NoiseHandshakePayload and of its NoiseExtensions */
 };
 #define SIGNED_PREFIX "noise-libp2p-static-key:"
 enum { SIGNED = sizeof SIGNED_PREFIX - 1 + 32, LENGTH = 2 };
-_Static_assert(NOISE_PLAIN_MAX + AEAD_TAG == NOISE_FRAME_MAX && LENGTH + AEAD_TAG == NOISE_OVERHEAD, "frame sizes");
+_Static_assert(NOISE_PLAIN_MAX + AEAD_TAG == NOISE_FRAME_MAX && LENGTH + AEAD_TAG == NOISE_OVERHEAD,
+               "frame sizes");
 
 struct payload { /* views into a decrypted payload */
     struct bytes key, signature, muxers[NOISE_MUXERS_MAX];
@@ -54,9 +55,10 @@ static enum err send_message(struct noise *z, int number, struct buf *out) {
     struct buf payload = {.max = NOISE_PAYLOAD_MAX};
     size_t before = out->n;
     identity_sign(z->self, signed_text(z->xx.s_public, text), signature);
-    bool good = pb_put_bytes(&payload, FIELD_KEY, bytes_at(z->self->public_key, sizeof z->self->public_key)) &&
-                pb_put_bytes(&payload, FIELD_SIGNATURE, bytes_at(signature, sizeof signature)) &&
-                add_extensions(z->muxers, &payload);
+    bool good =
+        pb_put_bytes(&payload, FIELD_KEY, bytes_at(z->self->public_key, sizeof z->self->public_key)) &&
+        pb_put_bytes(&payload, FIELD_SIGNATURE, bytes_at(signature, sizeof signature)) &&
+        add_extensions(z->muxers, &payload);
     size_t n = payload.n + (number == 2 ? NOISE_XX_2 : NOISE_XX_3);
     good = good && buf_reserve(out, LENGTH + n);
     bool agreed = good && wr_u16(out, (uint16_t)n) && noise_xx_write(&z->xx, number, buf_view(&payload), out);
@@ -74,7 +76,8 @@ static bool read_extensions(struct bytes in, struct payload *out) {
     while (pb_next(&r, &f)) {
         if (f.number != FIELD_STREAM_MUXERS || !f.is_bytes) continue;
         out->has_muxers = true;
-        if (f.data.n <= NOISE_EARLY_MAX && out->n_muxers < NOISE_MUXERS_MAX) out->muxers[out->n_muxers++] = f.data;
+        if (f.data.n <= NOISE_EARLY_MAX && out->n_muxers < NOISE_MUXERS_MAX)
+            out->muxers[out->n_muxers++] = f.data;
     }
     return !r.bad;
 }
@@ -154,8 +157,10 @@ static enum err message_with_payload(struct noise *z, int number, struct bytes b
     uint8_t plain[NOISE_PAYLOAD_MAX];
     size_t n = body.n - (size_t)(number == 2 ? NOISE_XX_2 : NOISE_XX_3);
     struct payload payload;
-    if (!noise_xx_read(&z->xx, number, body, plain)) return dead(z, E_PROTO, "a handshake message does not decrypt");
-    if (!read_payload(bytes_at(plain, n), &payload)) return dead(z, E_PROTO, "the handshake payload is malformed");
+    if (!noise_xx_read(&z->xx, number, body, plain))
+        return dead(z, E_PROTO, "a handshake message does not decrypt");
+    if (!read_payload(bytes_at(plain, n), &payload))
+        return dead(z, E_PROTO, "the handshake payload is malformed");
     enum err e = check_identity(z, &payload);
     if (e == OK) e = agree(z, &payload);
     if (e == OK && number == 2) e = send_message(z, 3, out);
@@ -172,9 +177,12 @@ static bool length_fits(enum noise_state state, size_t n) {
     }
     return false;
 }
-enum err noise_start(struct noise *z, bool initiator, const struct identity *self, const struct peer_id *expected,
-                     const char *const *muxers, struct rng *rng, struct buf *out) {
-    *z = (struct noise){.state = initiator ? NOISE_WAIT_2 : NOISE_WAIT_1, .initiator = initiator, .self = self,
+enum err noise_start(struct noise *z, bool initiator, const struct identity *self,
+                     const struct peer_id *expected, const char *const *muxers, struct rng *rng,
+                     struct buf *out) {
+    *z = (struct noise){.state = initiator ? NOISE_WAIT_2 : NOISE_WAIT_1,
+                        .initiator = initiator,
+                        .self = self,
                         .muxers = muxers};
     z->any_peer = expected == NULL || expected->n == 0;
     if (!z->any_peer) z->expected = *expected;
@@ -188,12 +196,14 @@ enum err noise_input(struct noise *z, struct bytes *in, struct buf *out) {
     while (z->state < NOISE_DONE) {
         struct rd r = rd_of(*in);
         size_t n = rd_u16(&r);
-        if (!r.bad && !length_fits(z->state, n)) return dead(z, E_PROTO, "handshake message of a wrong length");
+        if (!r.bad && !length_fits(z->state, n))
+            return dead(z, E_PROTO, "handshake message of a wrong length");
         struct bytes body = rd_take(&r, n);
         if (r.bad) return OK; /* not whole yet */
         *in = r.in;
-        enum err e = z->state == NOISE_WAIT_1 ? message_1(z, body, out)
-                                              : message_with_payload(z, z->state == NOISE_WAIT_2 ? 2 : 3, body, out);
+        enum err e = z->state == NOISE_WAIT_1
+                         ? message_1(z, body, out)
+                         : message_with_payload(z, z->state == NOISE_WAIT_2 ? 2 : 3, body, out);
         if (e != OK) return e;
     }
     return z->why.code;

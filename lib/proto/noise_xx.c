@@ -72,7 +72,7 @@ bool noise_xx_write(struct noise_xx *x, int number, struct bytes payload, struct
     bool good = false;
     switch (number) {
     case 1: good = put_ephemeral(x, out); break;                                                   /* e */
-    case 2:                                                                                        /* e ee s es */
+    case 2: /* e ee s es */
         good = put_ephemeral(x, out) && mix_dh(x, x->e_secret, x->re) && put(x, s, out) &&
                mix_dh(x, x->s_secret, x->re);
         break;

@@ -1,6 +1,8 @@
 /* lib/store/db_inbox.c: received messages, their quotas, and the ids that are remembered. */
 #include "store/db_query.h"
 
+#include <stdio.h>
+
 static bool seen_has(struct db *db, int64_t sender, struct bytes id) {
     struct query q = query_open(db, SQL_SEEN_HAS);
     bind_int(&q, 1, sender);

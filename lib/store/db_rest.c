@@ -1,6 +1,7 @@
 /* lib/store/db_rest.c: peers, strangers, meta, totals, and what has to be tidied from time to time. */
 #include "store/db_query.h"
 
+#include <stdio.h>
 #include <sys/stat.h>
 
 /* ---- peers: the record is the node's own, opaque here */

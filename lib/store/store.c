@@ -1,0 +1,165 @@
+#include "store/store.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "store/db.h"
+
+enum { IDLE_CHECKPOINT_MS = 500 };
+
+struct queue {
+    struct store_op *first, *last;
+    size_t n;
+};
+struct store {
+    struct db *db;                /* the thread's, while it runs */
+    pthread_t thread;
+    pthread_mutex_t lock;         /* of all below */
+    pthread_cond_t work;
+    struct queue todo, done;
+    size_t waiting, queue_max;    /* given and not taken back */
+    bool ending;
+    int pipe[2];                  /* a byte in it: done is not empty */
+    bool told;
+};
+
+static void push_list(struct queue *q, struct store_op *first) {
+    while (first != NULL) {
+        struct store_op *next = first->next;
+        first->next = NULL;
+        if (q->last == NULL) q->first = first;
+        else q->last->next = first;
+        q->last = first;
+        q->n++;
+        first = next;
+    }
+}
+
+static void give_back(struct store *s, struct store_op *first) {
+    pthread_mutex_lock(&s->lock);
+    push_list(&s->done, first);
+    bool tell = !s->told;
+    s->told = true;
+    pthread_mutex_unlock(&s->lock);
+    if (tell) {
+        ssize_t n;
+        do n = write(s->pipe[1], "", 1);
+        while (n < 0 && errno == EINTR); /* a full pipe is readable anyway */
+    }
+}
+
+/* Waits for work; false: none came within the time (there may be a log to copy), or it ends. */
+static struct store_op *wait_for_work(struct store *s, bool idle, bool *ending) {
+    struct timespec until;
+    struct store_op *batch = NULL;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_nsec += IDLE_CHECKPOINT_MS * 1000000L;
+    until.tv_sec += until.tv_nsec / 1000000000L;
+    until.tv_nsec %= 1000000000L;
+    pthread_mutex_lock(&s->lock);
+    int rc = 0;
+    while (s->todo.first == NULL && !s->ending && rc == 0)
+        rc = idle ? pthread_cond_wait(&s->work, &s->lock) : pthread_cond_timedwait(&s->work, &s->lock, &until);
+    batch = s->todo.first;
+    s->todo = (struct queue){NULL, NULL, 0};
+    *ending = s->ending && batch == NULL;
+    pthread_mutex_unlock(&s->lock);
+    return batch;
+}
+
+static void *work(void *user) {
+    struct store *s = user;
+    bool ending = false, idle = true; /* idle: nothing in the log that could be copied meanwhile */
+    while (!ending) {
+        struct store_op *batch = wait_for_work(s, idle, &ending);
+        if (batch == NULL && !ending) db_checkpoint(s->db, false);
+        idle = batch == NULL;
+        while (batch != NULL) {
+            struct store_op *rest = db_batch(s->db, batch);
+            struct store_op *last = batch;
+            while (last->next != rest) last = last->next;
+            last->next = NULL;
+            give_back(s, batch);
+            batch = rest;
+            if (db_wal_pages(s->db) >= DB_WAL_PAGES) db_checkpoint(s->db, false);
+        }
+    }
+    return NULL;
+}
+
+enum err store_open(struct store **out, const struct store_setup *setup, struct why *w) {
+    *out = NULL;
+    struct store *s = NEW(struct store);
+    if (s == NULL) return fail(w, E_MEMORY, "out of memory");
+    s->pipe[0] = s->pipe[1] = -1;
+    s->queue_max = setup->queue_max;
+    enum err e = db_open(&s->db, setup, w);
+    if (e == OK && pipe2(s->pipe, O_CLOEXEC | O_NONBLOCK) != 0) e = fail(w, E_LIMIT, "no descriptor is left");
+    pthread_mutex_init(&s->lock, NULL);
+    pthread_cond_init(&s->work, NULL);
+    if (e == OK && pthread_create(&s->thread, NULL, work, s) != 0) e = fail(w, E_LIMIT, "no thread can be started");
+    if (e == OK) {
+        *out = s;
+        return OK;
+    }
+    db_close(s->db);
+    if (s->pipe[0] >= 0) close(s->pipe[0]);
+    if (s->pipe[1] >= 0) close(s->pipe[1]);
+    mem_free(s);
+    return e;
+}
+
+void store_close(struct store *s) {
+    if (s == NULL) return;
+    pthread_mutex_lock(&s->lock);
+    s->ending = true;
+    pthread_cond_signal(&s->work);
+    pthread_mutex_unlock(&s->lock);
+    pthread_join(s->thread, NULL);
+    store_op_list_free(s->done.first);
+    db_close(s->db);
+    close(s->pipe[0]);
+    close(s->pipe[1]);
+    pthread_mutex_destroy(&s->lock);
+    pthread_cond_destroy(&s->work);
+    mem_free(s);
+}
+
+int store_fd(const struct store *s) { return s->pipe[0]; }
+
+bool store_give(struct store *s, struct store_op *op) {
+    pthread_mutex_lock(&s->lock);
+    bool fits = s->waiting < s->queue_max;
+    if (fits) {
+        op->next = NULL;
+        push_list(&s->todo, op);
+        s->waiting++;
+        pthread_cond_signal(&s->work);
+    }
+    pthread_mutex_unlock(&s->lock);
+    return fits;
+}
+
+size_t store_waiting(const struct store *s) { return s->waiting; }
+
+struct store_op *store_take(struct store *s) {
+    pthread_mutex_lock(&s->lock);
+    struct store_op *op = s->done.first;
+    if (op != NULL) {
+        s->done.first = op->next;
+        if (op->next == NULL) s->done.last = NULL;
+        s->done.n--;
+        s->waiting--;
+        op->next = NULL;
+    } else if (s->told) {
+        char bytes[64];
+        while (read(s->pipe[0], bytes, sizeof bytes) > 0) {}
+        s->told = false;
+    }
+    pthread_mutex_unlock(&s->lock);
+    return op;
+}
