@@ -262,6 +262,7 @@ struct node {
     struct mono next_upkeep, next_maintain, next_expire; /* peers to disk; old rows; expiry of the outbox */
     struct mono next_keep;          /* whom to be connected to is thought over */
     struct mono next_walk;          /* connections and streams are looked at for their deadlines */
+    struct mono limit_logged[LIMIT_COUNT];
     bool sweep_requests;
     bool paused;                    /* buffers are at their limit */
     bool receipts_waiting;          /* streams have receipts to send: node_tick runs them together */
