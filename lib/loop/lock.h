@@ -19,7 +19,7 @@ struct lock_holder {
     pid_t pid; /* 0: unknown */
     char role[LOCK_ROLE_MAX];
 };
-/* Takes the lock, waiting up to wait_ms (in this thread: 0 in a running loop), but not at all for a holder
+/* Takes the lock, waiting up to wait_ms (in this thread: not in a running loop), but not at all for a holder
  * whose role is `no_wait_for` (NULL: for all). E_BUSY: w names home and, where known, pid and role of the
  * holder, which are put into *holder too (NULL is fine). E_NOT_FOUND: no such folder. E_DENIED, E_IO. */
 enum err lock_take(struct lock *l, const char *home, const char *data, const char *role, int64_t wait_ms,

@@ -8,7 +8,7 @@
  *
  * Inside a handler everything is allowed: watching, changing and dropping any descriptor (its own too), and
  * closing a dropped one. What was ready but has been dropped in the same turn is not called any more, also
- * when a new descriptor got the same number meanwhile. Only loop_turn and loop_close are not allowed there. */
+ * when a new descriptor got the same number meanwhile. Not allowed there: loop_turn, loop_close. */
 #ifndef SILKTALK_LOOP_LOOP_H
 #define SILKTALK_LOOP_LOOP_H
 

@@ -7,12 +7,17 @@
 
 #include "base/base.h"
 
+#include <sys/socket.h>
+#include <sys/un.h>
+
 enum { NOTIFY_TEXT_MAX = 512 }; /* bytes of one datagram */
 
 struct notify {
     int fd;                      /* -1: no manager */
+    struct sockaddr_un to;
+    socklen_t to_n;
     int64_t watchdog_us;         /* half of WATCHDOG_USEC; 0: none asked for */
-    struct mono next;            /* when the watchdog must be fed again */
+    struct mono next, retry;     /* when the watchdog must be fed, or `pending` sent */
     char pending[NOTIFY_TEXT_MAX]; /* a state that could not be sent yet */
     size_t pending_n;
 };
