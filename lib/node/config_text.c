@@ -1,0 +1,216 @@
+/* The configuration as text: listing, schema, the commented sample, the manual page, and edits of a file. */
+#include <stdio.h>
+
+#include "base/mem.h"
+#include "node/config.h"
+#include "node/config_value.h"
+
+#define SECTION_ROW(name, text) {#name, text},
+static const struct { const char *name, *text; } sections[] = {CONFIG_SECTIONS(SECTION_ROW)};
+
+static const char *type_name(enum config_type t) {
+    static const char *const names[] = {"text", "path", "number", "rate per second", "duration", "size", "yes or no", "choice",
+        "octal mode", "list of Peer IDs", "list of CIDR blocks", "list of IP addresses", "list of multiaddrs",
+        "list of multiaddrs with /p2p/"};
+    return names[t];
+}
+
+void config_list_json(const struct config *c, const struct config *running, bool changed_only, struct json_out *o) {
+    for (size_t k = 0; k < CONFIG_KEY_COUNT; k++) {
+        const struct config_row *row = &config_rows[k];
+        const struct config_entry *entry = &c->entries[k];
+        if (changed_only && strcmp(entry->source, "default") == 0) continue;
+        json_open(o, NULL, '{');
+        json_put_str(o, "key", row->name);
+        json_put_str(o, "value", entry->text);
+        json_put_str(o, "default", row->value);
+        json_put_str(o, "source", entry->source);
+        json_put_str(o, "applies", row->applies == CONFIG_RELOAD ? "reload" : "restart");
+        if (running != NULL) json_put_bool(o, "pending", !config_same(c, running, (enum config_key)k));
+        json_shut(o, '}');
+    }
+}
+
+static const char *schema_type(enum config_type t) {
+    return t == CONFIG_COUNT ? "integer" : t == CONFIG_BOOL ? "boolean" : config_is_list(t) ? "array" : "string";
+}
+
+static void schema_key(const struct config_row *row, struct json_out *o) {
+    json_open(o, row->key, '{');
+    json_put_str(o, "type", schema_type(row->type));
+    json_put_str(o, "description", row->meaning);
+    json_put_str(o, "default", row->value);
+    json_put_str(o, "x-form", type_name(row->type));
+    if (row->type == CONFIG_CHOICE) {
+        struct bytes rest = bytes_of(row->range), word;
+        json_open(o, "enum", '[');
+        while (bytes_split(&rest, '|', &word)) json_put(o, NULL, word);
+        json_shut(o, ']');
+    } else if (row->range[0] != 0) {
+        json_put_str(o, "x-range", row->range);
+    }
+    json_put_str(o, "x-applies", row->applies == CONFIG_RELOAD ? "reload" : "restart");
+    if (config_is_list(row->type)) {
+        json_open(o, "items", '{');
+        json_put_str(o, "type", "string");
+        json_shut(o, '}');
+    }
+    json_shut(o, '}');
+}
+
+bool config_schema_json(struct buf *out) {
+    struct json_out o = json_begin(out);
+    json_open(&o, NULL, '{');
+    json_put_str(&o, "$schema", "https://json-schema.org/draft/2020-12/schema");
+    json_put_str(&o, "title", "silktalk.ini");
+    json_put_str(&o, "type", "object");
+    json_put_bool(&o, "additionalProperties", false);
+    json_open(&o, "properties", '{');
+    for (size_t s = 0; s < LEN(sections); s++) {
+        json_open(&o, sections[s].name, '{');
+        json_put_str(&o, "type", "object");
+        json_put_str(&o, "description", sections[s].text);
+        json_open(&o, "properties", '{');
+        for (size_t k = 0; k < CONFIG_KEY_COUNT; k++)
+            if (strcmp(config_rows[k].section, sections[s].name) == 0) schema_key(&config_rows[k], &o);
+        json_shut(&o, '}');
+        json_shut(&o, '}');
+    }
+    json_shut(&o, '}');
+    json_shut(&o, '}');
+    return json_end(&o);
+}
+
+static const char *shown_default(const struct config_row *row) {
+    if (strcmp(row->value, "<hostname>") == 0) return "the host's name";
+    if (strcmp(row->value, "<socket>") == 0) return "control.sock of the home, or /run/silktalk/control.sock";
+    if (strcmp(row->value, "<socketmode>") == 0) return "0660, or 0600 in a user's home";
+    return row->value;
+}
+
+bool config_sample(struct buf *out) {
+    bool good = buf_add_text(out,
+        "# Configuration of the SilkTalk node. Every key is shown with its default; take the # away to set one.\n"
+        "# `silktalk config set SECTION.KEY VALUE` changes this file and a running node in one step;\n"
+        "# `silktalk config check` checks it. Durations: 90s 15m 24h 7d; sizes: B KiB MiB GiB;\n"
+        "# lists: commas, a JSON array, or the key repeated. Full description: silktalk.ini(5).\n");
+    for (size_t s = 0; s < LEN(sections); s++) {
+        good &= buf_add_format(out, "\n# %s\n[%s]\n", sections[s].text, sections[s].name);
+        for (size_t k = 0; k < CONFIG_KEY_COUNT; k++) {
+            const struct config_row *row = &config_rows[k];
+            if (strcmp(row->section, sections[s].name) != 0) continue;
+            good &= buf_add_format(out, "# %s", row->meaning);
+            if (row->range[0] != 0) good &= buf_add_format(out, " (%s)", row->range);
+            if (row->applies == CONFIG_RESTART) good &= buf_add_text(out, "; needs a restart");
+            good &= buf_add_format(out, "\n#%s = %s\n", row->key, row->value[0] == '<' && row->value[1] != 'h' ? "" : row->value);
+        }
+    }
+    return good;
+}
+
+static bool mdoc_text(struct buf *out, const char *text) {
+    bool good = true;
+    for (const char *c = text; *c != 0; c++) {
+        if (*c == '\\') good &= buf_add_text(out, "\\e");
+        else if (*c == '-') good &= buf_add_text(out, "\\-");
+        else if (c == text && (*c == '.' || *c == '\'')) good &= buf_add_format(out, "\\&%c", *c);
+        else good &= buf_add_byte(out, (uint8_t)*c);
+    }
+    return good;
+}
+
+bool config_manual(struct buf *out) {
+    bool good = buf_add_text(out,
+        ".Sh DESCRIPTION\nThe file is INI text in UTF\\-8; lines that begin with ; or # are comments.\n"
+        "After it, the files of conf.d beside it are read in the order of their names; what comes later wins.\n"
+        "A number of a duration without unit is seconds.\n"
+        "A running node applies a change with\n.Xr silktalk\\-reload 1 ;\nkeys that need a restart say so.\n");
+    for (size_t s = 0; s < LEN(sections); s++) {
+        good &= buf_add_format(out, ".Ss [%s]\n", sections[s].name) && mdoc_text(out, sections[s].text);
+        good &= buf_add_text(out, "\n.Bl -tag -width Ds\n.It Va \"KEY = default\"\nMeaning, form, range.\n");
+        for (size_t k = 0; k < CONFIG_KEY_COUNT; k++) {
+            const struct config_row *row = &config_rows[k];
+            if (strcmp(row->section, sections[s].name) != 0) continue;
+            good &= buf_add_format(out, ".It Va \"%s = ", row->key) && mdoc_text(out, row->value[0] == 0 ? "none" : shown_default(row));
+            good &= buf_add_text(out, "\"\n") && mdoc_text(out, row->meaning) && buf_add_format(out, ";\n%s", type_name(row->type));
+            if (row->range[0] != 0) good &= buf_add_text(out, ", ") && mdoc_text(out, row->range);
+            good &= buf_add_text(out, row->applies == CONFIG_RESTART ? "; needs a restart\n" : "\n");
+        }
+        good &= buf_add_text(out, ".El\n");
+    }
+    return good;
+}
+
+/* ---- edits: line by line, all others stay as they are */
+
+
+static struct bytes key_name(struct bytes line, bool *sample) {
+    line = bytes_trim(line);
+    *sample = line.n > 0 && (line.p[0] == '#' || line.p[0] == ';');
+    if (*sample) line = bytes_skip(line, 1);
+    size_t equals = MIN(bytes_index(line, '='), bytes_index(line, ':'));
+    return equals < line.n ? bytes_trim(bytes_sub(line, 0, equals)) : (struct bytes){NULL, 0};
+}
+
+static bool section_name(struct bytes line, struct bytes *name) {
+    line = bytes_trim(line);
+    if (line.n == 0 || line.p[0] != '[') return false;
+    size_t end = bytes_index(line, ']');
+    if (end == line.n) return false;
+    *name = bytes_trim(bytes_sub(line, 1, end - 1));
+    return true;
+}
+
+struct place { /* what a first walk over the lines finds; line numbers from 1, 0: none */
+    size_t last_key, sample, section_end, lines;
+};
+
+static bool continues(struct bytes line) { return line.n > 0 && (line.p[0] == ' ' || line.p[0] == '\t') && bytes_trim(line).n > 0; }
+
+static struct place find_place(struct bytes text, const struct config_row *row) {
+    struct place p = {0};
+    struct bytes line, name;
+    bool inside = false, sample;
+    for (size_t i = 1; bytes_split(&text, '\n', &line); i++) {
+        p.lines = i;
+        if (section_name(line, &name)) inside = bytes_is(name, row->section);
+        if (!inside) continue;
+        if (bytes_trim(line).n > 0) p.section_end = i;
+        if (!bytes_is(key_name(line, &sample), row->key)) continue;
+        if (sample) p.sample = i;
+        else p.last_key = i;
+    }
+    return p;
+}
+
+static bool put_key(struct buf *out, const struct config_row *row, const struct bytes *value, bool crlf) {
+    return buf_add_format(out, "%s = %.*s%s\n", row->key, (int)value->n, (const char *)value->p, crlf ? "\r" : "");
+}
+
+enum err config_edit(struct bytes old, enum config_key key, const struct bytes *value, struct buf *out, struct why *w) {
+    const struct config_row *row = &config_rows[key];
+    struct place p = find_place(old, row);
+    struct bytes text = old, line, name;
+    bool inside = false, sample, skipping = false, good = true;
+    bool crlf = bytes_has(old, BYTES("\r\n")), ends = bytes_ends(old, "\n") || old.n == 0;
+    for (size_t i = 1; bytes_split(&text, '\n', &line); i++) {
+        if (section_name(line, &name)) inside = bytes_is(name, row->section);
+        bool ours = inside && bytes_is(key_name(line, &sample), row->key) && !sample;
+        skipping = ours || (skipping && continues(line)); /* its indented continuation lines go with it */
+        if (i == p.last_key && value != NULL) good &= put_key(out, row, value, crlf);
+        if (!skipping) {
+            good &= buf_add(out, line);
+            if (text.n > 0 || ends || i < p.lines) good &= buf_add_byte(out, '\n');
+        }
+        bool here = p.last_key == 0 && value != NULL && i == (p.sample != 0 ? p.sample : p.section_end);
+        if (here) {
+            if (out->n > 0 && out->p[out->n - 1] != '\n') good &= buf_add_byte(out, '\n');
+            good &= put_key(out, row, value, crlf);
+        }
+    }
+    if (value != NULL && p.section_end == 0) {
+        if (out->n > 0 && out->p[out->n - 1] != '\n') good &= buf_add_byte(out, '\n');
+        good &= buf_add_format(out, "\n[%s]%s\n", row->section, crlf ? "\r" : "") && put_key(out, row, value, crlf);
+    }
+    return good ? OK : fail(w, E_LIMIT, "the configuration would be larger than 1 MiB");
+}

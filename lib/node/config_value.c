@@ -1,0 +1,259 @@
+#include "node/config_value.h"
+
+#include <stdio.h>
+
+#include "base/mem.h"
+#include "base/text.h"
+
+bool config_is_list(enum config_type type) { return type >= CONFIG_PEERS; }
+
+void config_value_free(enum config_type type, union config_value *v) {
+    if (type == CONFIG_TEXT || type == CONFIG_PATH) mem_free(v->text);
+    if (!config_is_list(type)) return;
+    for (size_t i = 0; i < v->list.n; i++) {
+        mem_free(v->list.texts[i]);
+        mem_free((void *)(uintptr_t)v->list.items[i].p);
+    }
+    mem_free(v->list.texts);
+    mem_free(v->list.items);
+    mem_free(v->list.cidrs);
+    mem_free(v->list.peers);
+}
+
+/* ---- numbers */
+
+static bool parse_rate(struct bytes text, uint64_t *out) {
+    if (bytes_ends(text, "/s")) text.n -= 2;
+    return bytes_to_u64(bytes_trim(text), INT64_MAX, out);
+}
+
+static bool parse_mode(struct bytes text, uint64_t *out) {
+    *out = 0;
+    if (text.n < 3 || text.n > 5) return false;
+    for (size_t i = 0; i < text.n; i++) {
+        if (text.p[i] < '0' || text.p[i] > '7') return false;
+        *out = *out * 8 + (uint64_t)(text.p[i] - '0');
+    }
+    return true;
+}
+
+static bool parse_bool(struct bytes text, uint64_t *out) {
+    static const char *const words[] = {"no", "yes", "false", "true", "0", "1", "off", "on"};
+    for (size_t i = 0; i < LEN(words); i++)
+        if (bytes_is(text, words[i])) {
+            *out = i & 1;
+            return true;
+        }
+    return false;
+}
+
+static bool parse_number(enum config_type type, struct bytes text, uint64_t *out) {
+    int64_t ms = 0;
+    switch ((int)type) {
+    case CONFIG_COUNT: return bytes_to_u64(text, INT64_MAX, out);
+    case CONFIG_RATE: return parse_rate(text, out);
+    case CONFIG_SIZE: return size_parse(text, out);
+    case CONFIG_MODE: return parse_mode(text, out);
+    case CONFIG_BOOL: return parse_bool(text, out);
+    case CONFIG_TIME: {
+        bool good = duration_parse(text, 1000, &ms);
+        *out = (uint64_t)ms;
+        return good;
+    }
+    default: return false;
+    }
+}
+
+static const char *const forms[] = {
+    [CONFIG_COUNT] = "a number", [CONFIG_RATE] = "a rate, such as 5/s", [CONFIG_TIME] = "a duration, such as 90s, 15m, 24h or 7d",
+    [CONFIG_SIZE] = "a size, such as 64KiB, 1MiB or 4GiB", [CONFIG_BOOL] = "yes or no", [CONFIG_MODE] = "an octal mode, such as 0660"};
+
+/* "least..most" of the table. */
+static bool range_of(enum config_key key, uint64_t *least, uint64_t *most) {
+    const struct config_row *row = &config_rows[key];
+    const char *dots = strstr(row->range, "..");
+    enum config_type type = row->type >= CONFIG_PEERS || row->type == CONFIG_TEXT ? CONFIG_COUNT : row->type;
+    if (dots == NULL) return false;
+    return parse_number(type, bytes_at(row->range, (size_t)(dots - row->range)), least) && parse_number(type, bytes_of(dots + 2), most);
+}
+
+static enum err check_range(enum config_key key, uint64_t v, struct why *w) {
+    uint64_t least, most;
+    const struct config_row *row = &config_rows[key];
+    if (!range_of(key, &least, &most) || (v >= least && v <= most)) return OK;
+    return fail(w, E_INPUT, "%s is out of range: %s", row->name, row->range);
+}
+
+static void normal_number(enum config_type type, uint64_t v, char out[48]) {
+    switch ((int)type) {
+    case CONFIG_RATE: snprintf(out, 48, "%llu/s", (unsigned long long)v); break;
+    case CONFIG_SIZE: size_config(v, out); break;
+    case CONFIG_TIME: duration_config((int64_t)v, out); break;
+    case CONFIG_BOOL: snprintf(out, 48, "%s", v != 0 ? "yes" : "no"); break;
+    case CONFIG_MODE: snprintf(out, 48, "0%llo", (unsigned long long)v); break;
+    default: snprintf(out, 48, "%llu", (unsigned long long)v); break;
+    }
+}
+
+/* ---- choices and texts */
+
+static enum err parse_choice(enum config_key key, struct bytes text, uint64_t *out, struct why *w) {
+    struct bytes rest = bytes_of(config_rows[key].range), word;
+    for (*out = 0; bytes_split(&rest, '|', &word); (*out)++)
+        if (bytes_eq(word, text)) return OK;
+    return fail(w, E_INPUT, "%s is one of %s", config_rows[key].name, config_rows[key].range);
+}
+
+static enum err parse_text(enum config_key key, struct bytes text, union config_value *out, struct why *w) {
+    enum err e = check_range(key, text.n, w);
+    if (e != OK) return e;
+    for (size_t i = 0; i < text.n; i++)
+        if (text.p[i] < 0x20 || text.p[i] == 0x7f) return fail(w, E_INPUT, "%s has a control character", config_rows[key].name);
+    if (key == CONFIG_node_name)
+        for (size_t i = 0; i < text.n; i++)
+            if (strchr("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-", text.p[i]) == NULL)
+                return fail(w, E_INPUT, "node.name is of A-Z a-z 0-9 . _ -");
+    if (config_rows[key].type == CONFIG_PATH && (text.n == 0 || text.p[0] != '/' || text.n > 500))
+        return fail(w, E_INPUT, "%s is an absolute path", config_rows[key].name);
+    out->text = mem_text(text.p, text.n);
+    return out->text == NULL ? fail(w, E_MEMORY, "out of memory") : OK;
+}
+
+/* ---- lists */
+
+struct adding {
+    enum config_key key;
+    struct config_list *list;
+    size_t cap;
+    struct why *w;
+};
+
+static bool grow(struct adding *a) {
+    if (a->list->n < a->cap) return true;
+    size_t cap = a->cap == 0 ? 8 : a->cap * 2;
+    struct config_list *l = a->list;
+    struct bytes *items = mem_resize(l->items, cap * sizeof *items);
+    if (items != NULL) l->items = items;
+    char **texts = mem_resize(l->texts, cap * sizeof *texts);
+    if (texts != NULL) l->texts = texts;
+    struct cidr *cidrs = mem_resize(l->cidrs, cap * sizeof *cidrs);
+    if (cidrs != NULL) l->cidrs = cidrs;
+    struct peer_id *peers = mem_resize(l->peers, cap * sizeof *peers);
+    if (peers != NULL) l->peers = peers;
+    if (items == NULL || texts == NULL || cidrs == NULL || peers == NULL) return false;
+    a->cap = cap;
+    return true;
+}
+
+static enum err parse_address(struct adding *a, struct bytes text, struct buf *binary, struct peer_id *peer) {
+    const struct config_row *row = &config_rows[a->key];
+    struct why inner;
+    if (multiaddr_parse(text, binary, &inner) != OK) return fail(a->w, E_INPUT, "%s: %.100s", row->name, inner.text);
+    struct multiaddr_target t = multiaddr_target(buf_view(binary));
+    *peer = t.peer;
+    if (a->key == CONFIG_network_listen && (t.host != TARGET_IP || !t.dialable))
+        return fail(a->w, E_INPUT, "%s: %.*s is not /ip4 or /ip6 with /tcp", row->name, (int)MIN(text.n, (size_t)80), (const char *)text.p);
+    if (row->type == CONFIG_BOOTSTRAPS && t.peer.n == 0)
+        return fail(a->w, E_INPUT, "%s: %.*s has no /p2p/ part", row->name, (int)MIN(text.n, (size_t)80), (const char *)text.p);
+    return OK;
+}
+
+static enum err add_item(struct adding *a, struct bytes text) {
+    const struct config_row *row = &config_rows[a->key];
+    struct buf binary = {.max = MULTIADDR_MAX};
+    struct cidr cidr = {0};
+    struct peer_id peer = {0};
+    enum err e = OK;
+    text = bytes_trim(text);
+    if (text.n == 0) return OK;
+    if (!grow(a)) return fail(a->w, E_MEMORY, "out of memory");
+    switch ((int)row->type) {
+    case CONFIG_MULTIADDRS: case CONFIG_BOOTSTRAPS: e = parse_address(a, text, &binary, &peer); break;
+    case CONFIG_PEERS:
+        if (!peer_id_parse(text, &peer)) e = fail(a->w, E_INPUT, "%s: %.*s is no Peer ID", row->name, (int)MIN(text.n, (size_t)80), (const char *)text.p);
+        else buf_add(&binary, peer_id_view(&peer));
+        break;
+    case CONFIG_CIDRS:
+        if (!cidr_parse(text, &cidr)) e = fail(a->w, E_INPUT, "%s: %.*s is no block such as 10.0.0.0/8", row->name, (int)MIN(text.n, (size_t)80), (const char *)text.p);
+        break;
+    default:
+        if (!ip_parse(text, &cidr.base)) e = fail(a->w, E_INPUT, "%s: %.*s is no IP address", row->name, (int)MIN(text.n, (size_t)80), (const char *)text.p);
+        break;
+    }
+    struct config_list *l = a->list;
+    char *copy = e == OK ? mem_text(text.p, text.n) : NULL;
+    if (e == OK && copy == NULL) e = fail(a->w, E_MEMORY, "out of memory");
+    if (e != OK) {
+        buf_free(&binary);
+        return e;
+    }
+    l->texts[l->n] = copy;
+    l->items[l->n] = buf_view(&binary); /* its memory is the list's now */
+    l->cidrs[l->n] = cidr;
+    l->peers[l->n++] = peer;
+    return OK;
+}
+
+static enum err parse_list(enum config_key key, struct bytes text, union config_value *out, struct why *w) {
+    struct adding a = {.key = key, .list = &out->list, .w = w};
+    enum err e = OK;
+    text = bytes_trim(text);
+    if (bytes_starts(text, "[")) {
+        struct why inner;
+        struct json_doc *doc = json_parse(text, &inner);
+        const struct json *array = doc == NULL ? NULL : json_root(doc);
+        if (!json_is_array(array)) e = fail(w, E_INPUT, "%s is a comma list or a JSON array of texts", config_rows[key].name);
+        for (size_t i = 0; e == OK && i < json_count(array); i++) {
+            const struct json *item = json_at(array, i);
+            e = json_is_text(item) ? add_item(&a, json_bytes(item)) : fail(w, E_INPUT, "%s is an array of texts", config_rows[key].name);
+        }
+        json_free(doc);
+    } else {
+        struct bytes part;
+        while (e == OK && bytes_split(&text, ',', &part)) e = add_item(&a, part);
+    }
+    return e == OK ? check_range(key, out->list.n, w) : e;
+}
+
+static char *normal_list(const struct config_list *l) {
+    struct buf text = {.max = CONFIG_FILE_MAX};
+    for (size_t i = 0; i < l->n; i++) buf_add_format(&text, "%s%s", i == 0 ? "" : ", ", l->texts[i]);
+    char *out = mem_text(text.p, text.n);
+    buf_free(&text);
+    return out;
+}
+
+enum err config_value_parse(enum config_key key, struct bytes text, union config_value *out, char **normal, struct why *w) {
+    const struct config_row *row = &config_rows[key];
+    char number[48] = "";
+    uint64_t v = 0;
+    enum err e = OK;
+    *out = (union config_value){0};
+    *normal = NULL;
+    text = bytes_trim(text);
+    if (row->type == CONFIG_CHOICE) {
+        e = parse_choice(key, text, &v, w);
+        if (e == OK) out->count = v;
+        if (e == OK) *normal = mem_text(text.p, text.n);
+    } else if (row->type == CONFIG_TEXT || row->type == CONFIG_PATH) {
+        e = parse_text(key, text, out, w);
+        if (e == OK) *normal = mem_text(text.p, text.n);
+    } else if (config_is_list(row->type)) {
+        e = parse_list(key, text, out, w);
+        if (e == OK) *normal = normal_list(&out->list);
+    } else {
+        if (!parse_number(row->type, text, &v)) e = fail(w, E_INPUT, "%s is %s, not '%.*s'", row->name, forms[row->type],
+                                                         (int)MIN(text.n, (size_t)60), (const char *)text.p);
+        if (e == OK) e = check_range(key, v, w);
+        if (e == OK && row->type == CONFIG_TIME) out->ms = (int64_t)v;
+        else if (e == OK) out->count = v;
+        normal_number(row->type, v, number);
+        if (e == OK) *normal = mem_text(number, strlen(number));
+    }
+    if (e == OK && *normal == NULL) e = fail(w, E_MEMORY, "out of memory");
+    if (e != OK) {
+        config_value_free(row->type, out);
+        *out = (union config_value){0};
+    }
+    return e;
+}
