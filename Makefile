@@ -84,7 +84,7 @@ $(BUILD)/gen/version.h: $(ID_FILES)
 $(BUILD)/gen/notices.h: contrib/deps/NOTICES LICENSE
 	@mkdir -p $(@D)
 	@{ echo '#pragma once'; echo '/* LICENSE and contrib/deps/NOTICES: what version --licenses prints; ends with a 0. */'; \
-	echo 'static const char silktalk_notices[] = {'; \
+	echo 'static const unsigned char silktalk_notices[] = {'; \
 	{ cat LICENSE; printf '\n'; cat contrib/deps/NOTICES; } | od -An -v -tu1 | sed 's/  */ /g; s/^ //; s/ /,/g; s/$$/,/'; \
 	echo '0};'; } >$@
 GEN := $(BUILD)/gen/version.h $(BUILD)/gen/notices.h
@@ -98,7 +98,7 @@ LENIENT := $(if $(T),1,)
 output = -MMD -MP -MF $(1:.o=.d) -MT $(1) -c $(2) -o $(1).$$$$ && mv $(1).$$$$ $(1) || \
     { rm -f $(1) $(1).$$$$; [ -n "$(LENIENT)" ]; }
 archive = set --; for o in $(2); do if [ -e $$o ]; then set -- "$$@" $$o; fi; done; \
-    rm -f $(1).$$$$ && $(AR) rcD $(1).$$$$ "$$@" && mv $(1).$$$$ $(1)
+    rm -f $(1).$$$$ && $(AR) qcsD $(1).$$$$ "$$@" && mv $(1).$$$$ $(1)
 define twin_rules
 $(BUILD)/$(1)/obj/%.o: %.c $(BUILD)/deps/$(2)/.done | $$(GEN)
 	@mkdir -p $$(@D)
