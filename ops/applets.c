@@ -4,6 +4,7 @@
 
 #include "ops/cli.h"
 
+APPLET(applets)
 const struct opt applets_opts[] = {{0, "install", "DIR", NULL, "make links in DIR to this executable"},
                                    {0, "sh", NULL, NULL, "with --install: names that end in .sh too"},
                                    {0}};

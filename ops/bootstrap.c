@@ -5,6 +5,7 @@
 
 enum { TEST_MS = 45000 };
 
+APPLET(bootstrap)
 const struct opt bootstrap_opts[] = {{0}};
 const char bootstrap_text[] = "Usage: silktalk bootstrap list | test | add MULTIADDR | remove MULTIADDR\n"
                               "The node stays connected to these peers (discovery.bootstrap); each address ends in /p2p/ID.\n"

@@ -1,6 +1,6 @@
 /* ops/cli.h: what every applet is given: the parsed command line, and ways to talk to the node and to the user.
  *
- * An applet NAME is one row of silktalk.c's table and one file ops/NAME.c with three things:
+ * An applet NAME is one row of silktalk.c's table and one file ops/NAME.c with APPLET(NAME) and three things:
  *   const struct opt NAME_opts[]   its own options, ended by {0}
  *   const char NAME_text[]         what --help says below the options; begins with the usage forms, ends with examples
  *   int NAME_main(struct cli *)    returns the exit code */
@@ -40,10 +40,11 @@ struct applet {
 };
 extern const struct applet applets[];  /* silktalk.c; ends with a NULL name */
 extern const struct opt common_opts[]; /* those of every applet */
-#define APPLET_DECLARE(symbol, name, group, flags, line) \
-    int symbol##_main(struct cli *c);                    \
-    extern const struct opt symbol##_opts[];             \
+#define APPLET(symbol)                       \
+    int symbol##_main(struct cli *c);        \
+    extern const struct opt symbol##_opts[]; \
     extern const char symbol##_text[];
+#define APPLET_DECLARE(symbol, name, group, flags, line) APPLET(symbol)
 #define APPLET_ROW(symbol, name, group, flags, line) \
     {name, GROUP_##group, flags, line, symbol##_opts, symbol##_text, symbol##_main},
 

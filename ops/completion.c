@@ -3,6 +3,7 @@
 #include "ops/cli.h"
 #include "ops/words.h"
 
+APPLET(completion)
 const struct opt completion_opts[] = {{0}};
 const char completion_text[] = "Usage: silktalk completion bash|zsh|fish\n"
                                "Examples:\n"

@@ -3,6 +3,7 @@
 #include "base/mem.h"
 #include "ops/config_file.h"
 
+APPLET(config)
 const struct opt config_opts[] = {{0, "changed", NULL, NULL, "with list: only keys that are not at their default"},
                                   {0, "schema", NULL, NULL, "with list: JSON Schema of all keys"},
                                   {0}};

@@ -4,6 +4,7 @@
 
 enum { CONNECT_MS = 45000 }; /* several addresses, one after the other, each with its own time-outs in the node */
 
+APPLET(connect)
 const struct opt connect_opts[] = {{0}};
 const char connect_text[] = "Usage: silktalk connect MULTIADDR|PEER\n"
                             "Connects, and remembers the peer as one whose messages are taken (messages.from = known).\n"

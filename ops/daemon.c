@@ -10,6 +10,7 @@
 
 enum { LOCK_WAIT_MS = 30000, STATUS_EVERY_MS = 10000, SLOW_TURN_MS = 100, EFFECTS_PER_TURN = 100000 };
 
+APPLET(daemon)
 const struct opt daemon_opts[] = {{0, "listen", "MULTIADDR", NULL, "listen there instead of network.listen (may be repeated, or a comma list)"}, {0}};
 const char daemon_text[] =
     "Usage: silktalk daemon [--home DIR] [--listen MULTIADDR]\n"
@@ -63,6 +64,13 @@ static void control_ready(void *user, int fd, unsigned ready) {
         case CONTROL_GONE: node_client_gone(d->node, e.client); break;
         }
     }
+}
+
+static void closing_ready(void *user, int fd, unsigned ready) {
+    struct daemon *d = user;
+    (void)fd;
+    (void)ready;
+    closing_turn(d->closing, loop_now(d->loop).mono);
 }
 
 static void drop_ended(struct daemon *d) {
@@ -365,6 +373,7 @@ static enum err start(struct daemon *d, struct timing *t) {
     if (e == OK) e = open_control(d, node_config(d->node));
     if (e == OK) e = loop_watch(d->loop, d->signals.fd, LOOP_READ, "signals", signals_ready, d);
     if (e == OK) e = loop_watch(d->loop, store_fd(d->store), LOOP_READ, "store", store_ready, d);
+    if (e == OK) e = loop_watch(d->loop, closing_fd(d->closing), LOOP_READ, "closing", closing_ready, d);
     if (e != OK) goto out;
     listeners_tell(d);
     t->listen = lap(&last);
@@ -384,7 +393,7 @@ static void say_ready(struct daemon *d, const struct timing *t) {
         kv_int("pid", getpid()));
     struct { const char *name; int64_t us; } parts[] = {{"total", t->lock + t->config + t->identity + t->database + t->listen},
         {"lock", t->lock}, {"config", t->config}, {"identity", t->identity}, {"database", t->database}, {"listen", t->listen}};
-    char text[6][24];
+    char text[6][40];
     struct kv pairs[6];
     for (size_t i = 0; i < LEN(parts); i++) {
         snprintf(text[i], sizeof text[i], "%lld.%03lldms", (long long)(parts[i].us / 1000), (long long)(parts[i].us % 1000));

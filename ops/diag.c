@@ -2,6 +2,7 @@
 
 #include "ops/cli.h"
 
+APPLET(diag)
 const struct opt diag_opts[] = {{0}};
 const char diag_text[] = "Usage: silktalk diag limits [--json]\n"
                          "Every limit: how much of it is used, how often it was reached, and what happens then.\n"

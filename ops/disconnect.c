@@ -2,6 +2,7 @@
 
 #include "ops/cli.h"
 
+APPLET(disconnect)
 const struct opt disconnect_opts[] = {{0}};
 const char disconnect_text[] = "Usage: silktalk disconnect PEER\n"
                                "Examples:\n"

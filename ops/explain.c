@@ -3,6 +3,7 @@
 #include "base/text.h"
 #include "ops/cli.h"
 
+APPLET(explain)
 const struct opt explain_opts[] = {{0}};
 const char explain_text[] = "Usage: silktalk explain PEER\n"
                             "Shows each address, try, rule and error of the last tries, the verdict and the next try.\n"

@@ -3,6 +3,7 @@
 #include "base/text.h"
 #include "gen/version.h"
 
+APPLET(help)
 const struct opt help_opts[] = {{0}};
 const char help_text[] = "Usage: silktalk help [VERB]\n"
                          "Examples:\n"

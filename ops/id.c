@@ -3,6 +3,7 @@
 #include "base/text.h"
 #include "ops/cli.h"
 
+APPLET(id)
 const struct opt id_opts[] = {{0, "addrs", NULL, NULL, "full addresses, one a line (needs the running node)"}, {0}};
 const char id_text[] = "Usage: silktalk id [--addrs] [--json]\n"
                        "Prints the Peer ID; give it, or a full address, to the peers that shall connect.\n"

@@ -4,6 +4,7 @@
 
 #include "base/text.h"
 
+APPLET(inbox)
 const struct opt inbox_opts[] = {{0, "from", "PEER", NULL, "only of this peer"},
                                  {'u', "unread", NULL, NULL, "only unread ones"},
                                  {0, "search", "TEXT", NULL, "only with this text in subject or body"},

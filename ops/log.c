@@ -3,6 +3,7 @@
 #include "base/event.h"
 #include "ops/cli.h"
 
+APPLET(log)
 const struct opt log_opts[] = {{0, "for", "D", NULL, "only so long; then as before"}, {0}};
 const char log_text[] = "Usage: silktalk log level [[COMPONENT=]LEVEL] [--for D]\n"
                         "Levels: debug info warn error. Components: node net store message control config dns.\n"

@@ -5,6 +5,7 @@
 #include "gen/version.h"
 #include "ops/help.h"
 
+APPLET(man)
 const struct opt man_opts[] = {{0, "mdoc", NULL, NULL, "mdoc source, as `man -l -` and packages want it, also on a terminal"}, {0}};
 const char man_text[] = "Usage: silktalk man [PAGE]\n"
                         "Pages: silktalk, silktalk.ini, silktalkd, and silktalk-VERB. On a terminal the text is printed; else mdoc.\n"

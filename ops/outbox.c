@@ -2,6 +2,7 @@
 
 #include "ops/cli.h"
 
+APPLET(outbox)
 const struct opt outbox_opts[] = {{'n', "number", "N", "1000", "most rows"}, {0}};
 const char outbox_text[] = "Usage: silktalk outbox | retry [ID] | cancel ID\n"
                            "retry sends failed messages again, under new ids; cancel forgets one that was not delivered.\n"

@@ -3,6 +3,7 @@
 #include "base/text.h"
 #include "ops/cli.h"
 
+APPLET(peer)
 const struct opt peer_opts[] = {{0}};
 const char peer_text[] = "Usage: silktalk peer show PEER | name PEER NAME | forget PEER\n"
                          "PEER is a Peer ID, a multiaddr with /p2p/, a name, or a unique ending of 6 characters or more.\n"

@@ -5,6 +5,7 @@
 #include "base/text.h"
 #include "ops/cli.h"
 
+APPLET(peers)
 const struct opt peers_opts[] = {{'a', "all", NULL, NULL, "known peers too, not only connected ones"},
                                  {0, "sort", "COL", NULL, "sort by a column: name, peer-id, since, rtt, streams, bytes-in, bytes-out"},
                                  {0}};

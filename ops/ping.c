@@ -3,6 +3,7 @@
 #include "base/text.h"
 #include "ops/cli.h"
 
+APPLET(ping)
 const struct opt ping_opts[] = {{'c', "count", "N", "4", "stop after N answers"},
                                 {'i', "interval", "D", "1s", "pause between two"},
                                 {0, "perf", "SIZE", NULL, "send and fetch so much over /perf/1.0.0 instead (the peer must serve it)"},

@@ -5,6 +5,7 @@
 #include "ops/cli.h"
 #include "proto/message.h"
 
+APPLET(read)
 const struct opt read_opts[] = {{0, "raw", NULL, NULL, "the body alone, byte for byte"},
                                 {'o', "output", "FILE", NULL, "save the body to a new file"},
                                 {0, "keep-unread", NULL, NULL, "do not mark it as read"},

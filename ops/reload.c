@@ -2,6 +2,7 @@
 
 #include "ops/cli.h"
 
+APPLET(reload)
 const struct opt reload_opts[] = {{0}};
 const char reload_text[] = "Usage: silktalk reload\n"
                            "Reopens the logs, then applies the configuration: all of it, or nothing when it is bad (exit 6).\n"

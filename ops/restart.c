@@ -1,5 +1,6 @@
 #include "ops/service.h"
 
+APPLET(restart)
 const struct opt restart_opts[] = {{0}};
 const char restart_text[] = "Usage: silktalk restart\n"
                             "Examples:\n"

@@ -11,6 +11,7 @@
 #include "proto/message.h"
 #include "store/spool.h"
 
+APPLET(send)
 const struct opt send_opts[] = {{'f', "file", "FILE", NULL, "the body is this file's content"},
                                 {'s', "subject", "TEXT", NULL, "subject, at most 256 bytes"},
                                 {'t', "type", "TYPE", NULL, "content type of the body"},

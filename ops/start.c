@@ -2,6 +2,7 @@
 
 #include "ops/service.h"
 
+APPLET(start)
 const struct opt start_opts[] = {{0}};
 const char start_text[] = "Usage: silktalk start\n"
                           "With systemd and the installed unit this is `systemctl start silktalk`; else the daemon is put into the\n"

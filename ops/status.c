@@ -3,6 +3,7 @@
 #include "base/text.h"
 #include "ops/cli.h"
 
+APPLET(status)
 const struct opt status_opts[] = {{0}};
 const char status_text[] = "Usage: silktalk status [--json]\n"
                            "Examples:\n"

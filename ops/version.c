@@ -4,6 +4,7 @@
 #include "gen/version.h"
 #include "ops/cli.h"
 
+APPLET(version)
 const struct opt version_opts[] = {{0, "licenses", NULL, NULL, "notices of everything that is linked in"}, {0}};
 const char version_text[] = "Usage: silktalk version [--licenses] [--json]\n"
                             "Examples:\n"
@@ -13,7 +14,7 @@ const char version_text[] = "Usage: silktalk version [--licenses] [--json]\n"
 int version_main(struct cli *c) {
     if (c->n_args > 0) return cli_usage(c, "version takes no words");
     if (cli_given(c, "licenses")) {
-        fwrite(silktalk_notices, 1, strlen(silktalk_notices), stdout);
+        fwrite(silktalk_notices, 1, sizeof silktalk_notices - 1, stdout);
         return 0;
     }
     if (!c->json) {

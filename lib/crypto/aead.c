@@ -16,12 +16,13 @@ void aead_seal(uint8_t *out, const uint8_t key[32], uint64_t counter, struct byt
 bool aead_open(uint8_t *out, const uint8_t key[32], uint64_t counter, struct bytes ad, struct bytes sealed) {
     uint8_t nonce[12];
     nonce_of(counter, nonce);
-    return sealed.n >= AEAD_TAG && crypto_aead_chacha20poly1305_ietf_decrypt(out, NULL, NULL, sealed.p, sealed.n,
-                                                                             ad.p, ad.n, nonce, key) == 0;
+    return sealed.n >= AEAD_TAG && crypto_aead_chacha20poly1305_ietf_decrypt(
+                                       out, NULL, NULL, sealed.p, sealed.n, ad.p, ad.n, nonce, key) == 0;
 }
 
-/* XSalsa20 is HSalsa20 of the key and the first 16 nonce bytes, then Salsa20 under the key that this gives with the
- * other 8. The first half is done once, here: key holds the derived one, nonce's first 8 bytes the rest. */
+/* XSalsa20 is HSalsa20 of the key and the first 16 nonce bytes, then Salsa20 under the key that this gives
+ * with the other 8. The first half is done once, here: key holds the derived one, nonce's first 8 bytes the
+ * rest. */
 void xsalsa20_init(struct xsalsa20 *x, const uint8_t key[32], const uint8_t nonce[24]) {
     *x = (struct xsalsa20){.counter = 0};
     crypto_core_hsalsa20(x->key, nonce, key, NULL);

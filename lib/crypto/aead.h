@@ -5,14 +5,15 @@
 #include "base/base.h"
 
 enum { AEAD_KEY = 32, AEAD_TAG = 16 };
-/* Noise nonce: 4 zero bytes, then the 64-bit counter little-endian. out gets plain.n + AEAD_TAG bytes; out may
- * be plain.p (in place). */
+/* Noise nonce: 4 zero bytes, then the 64-bit counter little-endian. out gets plain.n + AEAD_TAG bytes; out
+ * may be plain.p (in place). */
 void aead_seal(uint8_t *out, const uint8_t key[32], uint64_t counter, struct bytes ad, struct bytes plain);
-/* sealed.n >= AEAD_TAG else false; out gets sealed.n - AEAD_TAG bytes; out may be sealed.p. False: forged, out is then undefined. */
+/* sealed.n >= AEAD_TAG else false; out gets sealed.n - AEAD_TAG bytes; out may be sealed.p. False: forged,
+ * out is then undefined. */
 bool aead_open(uint8_t *out, const uint8_t key[32], uint64_t counter, struct bytes ad, struct bytes sealed);
 
-/* One direction of a private network's cipher: XSalsa20 keystream from counter 0, XORed over bytes in pieces of
- * any length. Source: libp2p/specs pnet/Private-Networks-PSK-V1.md. */
+/* One direction of a private network's cipher: XSalsa20 keystream from counter 0, XORed over bytes in pieces
+ * of any length. Source: libp2p/specs pnet/Private-Networks-PSK-V1.md. */
 struct xsalsa20 {
     uint8_t key[32], nonce[24], block[64];
     uint64_t counter;  /* next 64-byte block */

@@ -7,7 +7,9 @@
 /* The state lives in the caller's struct; libsodium's type only shows here. */
 _Static_assert(sizeof(crypto_hash_sha256_state) <= sizeof(struct sha256), "struct sha256 is too small");
 _Static_assert(_Alignof(crypto_hash_sha256_state) <= _Alignof(struct sha256), "struct sha256 is misaligned");
-static crypto_hash_sha256_state *state(struct sha256 *s) { return (crypto_hash_sha256_state *)(void *)s->opaque; }
+static crypto_hash_sha256_state *state(struct sha256 *s) {
+    return (crypto_hash_sha256_state *)(void *)s->opaque;
+}
 
 void sha256_start(struct sha256 *s) { crypto_hash_sha256_init(state(s)); }
 void sha256_add(struct sha256 *s, struct bytes data) {
@@ -33,7 +35,9 @@ static void hmac2(struct bytes key, struct bytes a, struct bytes b, uint8_t out[
     crypto_auth_hmacsha256_final(&s, out);
     mem_wipe(&s, sizeof s);
 }
-void hash_hmac_sha256(struct bytes key, struct bytes data, uint8_t out[32]) { hmac2(key, data, bytes_of(NULL), out); }
+void hash_hmac_sha256(struct bytes key, struct bytes data, uint8_t out[32]) {
+    hmac2(key, data, bytes_of(NULL), out);
+}
 void hash_noise_hkdf(const uint8_t chaining_key[32], struct bytes input, uint8_t out1[32], uint8_t out2[32]) {
     uint8_t secret[32];
     struct bytes key = bytes_at(secret, sizeof secret);

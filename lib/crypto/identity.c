@@ -9,9 +9,9 @@
 enum {
     SEED = crypto_sign_ed25519_SEEDBYTES,
     PUBLIC = crypto_sign_ed25519_PUBLICKEYBYTES,
-    PAIR = SEED + PUBLIC,          /* 64 */
-    OLD_PAIR = SEED + 2 * PUBLIC,  /* 96: go-libp2p's first form */
-    FILE_MAX = 16384               /* bytes; the largest key that anybody would name, RSA 8192, has 6.2 KiB of base64 */
+    PAIR = SEED + PUBLIC,         /* 64 */
+    OLD_PAIR = SEED + 2 * PUBLIC, /* 96: go-libp2p's first form */
+    FILE_MAX = 16384 /* bytes; the largest key that anybody would name, RSA 8192, has 6.2 KiB of base64 */
 };
 static const uint8_t public_head[] = {0x08, KEY_ED25519, 0x12, PUBLIC};
 
@@ -55,7 +55,8 @@ static enum err read_message(struct bytes message, struct identity *id, struct w
                     !known ? "an unknown kind of" : type == KEY_RSA ? "an RSA"
                     : type == KEY_SECP256K1 ? "a Secp256k1" : "an ECDSA");
     }
-    if (data.n == PUBLIC) return fail(w, E_INPUT, "this is a public key (or a bare seed); the private key is needed");
+    if (data.n == PUBLIC)
+        return fail(w, E_INPUT, "this is a public key (or a bare seed); the private key is needed");
     if (data.n != PAIR && data.n != OLD_PAIR)
         return fail(w, E_INPUT, "Ed25519 private key of %zu bytes instead of 64 or 96", data.n);
     if (data.n == OLD_PAIR && !crypto_equal(data.p + SEED, data.p + PAIR, PUBLIC))
@@ -65,16 +66,20 @@ static enum err read_message(struct bytes message, struct identity *id, struct w
     bool same = crypto_equal(made.secret, data.p, PAIR);
     if (same) *id = made;
     identity_wipe(&made);
-    return same ? OK : fail(w, E_INPUT, "the secret and public halves of this private key do not belong together");
+    return same ? OK
+                : fail(w, E_INPUT, "the secret and public halves of this private key do not belong together");
 }
 enum err identity_read(struct bytes file, struct identity *id, struct why *w) {
     if (file.n > FILE_MAX) return fail(w, E_INPUT, "%zu bytes are too many for a private key", file.n);
     struct bytes text = bytes_trim(file);
     if (text.n == 0) return fail(w, E_INPUT, "the key file is empty");
-    if (file.p[0] == 0x08 || file.p[0] == 0x12) return read_message(file, id, w); /* field 1 or 2: the raw message */
-    if (bytes_starts(text, "-----BEGIN")) return fail(w, E_INPUT, "this is a PEM file, not a libp2p private key");
+    if (file.p[0] == 0x08 || file.p[0] == 0x12)
+        return read_message(file, id, w); /* field 1 or 2: the raw message */
+    if (bytes_starts(text, "-----BEGIN"))
+        return fail(w, E_INPUT, "this is a PEM file, not a libp2p private key");
     if (bytes_starts(text, "{")) return fail(w, E_INPUT, "this is a JSON file, not a libp2p private key");
-    if (bytes_starts(text, "/key/swarm/")) return fail(w, E_INPUT, "this is a private network's key, not an identity");
+    if (bytes_starts(text, "/key/swarm/"))
+        return fail(w, E_INPUT, "this is a private network's key, not an identity");
     struct buf raw = {.max = FILE_MAX};
     if (!buf_reserve(&raw, text.n)) return fail(w, E_MEMORY, "no memory to decode a key");
     bool is_text = base64_decode(&raw, text, false);

@@ -25,7 +25,8 @@ static enum err check(const struct public_key *key, struct why *w) {
 }
 enum err public_key_read(struct bytes encoded, struct public_key *out, struct why *w) {
     if (encoded.n > PUBLIC_KEY_MAX)
-        return fail(w, E_LIMIT, "public key of %zu bytes: at most %d are accepted", encoded.n, PUBLIC_KEY_MAX);
+        return fail(w, E_LIMIT, "public key of %zu bytes: at most %d are accepted", encoded.n,
+                    PUBLIC_KEY_MAX);
     *out = (struct public_key){.encoded = encoded};
     bool has_type = false, has_data = false;
     uint64_t type = 0;
@@ -41,7 +42,8 @@ enum err public_key_read(struct bytes encoded, struct public_key *out, struct wh
         }
     }
     if (r.bad || !has_type || !has_data) return fail(w, E_INPUT, "not an encoded public key");
-    if (type >= LEN(names)) return fail(w, E_INPUT, "public key of unknown type %llu", (unsigned long long)type);
+    if (type >= LEN(names))
+        return fail(w, E_INPUT, "public key of unknown type %llu", (unsigned long long)type);
     out->type = (enum key_type)type;
     return check(out, w);
 }
@@ -50,7 +52,8 @@ bool public_key_verify(const struct public_key *key, struct bytes message, struc
     switch (key->type) {
     case KEY_RSA: return peer_rsa_verify(key->data, message, signature);
     case KEY_ED25519:
-        return key->data.n == crypto_sign_ed25519_PUBLICKEYBYTES && signature.n == crypto_sign_ed25519_BYTES &&
+        return key->data.n == crypto_sign_ed25519_PUBLICKEYBYTES &&
+               signature.n == crypto_sign_ed25519_BYTES &&
                crypto_sign_ed25519_verify_detached(signature.p, message.p, message.n, key->data.p) == 0;
     case KEY_SECP256K1: return peer_secp256k1_verify(key->data, message, signature);
     case KEY_ECDSA: return peer_ecdsa_verify(key->data, message, signature);

@@ -8,7 +8,8 @@ enum { COMPRESSED = 33 };
 
 static bool parse(struct bytes data, secp256k1_pubkey *key) {
     /* The library also takes 65-byte forms; a libp2p key is always compressed. */
-    return data.n == COMPRESSED && secp256k1_ec_pubkey_parse(secp256k1_context_static, key, data.p, data.n) == 1;
+    return data.n == COMPRESSED &&
+           secp256k1_ec_pubkey_parse(secp256k1_context_static, key, data.p, data.n) == 1;
 }
 enum err peer_secp256k1_check(struct bytes data, struct why *w) {
     secp256k1_pubkey key;
@@ -18,7 +19,8 @@ bool peer_secp256k1_verify(struct bytes data, struct bytes message, struct bytes
     const secp256k1_context *c = secp256k1_context_static;
     secp256k1_pubkey key;
     secp256k1_ecdsa_signature s;
-    if (!parse(data, &key) || signature.n == 0 || secp256k1_ecdsa_signature_parse_der(c, &s, signature.p, signature.n) != 1)
+    if (!parse(data, &key) || signature.n == 0 ||
+        secp256k1_ecdsa_signature_parse_der(c, &s, signature.p, signature.n) != 1)
         return false;
     /* verify refuses a high s; other implementations make and accept both halves */
     secp256k1_ecdsa_signature_normalize(c, &s, &s);

@@ -7,12 +7,14 @@
 
 #include "base/mem.h"
 
-/* libsodium must never open /dev/random itself: in an empty root there is none. So its generator is the system
- * call alone. crypto_open has seen it work; should it fail later, going on without randomness is no option. */
+/* libsodium must never open /dev/random itself: in an empty root there is none. So its generator is the
+ * system call alone. crypto_open has seen it work; should it fail later, going on without randomness is no
+ * option. */
 static bool kernel_random(void *out, size_t n) {
     uint8_t *p = out;
     while (n > 0) {
-        ssize_t got = getrandom(p, MIN(n, (size_t)256), 0); /* up to 256 bytes are never cut short by a signal */
+        ssize_t got =
+            getrandom(p, MIN(n, (size_t)256), 0); /* up to 256 bytes are never cut short by a signal */
         if (got < 0 && errno == EINTR) continue;
         if (got <= 0) return false;
         p += got;
@@ -40,7 +42,8 @@ enum err crypto_open(void) {
     return register_hash(&sha256_desc) < 0 ? E_FAILED : OK;
 }
 
-/* One call of the cipher under the old key gives the new key and the pool; the old key is overwritten by it. */
+/* One call of the cipher under the old key gives the new key and the pool; the old key is overwritten by it.
+ */
 static void refill(struct rng *r) {
     static const uint8_t nonce[crypto_stream_chacha20_NONCEBYTES] = {0};
     uint8_t fresh[sizeof r->key + sizeof r->pool];
@@ -84,7 +87,8 @@ uint64_t rng_u64(struct rng *r) {
 }
 uint64_t rng_below(struct rng *r, uint64_t n) {
     if (n == 0) return 0;
-    uint64_t uneven = (UINT64_MAX % n + 1) % n; /* 2^64 mod n: this many values would come up once too often */
+    uint64_t uneven =
+        (UINT64_MAX % n + 1) % n; /* 2^64 mod n: this many values would come up once too often */
     for (;;) {
         uint64_t v = rng_u64(r);
         if (v <= UINT64_MAX - uneven) return v % n;

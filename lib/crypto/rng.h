@@ -1,6 +1,6 @@
-/* lib/crypto/rng.h: random bytes as an argument: a fast-key-erasure generator over ChaCha20 (libsodium), seeded by the
- * kernel in the daemon and by a number in tests and simulation. State that gave out bytes can not give them again.
- * Source: D. J. Bernstein, "Fast-key-erasure random-number generators". */
+/* lib/crypto/rng.h: random bytes as an argument: a fast-key-erasure generator over ChaCha20 (libsodium),
+ * seeded by the kernel in the daemon and by a number in tests and simulation. State that gave out bytes can
+ * not give them again. Source: D. J. Bernstein, "Fast-key-erasure random-number generators". */
 #ifndef SILKTALK_CRYPTO_RNG_H
 #define SILKTALK_CRYPTO_RNG_H
 
@@ -10,7 +10,8 @@ struct rng {
     uint8_t key[32], pool[480];
     size_t left; /* unused bytes at the end of pool */
 };
-/* Call once, before anything else in crypto/; E_FAILED: the kernel gives no randomness. Works without /dev. */
+/* Call once, before anything else in crypto/; E_FAILED: the kernel gives no randomness. Works without /dev.
+ */
 enum err crypto_open(void);
 void rng_system(struct rng *r);                  /* from the kernel's generator */
 struct rng rng_seeded(uint64_t seed);            /* repeatable: tests and simulation only */

@@ -21,12 +21,14 @@ static bool decode(struct bytes encoding, struct bytes rest, struct buf *key) {
     if (bytes_is(encoding, "/base64/")) return base64_decode(key, bytes_trim(rest), false);
     /* raw bytes may be blanks too, so only one line end behind the 32 is taken off */
     struct bytes after = bytes_skip(rest, PSK);
-    return (after.n == 0 || bytes_is(after, "\n") || bytes_is(after, "\r\n")) && buf_add(key, bytes_sub(rest, 0, PSK));
+    return (after.n == 0 || bytes_is(after, "\n") || bytes_is(after, "\r\n")) &&
+           buf_add(key, bytes_sub(rest, 0, PSK));
 }
 enum err swarm_key_read(struct bytes file, uint8_t key[32], struct why *w) {
     if (file.n > FILE_MAX) return fail(w, E_INPUT, "%zu bytes are too many for a swarm key", file.n);
     struct bytes rest = file;
-    if (!bytes_is(line(&rest), FIRST_LINE)) return fail(w, E_INPUT, "a swarm key begins with the line %s", FIRST_LINE);
+    if (!bytes_is(line(&rest), FIRST_LINE))
+        return fail(w, E_INPUT, "a swarm key begins with the line %s", FIRST_LINE);
     struct bytes encoding = line(&rest);
     if (!bytes_is(encoding, "/base16/") && !bytes_is(encoding, "/base64/") && !bytes_is(encoding, "/bin/"))
         return fail(w, E_INPUT, "the second line of a swarm key is /base16/, /base64/ or /bin/");
@@ -38,7 +40,8 @@ enum err swarm_key_read(struct bytes file, uint8_t key[32], struct why *w) {
 }
 bool swarm_key_write(const uint8_t key[32], struct buf *out) {
     size_t before = out->n;
-    if (buf_add_text(out, FIRST_LINE "\n/base16/\n") && hex_encode(out, bytes_at(key, PSK)) && buf_add_byte(out, '\n'))
+    if (buf_add_text(out, FIRST_LINE "\n/base16/\n") && hex_encode(out, bytes_at(key, PSK)) &&
+        buf_add_byte(out, '\n'))
         return true;
     out->n = before;
     return false;

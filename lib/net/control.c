@@ -218,8 +218,9 @@ static void accept_all(struct control *c, struct mono now) {
 /* ---- bytes */
 
 static void take_descriptors(struct control *c, struct client *k, struct msghdr *m) {
-    for (struct cmsghdr *h = CMSG_FIRSTHDR(m); h != NULL; h = CMSG_NXTHDR(m, h)) {
-        if (h->cmsg_level != SOL_SOCKET || h->cmsg_type != SCM_RIGHTS) continue;
+    struct cmsghdr *h = CMSG_FIRSTHDR(m); /* one is all that a client has to send */
+    if (h != NULL) {
+        if (h->cmsg_level != SOL_SOCKET || h->cmsg_type != SCM_RIGHTS) return;
         size_t n = (h->cmsg_len - CMSG_LEN(0)) / sizeof(int);
         for (size_t i = 0; i < n; i++) {
             int fd;

@@ -215,7 +215,7 @@ void control_tick(struct node *n) {
     }
 }
 
-struct mono control_deadline(const struct node *n) {
+struct mono control_requests_deadline(const struct node *n) {
     struct mono at = MONO_NEVER;
     for (const struct request *r = n->requests; r != NULL; r = r->next)
         if (!r->dead) at = mono_sooner(at, r->deadline);

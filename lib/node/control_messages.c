@@ -172,23 +172,22 @@ void control_receipt(struct node *n, const uint8_t id[MESSAGE_ID], enum receipt_
 
 /* ---- inbox and outbox */
 
-static enum err ask(struct request *r, enum store_kind kind, struct bytes in, struct store_op **out, struct why *w) {
+/* A store operation of r; NULL: w says out of memory. */
+static struct store_op *ask(struct request *r, enum store_kind kind, struct bytes in, struct why *w) {
     struct store_op *op = control_op(r, kind);
-    if (op == NULL || !buf_add(&op->in, in)) {
-        store_op_free(op);
-        return fail(w, E_MEMORY, "out of memory");
-    }
-    *out = op;
-    return OK;
+    if (op != NULL && buf_add(&op->in, in)) return op;
+    store_op_free(op);
+    fail(w, E_MEMORY, "out of memory");
+    return NULL;
 }
 
 enum err method_inbox(struct node *n, struct request *r, const struct json *params, struct why *w) {
-    struct store_op *op;
     struct peer *from = NULL;
     struct bytes who = json_get_bytes(params, "from");
     enum err e = who.n > 0 ? peers_resolve(n, who, &from, w) : OK;
-    if (e == OK) e = ask(r, STORE_INBOX_LIST, json_get_bytes(params, "search"), &op, w);
     if (e != OK) return e;
+    struct store_op *op = ask(r, STORE_INBOX_LIST, json_get_bytes(params, "search"), w);
+    if (op == NULL) return w->code;
     if (from != NULL) op->peer = from->id;
     op->flags = json_get_bool(params, "unread", false) ? INBOX_UNREAD : 0;
     int64_t most = json_get_int(params, "n", LIST_DEFAULT);
@@ -198,11 +197,10 @@ enum err method_inbox(struct node *n, struct request *r, const struct json *para
 }
 
 static enum err by_id(struct request *r, const struct json *params, enum store_kind kind, uint32_t flags, struct why *w) {
-    struct store_op *op;
     struct bytes id = json_get_bytes(params, "id");
     if (id.n == 0) return fail(w, E_USAGE, "which message? params.id is missing");
-    enum err e = ask(r, kind, id, &op, w);
-    if (e != OK) return e;
+    struct store_op *op = ask(r, kind, id, w);
+    if (op == NULL) return w->code;
     op->flags = flags;
     control_give(r, op);
     return OK;
@@ -219,21 +217,19 @@ enum err method_inbox_mark(struct node *n, struct request *r, const struct json 
 }
 
 enum err method_inbox_delete(struct node *n, struct request *r, const struct json *params, struct why *w) {
-    struct store_op *op;
     int64_t older = json_get_int(params, "older_ms", -1);
     if (older < 0) return by_id(r, params, STORE_INBOX_DELETE, 0, w);
-    enum err e = ask(r, STORE_INBOX_DELETE, (struct bytes){NULL, 0}, &op, w);
-    if (e != OK) return e;
+    struct store_op *op = ask(r, STORE_INBOX_DELETE, (struct bytes){NULL, 0}, w);
+    if (op == NULL) return w->code;
     op->when.ms = MAX(n->now.wall.ms - older, (int64_t)1);
     control_give(r, op);
     return OK;
 }
 
 enum err method_outbox(struct node *n, struct request *r, const struct json *params, struct why *w) {
-    struct store_op *op;
     (void)n;
-    enum err e = ask(r, STORE_OUTBOX_LIST, (struct bytes){NULL, 0}, &op, w);
-    if (e != OK) return e;
+    struct store_op *op = ask(r, STORE_OUTBOX_LIST, (struct bytes){NULL, 0}, w);
+    if (op == NULL) return w->code;
     int64_t most = json_get_int(params, "n", LIST_DEFAULT);
     op->count = (uint64_t)MIN(MAX(most, 1), (int64_t)LIST_MAX);
     control_give(r, op);
@@ -241,9 +237,8 @@ enum err method_outbox(struct node *n, struct request *r, const struct json *par
 }
 
 enum err method_outbox_retry(struct node *n, struct request *r, const struct json *params, struct why *w) {
-    struct store_op *op;
-    enum err e = ask(r, STORE_OUTBOX_RETRY, json_get_bytes(params, "id"), &op, w);
-    if (e != OK) return e;
+    struct store_op *op = ask(r, STORE_OUTBOX_RETRY, json_get_bytes(params, "id"), w);
+    if (op == NULL) return w->code;
     rng_fill(&n->rng, op->random, sizeof op->random);
     messenger_outbox_limits(n, op);
     op->when.ms = n->now.wall.ms + cfg(n->config, messages_expiry).ms;

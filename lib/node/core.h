@@ -396,7 +396,7 @@ void control_inbox_new(struct node *n);                        /* followers may 
 void control_reloaded(struct node *n, const struct why *why, struct bytes changed, struct bytes pending);
 void control_peer_gone(struct node *n, struct connection *c);  /* pings on it fail */
 void control_tick(struct node *n);
-struct mono control_deadline(const struct node *n);
+struct mono control_requests_deadline(const struct node *n);
 void control_free(struct node *n);
 
 #endif

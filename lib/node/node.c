@@ -212,7 +212,7 @@ struct mono node_deadline(const struct node *n) {
     if (!n->stopping) at = mono_sooner(at, n->next_maintain);
     at = mono_sooner(at, swarm_deadline(n));
     at = mono_sooner(at, messenger_deadline(n));
-    return mono_sooner(at, control_deadline(n));
+    return mono_sooner(at, control_requests_deadline(n));
 }
 
 void node_stop(struct node *n) {

@@ -3,8 +3,8 @@
 #include "crypto/rng.h"
 #include "tests/test.h"
 
-/* RFC 8439 2.8.2 has a nonce that begins with 07 00 00 00, which Noise can not spell; its appendix A.5 begins with
- * 00 00 00 00 and goes on with 01 02 .. 08, the counter 0x0807060504030201. */
+/* RFC 8439 2.8.2 has a nonce that begins with 07 00 00 00, which Noise can not spell; its appendix A.5 begins
+ * with 00 00 00 00 and goes on with 01 02 .. 08, the counter 0x0807060504030201. */
 #define A5_COUNTER UINT64_C(0x0807060504030201)
 #define A5_KEY "1c9240a5eb55d38af333888604f6b5f0473917c1402b80099dca5cbc207075c0"
 #define A5_AD "f33388860000000000004e91"
@@ -17,7 +17,8 @@
     "305beaba2eda04df997b714d6c6f2c29a6ad5cb4022b02709beead9d67890cbb22392336fea1851f38"
 static const char a5_text[] =
     "Internet-Drafts are draft documents valid for a maximum of six months and may be updated, replaced, or "
-    "obsoleted by other documents at any time. It is inappropriate to use Internet-Drafts as reference material "
+    "obsoleted by other documents at any time. It is inappropriate to use Internet-Drafts as reference "
+    "material "
     "or to cite them other than as /\xe2\x80\x9cwork in progress./\xe2\x80\x9d";
 
 TEST(aead_published_vector) {
@@ -126,7 +127,8 @@ TEST(x25519_published_vectors) { /* RFC 7748 5.2 and 6.1 */
     CHECK(x25519_dh(got, bob, alice_public) && memcmp(got, want, 32) == 0, "Bob's secret");
 }
 TEST(x25519_refuses_low_order_points) {
-    static const char *const points[] = { /* all of them below 2^255, and two of their other spellings (7748 section 6.1) */
+    static const char *const points[] = {
+        /* all of them below 2^255, and two of their other spellings (7748 section 6.1) */
         "0000000000000000000000000000000000000000000000000000000000000000",
         "0100000000000000000000000000000000000000000000000000000000000000",
         "e0eb7a7c3b41b8ae1656e3faf19fc46ada098deb9c32b1fd866205165f49b800",

@@ -13,7 +13,8 @@ static void check_is_the_specifications(const struct identity *id, const char *w
     char text[PEER_TEXT_MAX];
     peer_id_text(&id->peer, text);
     CHECK(strcmp(text, "12D3KooWBtg3aaRMjxwedh83aGiUkwSxDwUZkzuJcfaqUmo7R3pq") == 0, "%s: %s", what, text);
-    CHECK(bytes_eq(bytes_at(id->public_key, sizeof id->public_key), hex(SPEC_ED25519_PUBLIC, want)), "%s", what);
+    CHECK(bytes_eq(bytes_at(id->public_key, sizeof id->public_key), hex(SPEC_ED25519_PUBLIC, want)), "%s",
+          what);
 }
 TEST(identity_of_the_specification) {
     uint8_t raw[ROOM];
@@ -29,7 +30,8 @@ TEST(identity_of_the_specification) {
     CHECK(!identity_write(&id, &out) && out.n == 0, "half written");
     buf_free(&out);
     struct buf text = {.max = 200};
-    CHECK(buf_add_text(&text, " \r\n") && base64_encode(&text, message, false) && buf_add_text(&text, "\n\t "));
+    CHECK(buf_add_text(&text, " \r\n") && base64_encode(&text, message, false) &&
+          buf_add_text(&text, "\n\t "));
     CHECK(identity_read(buf_view(&text), &id, &why) == OK, "%s", why.text);
     check_is_the_specifications(&id, "base64 with blanks");
     CHECK(identity_read(bytes_trim(buf_view(&text)), &id, &why) == OK, "%s", why.text);
@@ -56,18 +58,23 @@ TEST(identity_signs_what_verify_takes) {
 #define HALVES "7e0830617c4a7de83925dfb2694556b12936c477a0e1feb2e148ec9da60fee7d" PUBLIC_HALF
 #define PUBLIC_HALF "1ed1e8fae2c4a144b8be8fd4b47bf3d3b34b871c3cacf6010f0e42d474fce27e"
 TEST(identity_forms) {
-    static const struct { const char *what, *hex, *says; } rows[] = {
+    static const struct { const char *what, *hex, *says;
+    } rows[] = {
         {"96 bytes", "08011260" HALVES PUBLIC_HALF, NULL},
         {"fields in the other order", "1240" HALVES "0801", NULL},
         {"96 bytes with unequal halves",
          "08011260" HALVES "1ed1e8fae2c4a144b8be8fd4b47bf3d3b34b871c3cacf6010f0e42d474fce27f", "copies"},
         {"a seed for another half",
-         "080112407f0830617c4a7de83925dfb2694556b12936c477a0e1feb2e148ec9da60fee7d" PUBLIC_HALF, "do not belong"},
+         "080112407f0830617c4a7de83925dfb2694556b12936c477a0e1feb2e148ec9da60fee7d" PUBLIC_HALF,
+         "do not belong"},
         {"a public key", SPEC_ED25519_PUBLIC, "public key"},
         {"63 bytes", "0801123f08" HALVES, "not a libp2p private key"},
         {"Secp256k1", SPEC_SECP256K1_PRIVATE, "a Secp256k1 key"},
         {"ECDSA", SPEC_ECDSA_PRIVATE, "an ECDSA key"},
-        {"RSA", "080012043002" "0201", "an RSA key"},
+        {"RSA",
+         "080012043002"
+         "0201",
+         "an RSA key"},
         {"type 4", "08041202aaaa", "an unknown kind of key"},
         {"half a message", "0801", "not a libp2p private key"},
         {"other bytes", "ff00ff", "neither"},
@@ -83,9 +90,15 @@ TEST(identity_forms) {
     }
 }
 TEST(identity_of_other_files) {
-    static const struct { const char *file, *says; } rows[] = {
-        {"", "empty"}, {" \r\n", "empty"}, {"-----BEGIN PRIVATE KEY-----\nMC4=\n", "PEM"}, {"{\"id\": 1}", "JSON"},
-        {"/key/swarm/psk/1.0.0/\n", "private network"}, {"CAESQA", "not a libp2p private key"}, {"what is this?", "neither"},
+    static const struct { const char *file, *says;
+    } rows[] = {
+        {"", "empty"},
+        {" \r\n", "empty"},
+        {"-----BEGIN PRIVATE KEY-----\nMC4=\n", "PEM"},
+        {"{\"id\": 1}", "JSON"},
+        {"/key/swarm/psk/1.0.0/\n", "private network"},
+        {"CAESQA", "not a libp2p private key"},
+        {"what is this?", "neither"},
     };
     struct identity id;
     struct why why;
@@ -94,7 +107,8 @@ TEST(identity_of_other_files) {
         CHECK(strstr(why.text, rows[i].says) != NULL, "row %zu: %s", i, why.text);
     }
     static uint8_t big[20000] = {0x08};
-    CHECK(identity_read(bytes_at(big, sizeof big), &id, &why) == E_INPUT && strstr(why.text, "too many") != NULL);
+    CHECK(identity_read(bytes_at(big, sizeof big), &id, &why) == E_INPUT &&
+          strstr(why.text, "too many") != NULL);
 }
 TEST(identity_cut_and_altered) {
     uint8_t raw[ROOM];

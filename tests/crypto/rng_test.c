@@ -6,7 +6,8 @@ TEST(rng_seeded_repeats_and_seeds_differ) {
     uint8_t a[2000], b[2000], c[2000];
     struct rng r1 = rng_seeded(7), r2 = rng_seeded(7), r3 = rng_seeded(8);
     rng_fill(&r1, a, sizeof a);
-    for (size_t n = 0, step = 1; n < sizeof b; n += step, step = step % 700 + 13) /* in pieces of other sizes */
+    for (size_t n = 0, step = 1; n < sizeof b;
+         n += step, step = step % 700 + 13) /* in pieces of other sizes */
         rng_fill(&r2, b + n, MIN(step, sizeof b - n));
     rng_fill(&r3, c, sizeof c);
     CHECK(memcmp(a, b, sizeof a) == 0, "the same seed gave other bytes");
@@ -39,7 +40,8 @@ TEST(rng_below_stays_below_and_reaches_all) {
         CHECK(v < LEN(seen), "%llu", (unsigned long long)v);
         if (v < LEN(seen)) seen[v]++;
     }
-    for (size_t i = 0; i < LEN(seen); i++) CHECK(seen[i] > 700, "value %zu came %u times of 6000", i, seen[i]);
+    for (size_t i = 0; i < LEN(seen); i++)
+        CHECK(seen[i] > 700, "value %zu came %u times of 6000", i, seen[i]);
     CHECK(rng_below(&r, 0) == 0 && rng_below(&r, 1) == 0, "0 and 1");
     for (int i = 0; i < 100; i++) {
         uint64_t n = (UINT64_C(1) << 63) + 1; /* nearly half of all draws must be thrown away */
@@ -54,8 +56,10 @@ TEST(rng_jitter_is_within_its_share) {
         least = MIN(least, v);
         most = MAX(most, v);
     }
-    CHECK(least >= 800 && least < 820 && most <= 1200 && most > 1180, "%lld to %lld", (long long)least, (long long)most);
-    CHECK(rng_jitter(&r, 1000, 0) == 1000 && rng_jitter(&r, 0, 50) == 0 && rng_jitter(&r, -5, 50) == -5, "edges");
+    CHECK(least >= 800 && least < 820 && most <= 1200 && most > 1180, "%lld to %lld", (long long)least,
+          (long long)most);
+    CHECK(rng_jitter(&r, 1000, 0) == 1000 && rng_jitter(&r, 0, 50) == 0 && rng_jitter(&r, -5, 50) == -5,
+          "edges");
     for (int i = 0; i < 100; i++) {
         CHECK(rng_jitter(&r, INT64_MAX, 100) >= 0, "overflow");
         CHECK(rng_jitter(&r, 10, 1000) >= 0 && rng_jitter(&r, 10, 1000) <= 20, "more than 100 percent");

@@ -15,7 +15,8 @@ struct pair { /* initiator 0, responder 1; wire[i]: what end i has sent */
     struct buf wire[2];
     struct rng rng;
 };
-static void pair_start(struct pair *p, uint64_t seed, const char *const *muxers0, const char *const *muxers1) {
+static void pair_start(struct pair *p, uint64_t seed, const char *const *muxers0,
+                       const char *const *muxers1) {
     *p = (struct pair){.rng = rng_seeded(seed), .wire = {{.max = WIRE}, {.max = WIRE}}};
     CHECK(crypto_open() == OK);
     for (int i = 0; i < 2; i++) identity_make(&p->id[i], &p->rng);
@@ -57,7 +58,8 @@ TEST(noise_two_ends_in_random_pieces) {
         struct pair p;
         pair_start(&p, rng_u64(&random), yamux, yamux);
         size_t seen[2] = {0, 0}; /* bytes of wire[i] that its reader has been shown */
-        for (int turn = 0; turn < 100000 && (p.end[0].state != NOISE_DONE || p.end[1].state != NOISE_DONE); turn++) {
+        for (int turn = 0; turn < 100000 && (p.end[0].state != NOISE_DONE || p.end[1].state != NOISE_DONE);
+             turn++) {
             int to = turn % 2;
             size_t more = seen[!to] + 1 + rng_below(&random, 40);
             seen[!to] = MIN(more, p.wire[!to].n);
@@ -68,7 +70,8 @@ TEST(noise_two_ends_in_random_pieces) {
         }
         for (int i = 0; i < 2; i++) {
             CHECK(p.end[i].state == NOISE_DONE, "end %d: state %d", i, (int)p.end[i].state);
-            CHECK(peer_id_eq(&p.end[i].peer, &p.id[!i].peer) && p.end[i].peer_key_type == KEY_ED25519, "end %d", i);
+            CHECK(peer_id_eq(&p.end[i].peer, &p.id[!i].peer) && p.end[i].peer_key_type == KEY_ED25519,
+                  "end %d", i);
             CHECK(p.end[i].muxer == yamux[0], "end %d has agreed on another muxer", i);
             CHECK(p.wire[i].n == 0);
         }
@@ -86,8 +89,15 @@ TEST(noise_bytes_behind_the_handshake_stay) {
     pair_free(&p);
 }
 TEST(noise_frames_of_every_border_size) {
-    static const struct { size_t n, frames; } rows[] = {{0, 0}, {1, 1}, {NOISE_PLAIN_MAX - 1, 1}, {NOISE_PLAIN_MAX, 1},
-        {NOISE_PLAIN_MAX + 1, 2}, {2 * NOISE_PLAIN_MAX, 2}, {200000, 4}};
+    static const struct {
+        size_t n, frames;
+    } rows[] = {{0, 0},
+                {1, 1},
+                {NOISE_PLAIN_MAX - 1, 1},
+                {NOISE_PLAIN_MAX, 1},
+                {NOISE_PLAIN_MAX + 1, 2},
+                {2 * NOISE_PLAIN_MAX, 2},
+                {200000, 4}};
     static uint8_t text[200000];
     for (size_t i = 0; i < sizeof text; i++) text[i] = (uint8_t)(i * 31 + i / 256);
     for (size_t i = 0; i < LEN(rows); i++) {
@@ -102,10 +112,12 @@ TEST(noise_frames_of_every_border_size) {
         for (size_t f = 0; f < rows[i].frames; f++) {
             bool whole;
             CHECK(noise_open(&p.end[1], out.p + (out.n - in.n), &in, &plain, &whole) == OK && whole);
-            CHECK(plain.n <= NOISE_PLAIN_MAX && memcmp(plain.p, text + have, plain.n) == 0, "%zu bytes", rows[i].n);
+            CHECK(plain.n <= NOISE_PLAIN_MAX && memcmp(plain.p, text + have, plain.n) == 0, "%zu bytes",
+                  rows[i].n);
             have += plain.n;
         }
-        CHECK(have == rows[i].n && in.n == 0 && p.end[1].receive_n == rows[i].frames && p.end[0].send_n == rows[i].frames);
+        CHECK(have == rows[i].n && in.n == 0 && p.end[1].receive_n == rows[i].frames &&
+              p.end[0].send_n == rows[i].frames);
         buf_free(&out);
         pair_free(&p);
     }
@@ -117,7 +129,8 @@ TEST(noise_seal_is_all_or_nothing) {
     pair_start(&p, 1, yamux, yamux);
     pair_shake(&p);
     struct buf out = {.max = sizeof text + 2 * NOISE_OVERHEAD - 1};
-    CHECK(noise_seal(&p.end[0], bytes_at(text, sizeof text), &out) == E_LIMIT && out.n == 0 && p.end[0].send_n == 0);
+    CHECK(noise_seal(&p.end[0], bytes_at(text, sizeof text), &out) == E_LIMIT && out.n == 0 &&
+          p.end[0].send_n == 0);
     CHECK(noise_seal(&p.end[0], BYTES("then this"), &p.wire[0]) == OK, "the keys have moved");
     CHECK(open_one(&p, 1, &plain) == OK && bytes_is(plain, "then this"));
     buf_free(&out);
@@ -135,16 +148,21 @@ TEST(noise_bad_frames) {
         pair_shake(&p);
         CHECK(noise_seal(&p.end[0], BYTES("hello"), &p.wire[0]) == OK);
         struct bytes in = bytes_at(p.wire[0].p, n);
-        CHECK(noise_open(&p.end[1], p.wire[0].p, &in, &plain, &whole) == OK && !whole && plain.n == 0 && in.n == n);
+        CHECK(noise_open(&p.end[1], p.wire[0].p, &in, &plain, &whole) == OK && !whole && plain.n == 0 &&
+              in.n == n);
         p.wire[0].p[n] ^= 1;
         in = buf_view(&p.wire[0]);
         enum err e = noise_open(&p.end[1], p.wire[0].p, &in, &plain, &whole);
         if (n == 0) { /* the length is larger by 256 now */
             CHECK(e == OK && !whole);
         } else {
-            CHECK((e == E_PROTO && p.end[1].state == NOISE_DEAD) || (n == 1 && e == OK && !whole), "byte %zu", n);
-            if (e != OK) CHECK(noise_open(&p.end[1], p.wire[0].p, &in, &plain, &whole) == E_PROTO, "not dead");
-            if (e != OK) CHECK(noise_seal(&p.end[1], BYTES("x"), &p.wire[1]) == E_PROTO && p.wire[1].n == 0, "not dead");
+            CHECK((e == E_PROTO && p.end[1].state == NOISE_DEAD) || (n == 1 && e == OK && !whole), "byte %zu",
+                  n);
+            if (e != OK)
+                CHECK(noise_open(&p.end[1], p.wire[0].p, &in, &plain, &whole) == E_PROTO, "not dead");
+            if (e != OK)
+                CHECK(noise_seal(&p.end[1], BYTES("x"), &p.wire[1]) == E_PROTO && p.wire[1].n == 0,
+                      "not dead");
         }
         pair_free(&p);
     }
@@ -163,7 +181,8 @@ TEST(noise_replayed_reordered_and_empty_frames) {
     uint8_t first[23], second[23];
     pair_start(&p, 4, yamux, yamux);
     pair_shake(&p);
-    CHECK(noise_seal(&p.end[0], BYTES("first"), &p.wire[0]) == OK && noise_seal(&p.end[0], BYTES("next "), &p.wire[0]) == OK);
+    CHECK(noise_seal(&p.end[0], BYTES("first"), &p.wire[0]) == OK &&
+          noise_seal(&p.end[0], BYTES("next "), &p.wire[0]) == OK);
     memcpy(first, p.wire[0].p, 23);
     memcpy(second, p.wire[0].p + 23, 23);
     for (int swapped = 0; swapped < 2; swapped++) {
@@ -173,7 +192,8 @@ TEST(noise_replayed_reordered_and_empty_frames) {
         memcpy(frames + 23, first, 23);
         struct bytes in = bytes_at(frames, 46);
         bool whole;
-        CHECK(noise_open(&copy, frames, &in, &plain, &whole) == (swapped ? E_PROTO : OK), "swapped %d", swapped);
+        CHECK(noise_open(&copy, frames, &in, &plain, &whole) == (swapped ? E_PROTO : OK), "swapped %d",
+              swapped);
         CHECK(noise_open(&copy, frames + 23, &in, &plain, &whole) == E_PROTO, "a replayed frame");
     }
     buf_clear(&p.wire[0]); /* an empty frame: legal, though we never send one */
@@ -191,9 +211,11 @@ TEST(noise_last_counter) {
     pair_start(&p, 5, yamux, yamux);
     pair_shake(&p);
     p.end[0].send_n = p.end[1].receive_n = UINT64_MAX - 1;
-    CHECK(noise_seal(&p.end[0], BYTES("last"), &p.wire[0]) == OK && open_one(&p, 1, &plain) == OK && bytes_is(plain, "last"));
+    CHECK(noise_seal(&p.end[0], BYTES("last"), &p.wire[0]) == OK && open_one(&p, 1, &plain) == OK &&
+          bytes_is(plain, "last"));
     CHECK(noise_seal(&p.end[0], BYTES("over"), &p.wire[1]) == E_PROTO && p.end[0].state == NOISE_DEAD);
-    CHECK(noise_open(&p.end[1], p.wire[0].p, &(struct bytes){p.wire[0].p, p.wire[0].n}, &plain, &(bool){false}) == E_PROTO);
+    CHECK(noise_open(&p.end[1], p.wire[0].p, &(struct bytes){p.wire[0].p, p.wire[0].n}, &plain,
+                     &(bool){false}) == E_PROTO);
     pair_free(&p);
 }
 TEST(noise_frames_before_the_handshake_is_done) {
@@ -210,7 +232,8 @@ TEST(noise_frames_before_the_handshake_is_done) {
 }
 
 /* ---- hostile handshakes */
-/* One message of a handshake is altered at every byte, in its length too: nobody ends up with an agreement. */
+/* One message of a handshake is altered at every byte, in its length too: nobody ends up with an agreement.
+ */
 TEST(noise_altered_handshake) {
     for (int number = 1; number <= 3; number++) {
         for (size_t at = 0; at < 400; at++) {
@@ -228,7 +251,8 @@ TEST(noise_altered_handshake) {
             }
             bool agreed = p.end[0].state == NOISE_DONE && p.end[1].state == NOISE_DONE;
             CHECK(agreed == (at >= size), "message %d, byte %zu of %zu", number, at, size);
-            if (number == 2 && at < size) CHECK(p.end[0].state != NOISE_DONE, "the initiator took byte %zu", at);
+            if (number == 2 && at < size)
+                CHECK(p.end[0].state != NOISE_DONE, "the initiator took byte %zu", at);
             if (e != OK) CHECK(e == E_PROTO || e == E_VERIFY, "%s", err_name(e));
             pair_free(&p);
         }
@@ -288,7 +312,8 @@ TEST(noise_without_room_or_memory) {
         pair_start(&p, 8, yamux, yamux);
         if (number == 1) {
             struct buf tiny = {.max = 33};
-            CHECK(noise_start(&p.end[0], true, &p.id[0], NULL, NULL, &p.rng, &tiny) == E_LIMIT && tiny.n == 0);
+            CHECK(noise_start(&p.end[0], true, &p.id[0], NULL, NULL, &p.rng, &tiny) == E_LIMIT &&
+                  tiny.n == 0);
             pair_free(&p);
             continue;
         }
@@ -319,7 +344,8 @@ struct forger {
 };
 /* Up to where the forger's payload is due. Its static key is STATIC_SECRET. */
 static void forger_start(struct forger *f, bool victim_dials, const char *const *muxers) {
-    *f = (struct forger){.rng = rng_seeded(9), .wire = {.max = WIRE}, .out = {.max = WIRE}, .victim_dials = victim_dials};
+    *f = (struct forger){
+        .rng = rng_seeded(9), .wire = {.max = WIRE}, .out = {.max = WIRE}, .victim_dials = victim_dials};
     struct rng keys = rng_seeded(10);
     uint8_t plain[NOISE_PAYLOAD_MAX];
     CHECK(crypto_open() == OK);
@@ -336,7 +362,8 @@ static void forger_start(struct forger *f, bool victim_dials, const char *const 
         CHECK(noise_input(&f->victim, &in, &f->wire) == OK && f->wire.n > 2);
         buf_clear(&f->out);
     }
-    CHECK(noise_xx_read(&f->xx, victim_dials ? 1 : 2, bytes_skip(buf_view(&f->wire), 2), plain), "the victim's message");
+    CHECK(noise_xx_read(&f->xx, victim_dials ? 1 : 2, bytes_skip(buf_view(&f->wire), 2), plain),
+          "the victim's message");
 }
 static enum err forger_send(struct forger *f, struct bytes payload) {
     int number = f->victim_dials ? 2 : 3;
@@ -368,7 +395,8 @@ static const struct { const char *what, *key, *signature; enum err want; } ident
 static void put_identity(struct buf *payload, size_t row) {
     uint8_t key[WIRE / 2], signature[2000];
     CHECK(pb_put_bytes(payload, 1, bytes_at(key, test_hex(identities[row].key, key, sizeof key))));
-    CHECK(pb_put_bytes(payload, 2, bytes_at(signature, test_hex(identities[row].signature, signature, sizeof signature))));
+    CHECK(pb_put_bytes(
+        payload, 2, bytes_at(signature, test_hex(identities[row].signature, signature, sizeof signature))));
 }
 TEST(noise_identities_in_both_roles) {
     for (size_t i = 0; i < 2 * LEN(identities); i++) {
@@ -377,8 +405,8 @@ TEST(noise_identities_in_both_roles) {
         forger_start(&f, i % 2 == 0, yamux);
         put_identity(&payload, i / 2);
         enum err e = forger_send(&f, buf_view(&payload));
-        CHECK(e == identities[i / 2].want, "%s, victim dials %d: %s: %s", identities[i / 2].what, f.victim_dials,
-              err_name(e), f.victim.why.text);
+        CHECK(e == identities[i / 2].want, "%s, victim dials %d: %s: %s", identities[i / 2].what,
+              f.victim_dials, err_name(e), f.victim.why.text);
         CHECK(f.victim.muxer == NULL, "%s: a muxer without a list", identities[i / 2].what);
         buf_free(&payload);
         forger_free(&f);
@@ -399,7 +427,8 @@ TEST(noise_replayed_identity) {
             buf_clear(&payload);
             CHECK(pb_put_bytes(&payload, 1, bytes_at(honest.id[1].public_key, 36)) &&
                   pb_put_bytes(&payload, 2, bytes_at(signature, 64)));
-            CHECK(forger_send(&f, buf_view(&payload)) == (right ? OK : E_VERIFY), "right %d, dials %d", right, dials);
+            CHECK(forger_send(&f, buf_view(&payload)) == (right ? OK : E_VERIFY), "right %d, dials %d", right,
+                  dials);
             forger_free(&f);
         }
         buf_free(&payload);
@@ -421,9 +450,16 @@ TEST(noise_altered_signature) {
     }
 }
 TEST(noise_malformed_payloads) {
-    static const struct { const char *what, *hex; } rows[] = {
-        {"nothing", ""}, {"no signature", "0a00"}, {"no key", "1200"}, {"half a field", "0a"}, {"a length too long", "0a05aa"},
-        {"numbers instead", "08011001"}, {"field 0", "020000"}, {"extensions too long", "0a0012002205aa"},
+    static const struct { const char *what, *hex;
+    } rows[] = {
+        {"nothing", ""},
+        {"no signature", "0a00"},
+        {"no key", "1200"},
+        {"half a field", "0a"},
+        {"a length too long", "0a05aa"},
+        {"numbers instead", "08011001"},
+        {"field 0", "020000"},
+        {"extensions too long", "0a0012002205aa"},
         {"bad extensions", "0a00120022021205"},
     };
     for (size_t i = 0; i < 2 * LEN(rows); i++) {
@@ -441,10 +477,19 @@ static const char *const mplex_yamux[] = {"/mplex/6.7.0", "/yamux/1.0.0", NULL};
 static const char *const yamux_mplex[] = {"/yamux/1.0.0", "/mplex/6.7.0", NULL};
 static const char *const other[] = {"/other", NULL}, *const none[] = {NULL};
 TEST(noise_early_muxer) {
-    static const struct { const char *const *initiator, *const *responder, *want; enum err e; } rows[] = {
-        {yamux, yamux, "/yamux/1.0.0", OK}, {mplex_yamux, yamux, "/yamux/1.0.0", OK}, {mplex_yamux, yamux_mplex, "/mplex/6.7.0", OK},
-        {yamux_mplex, mplex_yamux, "/yamux/1.0.0", OK}, {NULL, yamux, NULL, OK}, {yamux, NULL, NULL, OK}, {none, yamux, NULL, OK},
-        {yamux, none, NULL, OK}, {NULL, NULL, NULL, OK}, {yamux, other, NULL, E_PROTO}, {other, yamux_mplex, NULL, E_PROTO},
+    static const struct { const char *const *initiator, *const *responder, *want; enum err e;
+    } rows[] = {
+        {yamux, yamux, "/yamux/1.0.0", OK},
+        {mplex_yamux, yamux, "/yamux/1.0.0", OK},
+        {mplex_yamux, yamux_mplex, "/mplex/6.7.0", OK},
+        {yamux_mplex, mplex_yamux, "/yamux/1.0.0", OK},
+        {NULL, yamux, NULL, OK},
+        {yamux, NULL, NULL, OK},
+        {none, yamux, NULL, OK},
+        {yamux, none, NULL, OK},
+        {NULL, NULL, NULL, OK},
+        {yamux, other, NULL, E_PROTO},
+        {other, yamux_mplex, NULL, E_PROTO},
     };
     for (size_t i = 0; i < LEN(rows); i++) {
         struct pair p;
@@ -454,17 +499,20 @@ TEST(noise_early_muxer) {
             CHECK(deliver(&p, 1) == OK);
             for (int end = 0; end < 2; end++) {
                 const char *got = p.end[end].muxer;
-                CHECK(rows[i].want == NULL ? got == NULL : got != NULL && strcmp(got, rows[i].want) == 0, "row %zu, end %d: %s",
-                      i, end, got == NULL ? "none" : got);
+                CHECK(rows[i].want == NULL ? got == NULL : got != NULL && strcmp(got, rows[i].want) == 0,
+                      "row %zu, end %d: %s", i, end, got == NULL ? "none" : got);
             }
         }
         pair_free(&p);
     }
 }
 TEST(noise_early_muxer_lists_of_strangers) {
-    static const struct { const char *what; size_t fillers; bool ours, list; enum err want; } rows[] = {
-        {"ours is the 16th", NOISE_MUXERS_MAX - 1, true, true, OK}, {"ours is the 17th", NOISE_MUXERS_MAX, true, true, E_PROTO},
-        {"none is ours", 3, false, true, E_PROTO}, {"extensions without a list", 0, false, false, OK},
+    static const struct { const char *what; size_t fillers; bool ours, list; enum err want;
+    } rows[] = {
+        {"ours is the 16th", NOISE_MUXERS_MAX - 1, true, true, OK},
+        {"ours is the 17th", NOISE_MUXERS_MAX, true, true, E_PROTO},
+        {"none is ours", 3, false, true, E_PROTO},
+        {"extensions without a list", 0, false, false, OK},
     };
     for (size_t i = 0; i < 2 * LEN(rows); i++) {
         struct forger f;
@@ -476,7 +524,8 @@ TEST(noise_early_muxer_lists_of_strangers) {
         put_identity(&payload, 3);
         CHECK(pb_put_bytes(&payload, 3, BYTES("old data")) && pb_put_bytes(&payload, 4, buf_view(&ext)));
         enum err e = forger_send(&f, buf_view(&payload));
-        CHECK(e == rows[i / 2].want, "%s, victim dials %d: %s", rows[i / 2].what, f.victim_dials, err_name(e));
+        CHECK(e == rows[i / 2].want, "%s, victim dials %d: %s", rows[i / 2].what, f.victim_dials,
+              err_name(e));
         if (e == OK) CHECK(f.victim.muxer == (rows[i / 2].ours ? yamux[0] : NULL), "%s", rows[i / 2].what);
         buf_free(&payload);
         buf_free(&ext);
@@ -489,8 +538,10 @@ TEST(noise_wipe_leaves_nothing) {
     pair_start(&p, 12, yamux, yamux);
     pair_shake(&p);
     uint8_t zero[32] = {0};
-    CHECK(memcmp(p.end[0].xx.s_secret, zero, 32) == 0 && memcmp(p.end[0].xx.e_secret, zero, 32) == 0, "after the handshake");
-    CHECK(memcmp(p.end[0].xx.ck, zero, 32) == 0 && memcmp(p.end[0].xx.k, zero, 32) == 0, "after the handshake");
+    CHECK(memcmp(p.end[0].xx.s_secret, zero, 32) == 0 && memcmp(p.end[0].xx.e_secret, zero, 32) == 0,
+          "after the handshake");
+    CHECK(memcmp(p.end[0].xx.ck, zero, 32) == 0 && memcmp(p.end[0].xx.k, zero, 32) == 0,
+          "after the handshake");
     noise_wipe(&p.end[0]);
     CHECK(memcmp(&p.end[0], &clean, sizeof clean) == 0);
     pair_free(&p);

@@ -3,8 +3,8 @@
 #include "crypto/aead.h"
 #include "tests/test.h"
 
-/* Published vectors for Noise_XX_25519_ChaChaPoly_SHA256; the payloads after the handshake go over the split keys,
- * the responder's first. Sources: cacophony vectors/cacophony.txt; snow tests/vectors/snow.txt. */
+/* Published vectors for Noise_XX_25519_ChaChaPoly_SHA256; the payloads after the handshake go over the split
+ * keys, the responder's first. Sources: cacophony vectors/cacophony.txt; snow tests/vectors/snow.txt. */
 struct vector {
     const char *prologue, *init_static, *init_ephemeral, *resp_static, *resp_ephemeral, *hash;
     struct { const char *payload, *ciphertext; } messages[6];
@@ -18,19 +18,21 @@ static const struct vector vectors[] = {
      "c8e5f64e846193be2a834104c2a009868d6c9f3bd3c186299888b488b2f1f58e",
      {{"4c756477696720766f6e204d69736573",
        "ca35def5ae56cec33dc2036731ab14896bc4c75dbb07a61f879f8e3afa4c79444c756477696720766f6e204d69736573"},
-      {"4d757272617920526f746862617264",
-       "95ebc60d2b1fa672c1f46a8aa265ef51bfe38e7ccb39ec5be34069f14480884381cbad1f276e038c48378ffce2b65285e08d6b68aa"
-       "a3629a5a8639392490e5b9bd5269c2f1e4f488ed8831161f19b7815528f8982ffe09be9b5c412f8a0db50f8814c7194e83f23dbd8d"
-       "162c9326ad"},
-      {"462e20412e20486179656b",
-       "c7195ffacac1307ff99046f219750fc47693e23c3cb08b89c2af808b444850a80ae475b9df0f169ae80a89be0865b57f58c9fea0d4"
-       "ec82a286427402f113e4b6ae769a1d95941d49b25030"},
+      {"4d757272617920526f746862617264", "95ebc60d2b1fa672c1f46a8aa265ef51bfe38e7ccb39ec5be34069f14480884381c"
+                                         "bad1f276e038c48378ffce2b65285e08d6b68aa"
+                                         "a3629a5a8639392490e5b9bd5269c2f1e4f488ed8831161f19b7815528f8982ffe0"
+                                         "9be9b5c412f8a0db50f8814c7194e83f23dbd8d"
+                                         "162c9326ad"},
+      {"462e20412e20486179656b", "c7195ffacac1307ff99046f219750fc47693e23c3cb08b89c2af808b444850a80ae475b9df0"
+                                 "f169ae80a89be0865b57f58c9fea0d4"
+                                 "ec82a286427402f113e4b6ae769a1d95941d49b25030"},
       {"4361726c204d656e676572", "96763ed773f8e47bb3712f0e29b3060ffc956ffc146cee53d5e1df"},
       {"4a65616e2d426170746973746520536179",
        "3e40f15f6f3a46ae446b253bf8b1d9ffb6ed9b174d272328ff91a7e2e5c79c07f5"},
       {"457567656e2042f6686d20766f6e2042617765726b",
        "eb3f3515110702e047a6c9da4478b6ead94873c11c0f2d710ddb3f09fce024b3a58502ae3f"}}},
-    {"5468657265206973206e6f20726967687420616e642077726f6e672e2054686572652773206f6e6c792066756e20616e6420626f7269"
+    {"5468657265206973206e6f20726967687420616e642077726f6e672e2054686572652773206f6e6c792066756e20616e6420626"
+     "f7269"
      "6e672e",
      "7dec208517a3b81a2861d7a71266d5d6dc944c5a8816634a86fe63198a0148ee",
      "a32daf21e93c0131495ce1d903181fde81cc46937daaeb990bae7c992709421e",
@@ -38,14 +40,18 @@ static const struct vector vectors[] = {
      "4eece0f195d026db035ff987597c429d3ad3bcc2944df37d649528951b2a27c5",
      NULL,
      {{"d03c489139e645d0711a3c9e810d776b46a84912463fafa87b884eebf242dc34",
-       "f9fa868ba97ab8a2686deccfaad5a484ee10a5bb85e3d1dce015a84797f92818d03c489139e645d0711a3c9e810d776b46a8491246"
+       "f9fa868ba97ab8a2686deccfaad5a484ee10a5bb85e3d1dce015a84797f92818d03c489139e645d0711a3c9e810d776b46a84"
+       "91246"
        "3fafa87b884eebf242dc34"},
       {"d8190a92f7dc0c93dbea9118ba8055751fb7c6590c416ffbd419964132b99a85",
-       "8c4e6fdb7d09d501a86f7eca5c234522751706ed409182c05cdf5f827d4dae47b81c6c5f43b025692c24391eefee725c17d8cb0fbe"
-       "3e4abb8aedf42c4fd2592d4ea48ac08989d6ae8b4adae08b2c34087c808c7aa55a63c02b0fab9e930612336bd43eaea04d3c670a0a"
+       "8c4e6fdb7d09d501a86f7eca5c234522751706ed409182c05cdf5f827d4dae47b81c6c5f43b025692c24391eefee725c17d8c"
+       "b0fbe"
+       "3e4abb8aedf42c4fd2592d4ea48ac08989d6ae8b4adae08b2c34087c808c7aa55a63c02b0fab9e930612336bd43eaea04d3c6"
+       "70a0a"
        "146691aa9cc9d357872320dc735dbc48580cffb553db"},
       {"77891b19dcb92ef7c055b672c4a5aa7fdf1c84146b8b303459022729473ce254",
-       "933ca6b5ed60df3df66121f0ab49a09e49efa45c613a86a3cecbf4c535cef2f83f72b42837b18e3572f2fdc2b74c331e2368a545ce"
+       "933ca6b5ed60df3df66121f0ab49a09e49efa45c613a86a3cecbf4c535cef2f83f72b42837b18e3572f2fdc2b74c331e2368a"
+       "545ce"
        "f54bdca081678ab0e9dd5348122459e0c034c851984d88ce610963d43cde6cfe73a67fbd5a63e8bfca96d0"},
       {"d7efdf988072881941db045a42882433817555128fbf5663e56081712ec7d212",
        "54ef0ff0629e1aaa7685a2806ab111cba76b52331f2642276736f415868eacb69ab2577f3bda0cbf72f879685f6ed25f"},
@@ -90,20 +96,25 @@ TEST(noise_xx_published_vectors) {
         for (int number = 1; number <= 3; number++) {
             uint8_t plain[64], want[256], got[64];
             struct noise_xx *from = &ends[number == 2], *to = &ends[number != 2];
-            struct bytes p = bytes_at(plain, test_hex(vectors[v].messages[number - 1].payload, plain, sizeof plain));
-            struct bytes w = bytes_at(want, test_hex(vectors[v].messages[number - 1].ciphertext, want, sizeof want));
+            struct bytes p =
+                bytes_at(plain, test_hex(vectors[v].messages[number - 1].payload, plain, sizeof plain));
+            struct bytes w =
+                bytes_at(want, test_hex(vectors[v].messages[number - 1].ciphertext, want, sizeof want));
             struct buf out = {.max = 256};
             CHECK(noise_xx_write(from, number, p, &out), "vector %zu, message %d is not written", v, number);
             CHECK(bytes_eq(buf_view(&out), w), "vector %zu, message %d differs", v, number);
             CHECK(noise_xx_read(to, number, w, got), "vector %zu, message %d is not read", v, number);
-            CHECK(w.n - overhead[number] == p.n && memcmp(got, plain, p.n) == 0, "vector %zu, payload %d", v, number);
+            CHECK(w.n - overhead[number] == p.n && memcmp(got, plain, p.n) == 0, "vector %zu, payload %d", v,
+                  number);
             buf_free(&out);
         }
         CHECK(memcmp(ends[0].h, ends[1].h, 32) == 0, "vector %zu: hashes differ", v);
-        CHECK(memcmp(ends[0].rs, ends[1].s_public, 32) == 0 && memcmp(ends[1].rs, ends[0].s_public, 32) == 0, "%zu", v);
+        CHECK(memcmp(ends[0].rs, ends[1].s_public, 32) == 0 && memcmp(ends[1].rs, ends[0].s_public, 32) == 0,
+              "%zu", v);
         uint8_t hash[32];
         if (vectors[v].hash != NULL)
-            CHECK(test_hex(vectors[v].hash, hash, 32) == 32 && memcmp(ends[0].h, hash, 32) == 0, "%zu: hash", v);
+            CHECK(test_hex(vectors[v].hash, hash, 32) == 32 && memcmp(ends[0].h, hash, 32) == 0, "%zu: hash",
+                  v);
         check_transport(&vectors[v], ends);
     }
 }
@@ -128,30 +139,34 @@ TEST(noise_xx_altered_messages) {
         for (size_t bit = 0; bit < 8 * n; bit++) {
             struct noise_xx copy = *to;
             message[bit / 8] ^= (uint8_t)(1 << bit % 8);
-            CHECK(!noise_xx_read(&copy, number, bytes_at(message, n), payload), "message %d, bit %zu", number, bit);
+            CHECK(!noise_xx_read(&copy, number, bytes_at(message, n), payload), "message %d, bit %zu", number,
+                  bit);
             message[bit / 8] ^= (uint8_t)(1 << bit % 8);
         }
         for (size_t cut = 0; cut < n; cut++) {
             struct noise_xx copy = *to;
-            CHECK(!noise_xx_read(&copy, number, bytes_at(message, cut), payload), "message %d, %zu bytes", number, cut);
+            CHECK(!noise_xx_read(&copy, number, bytes_at(message, cut), payload), "message %d, %zu bytes",
+                  number, cut);
         }
         CHECK(noise_xx_read(to, number, bytes_at(message, n), payload), "message %d as it was", number);
     }
 }
-/* Nothing protects message 1 by itself; but it is hashed, so the answer to an altered one is of no use. That holds
- * for the key's highest bit too, which X25519 ignores. */
+/* Nothing protects message 1 by itself; but it is hashed, so the answer to an altered one is of no use. That
+ * holds for the key's highest bit too, which X25519 ignores. */
 TEST(noise_xx_altered_first_message) {
     struct noise_xx ends[2];
     uint8_t message[64], payload[64];
     size_t n = test_hex(vectors[0].messages[0].ciphertext, message, sizeof message);
     bring_to(1, ends);
     struct buf out = {.max = 256};
-    CHECK(noise_xx_write(&ends[0], 1, BYTES("Ludwig von Mises"), &out) && out.n == n && memcmp(out.p, message, n) == 0);
+    CHECK(noise_xx_write(&ends[0], 1, BYTES("Ludwig von Mises"), &out) && out.n == n &&
+          memcmp(out.p, message, n) == 0);
     for (size_t bit = 0; bit < 8 * n; bit++) {
         struct noise_xx to = ends[1], from = ends[0];
         buf_clear(&out);
         message[bit / 8] ^= (uint8_t)(1 << bit % 8);
-        if (noise_xx_read(&to, 1, bytes_at(message, n), payload) && noise_xx_write(&to, 2, bytes_of(NULL), &out))
+        if (noise_xx_read(&to, 1, bytes_at(message, n), payload) &&
+            noise_xx_write(&to, 2, bytes_of(NULL), &out))
             CHECK(!noise_xx_read(&from, 2, buf_view(&out), payload), "bit %zu", bit);
         message[bit / 8] ^= (uint8_t)(1 << bit % 8);
     }
@@ -182,7 +197,8 @@ TEST(noise_xx_full_output_is_refused) {
         noise_xx_start(&a, bytes_of(NULL), &rng);
         noise_xx_start(&b, bytes_of(NULL), &rng);
         struct buf first = {.max = NOISE_XX_1}, out = {.max = max};
-        CHECK(noise_xx_write(&a, 1, bytes_of(NULL), &first) && noise_xx_read(&b, 1, buf_view(&first), payload));
+        CHECK(noise_xx_write(&a, 1, bytes_of(NULL), &first) &&
+              noise_xx_read(&b, 1, buf_view(&first), payload));
         CHECK(noise_xx_write(&b, 2, bytes_of(NULL), &out) == (max == NOISE_XX_2), "with room for %zu", max);
         buf_free(&first);
         buf_free(&out);

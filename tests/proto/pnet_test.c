@@ -4,7 +4,8 @@
 
 #define KEY16 "6189c5cf0b87fb800c1a9feeda73c6ab5e998db48fb9e6a978575c770ceef683"
 
-TEST(pnet_published_stream) { /* the nonce 00 01 .. 17 and its keystream: protocol facts, checked against NaCl's vector */
+TEST(pnet_published_stream) { /* the nonce 00 01 .. 17 and its keystream: protocol facts, checked against
+                                 NaCl's vector */
     uint8_t key[32], want[32], wire[PNET_NONCE + 32] = {0};
     struct rng rng = rng_seeded(1), prepared = rng_seeded(1);
     struct pnet p;
