@@ -187,7 +187,7 @@ static void accept_ready(void *user, int fd, unsigned ready) {
 static bool wanted(const struct config *config, size_t i, struct endpoint *out) {
     struct multiaddr_target t = multiaddr_target(cfg(config, network_listen).list.items[i]);
     *out = (struct endpoint){.ip = t.ip, .port = t.port};
-    return t.host == TARGET_IP && t.dialable;
+    return t.host == TARGET_IP && t.tcp;
 }
 
 static struct listener *free_place(struct daemon *d) {

@@ -151,7 +151,7 @@ static enum err parse_address(struct adding *a, struct bytes text, struct buf *b
     if (multiaddr_parse(text, binary, &inner) != OK) return fail(a->w, E_INPUT, "%s: %.100s", row->name, inner.text);
     struct multiaddr_target t = multiaddr_target(buf_view(binary));
     *peer = t.peer;
-    if (a->key == CONFIG_network_listen && (t.host != TARGET_IP || !t.dialable))
+    if (a->key == CONFIG_network_listen && (t.host != TARGET_IP || !t.tcp))
         return fail(a->w, E_INPUT, "%s: %.*s is not /ip4 or /ip6 with /tcp", row->name, (int)MIN(text.n, (size_t)80), (const char *)text.p);
     if (row->type == CONFIG_BOOTSTRAPS && t.peer.n == 0)
         return fail(a->w, E_INPUT, "%s: %.*s has no /p2p/ part", row->name, (int)MIN(text.n, (size_t)80), (const char *)text.p);

@@ -410,7 +410,7 @@ struct multiaddr_target multiaddr_target(struct bytes addr) {
             next = OTHER;
         }
     }
-    t.dialable = next == PEER_ID || next == END;
+    t.tcp = t.dialable = next == PEER_ID || next == END;
     if (t.host != TARGET_DNSADDR && t.port == 0) t.dialable = false;
     if (t.host == TARGET_IP && (ip_is_unspecified(&t.ip) || ip_is_multicast(&t.ip))) t.dialable = false;
     return t;

@@ -81,6 +81,7 @@ struct multiaddr_target {
     enum { TARGET_NONE, TARGET_IP, TARGET_DNS, TARGET_DNS4, TARGET_DNS6, TARGET_DNSADDR } host;
     bool dialable;            /* host + tcp [+ p2p], or dnsaddr [+ p2p]; not port 0, nor an unspecified or
                                * multicast host, nor one with a zone; false: kept, printed, not dialed */
+    bool tcp;                 /* of that form, even when it can not be dialed: 0.0.0.0 and port 0 can be listened at */
     bool circuit;             /* has a p2p-circuit part */
     struct ip ip;             /* TARGET_IP */
     struct bytes name;        /* the others; borrowed */
