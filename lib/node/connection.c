@@ -139,6 +139,7 @@ void node_sent(struct node *n, uint32_t id, size_t bytes) {
         c->tx_at = 0;
     }
     if (c->state == CONN_OPEN) {
+        c->mux.heard = n->now.mono; /* the link moves: a pong may wait behind data */
         connection_flush(c);
         connection_run(c);
     }
@@ -158,6 +159,7 @@ void connection_run(struct connection *c) {
         if (c->mux.out.n >= MUX_OUT_MAX || c->tx.n - c->tx_at >= CONN_TX_HIGH) break;
         if (s->ready || s->tx.n > 0) stream_run(s);
     }
+    if (c->state == CONN_OPEN && c->mux.why.code != OK) connection_close(c, c->mux.why.code, "%s", c->mux.why.text);
     if (c->state == CONN_OPEN) connection_flush(c);
     if (c->state == CONN_OPEN && c->mux.out.n == 0) buf_shrink(&c->mux.out, 0);
 }
@@ -170,7 +172,7 @@ static void upgraded(struct connection *c) {
     uint64_t window = limit_max(&n->limits, LIMIT_STREAM_WINDOW);
     yamux_init(&c->mux, !c->inbound, limit_max(&n->limits, LIMIT_STREAMS), (uint32_t)window,
                cfg(n->config, connection_keepAlive).ms, rng_u64(&n->rng), n->now.mono);
-    c->mux.out.max = MUX_OUT_MAX;
+    c->mux.out_max = MUX_OUT_MAX;
     enter(c, CONN_OPEN);
     c->deadline = MONO_NEVER;
     swarm_connected(c);

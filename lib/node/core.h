@@ -133,6 +133,8 @@ struct stream {
         struct multistream_dialer dialer;
     } negotiation;
     struct buf rx, tx;
+    size_t want;                    /* bytes that the handler needs together: rx is credited to the peer up to there */
+    size_t credited;                /* bytes at the front of rx that were credited already */
     struct mono deadline;           /* 0: none */
     void *state;                    /* the handler's */
     uint64_t serial;                /* unique for the process: the tag of its store operations */

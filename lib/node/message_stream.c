@@ -117,6 +117,7 @@ static enum err input(struct stream *s, struct bytes *in) {
         size_t need = 0;
         enum err e = message_frame_next(in, &frame, &whole, &need);
         if (e != OK) return e;
+        s->want = need;
         if (!whole) break;
         e = message_frame_read(frame, &f, NULL);
         if (e != OK) return e;

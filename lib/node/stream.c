@@ -138,20 +138,29 @@ static enum err take(struct stream *s, struct bytes *in) {
     return e;
 }
 
-static void consume(struct stream *s, size_t n) {
-    if (n > 0 && !s->dead) yamux_consumed(&s->connection->mux, s->y, n, s->connection->node->now.mono);
+/* The peer gets credit for what the handler took, and for what must wait in rx because it is needed in one piece: a
+ * frame may be larger than the window. */
+static void consume(struct stream *s, size_t taken) {
+    if (s->dead) return;
+    size_t fresh = taken - MIN(taken, s->credited);
+    s->credited -= taken - fresh;
+    size_t waiting = MIN(s->rx.n, s->want);
+    if (waiting > s->credited) {
+        fresh += waiting - s->credited;
+        s->credited = waiting;
+    }
+    if (fresh > 0) yamux_consumed(&s->connection->mux, s->y, fresh, s->connection->node->now.mono);
 }
 
 void stream_data(struct stream *s, struct bytes data) {
     if (s->dead) return;
     enum err e = OK;
     size_t before = data.n;
-    if (s->rx.n == 0) {
-        e = take(s, &data);
-        consume(s, before - data.n);
-    }
+    if (s->rx.n == 0) e = take(s, &data);
+    size_t taken = before - data.n;
     if (e == OK && data.n > 0 && !s->dead && !buf_add(&s->rx, data)) e = E_LIMIT;
     if (e != OK && !s->dead) stream_fail(s, e, "%s", err_text(e));
+    consume(s, taken);
     wake(s);
 }
 
@@ -169,8 +178,8 @@ void stream_run(struct stream *s) {
         struct bytes in = buf_view(&s->rx);
         size_t before = in.n;
         e = take(s, &in);
-        consume(s, before - in.n);
         if (!s->dead) buf_drop(&s->rx, before - in.n);
+        consume(s, before - in.n);
         if (s->rx.n == 0) buf_shrink(&s->rx, 0);
         if (e == OK && s->fin_in && !s->negotiated && !s->dead && s->rx.n == 0) e = E_CLOSED;
     }
