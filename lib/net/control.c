@@ -1,7 +1,10 @@
+/* lib/net/control.c: clients live in a fixed table; all their descriptors are in one epoll descriptor. What a
+ * client may do next (its interest there) follows from its fields, in one place: update(). */
 #include "net/control.h"
 
+#include "base/mem.h"
+
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -9,399 +12,578 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "base/mem.h"
-#include "loop/file.h"
+#ifndef SO_PEERGROUPS
+#define SO_PEERGROUPS 59
+#endif
 
-enum { ACCEPT_PAUSE_MS = 250, READ_SIZE = 65536, EVENTS = 64 };
+enum {
+    BACKLOG = 64,
+    ACCEPTS_PER_TURN = 16,
+    EVENTS = 64,
+    READ_CHUNK = 65536,
+    KEEP = 65536,
+    PAUSE_MS = 250, /* no accepting for so long when descriptors are used up: clients wait in the backlog */
+    FAREWELL_MS = 5000, /* a client that is being closed gets so long to read its last lines */
+};
+#define LISTENER UINT64_MAX /* its mark in epoll; clients have their place in the table */
 
+enum state {
+    FREE,
+    OPEN,
+    LEAVING, /* gets what is queued, then is closed; nothing is read any more */
+    CLOSED,  /* only its CONTROL_GONE is left */
+};
+struct passed { /* a descriptor, and where in `in` the line lies that it belongs to */
+    int fd;
+    size_t at;
+};
 struct client {
-    struct client *next;
+    enum state state;
     uint32_t id;
     int fd;
     struct control_peer peer;
     struct buf in, out;
-    size_t in_used, out_sent;     /* a line given out is dropped at the next call */
-    int fds[CONTROL_FDS_MAX];
-    size_t n_fds;
-    bool ended, end_told;         /* it sends no more */
-    bool gone, dropping;          /* closed, to be told; closed when all is sent, not told */
-    uint32_t events;              /* epoll interest */
+    size_t done, seen, sent;    /* of in: given out; searched for a newline. Of out: written */
+    bool line;                  /* in[seen] is the newline that ends a line */
+    bool eof, hung;             /* no more input; nobody reads our output either */
+    bool known, end_told, tell; /* the owner has heard of it; of its END; and must hear that it is gone */
+    struct mono leave_by;
+    struct passed passed[CONTROL_FDS_MAX];
+    size_t n_passed;
+    uint32_t interest; /* in epoll */
+    bool in_epoll;
 };
 struct control {
     struct control_setup setup;
-    char path[sizeof ((struct sockaddr_un *)0)->sun_path];
+    char path[sizeof((struct sockaddr_un *)0)->sun_path];
     dev_t device;
-    ino_t inode;                  /* of our socket file */
+    ino_t inode;
     int listener, epoll;
     struct client *clients;
-    uint32_t next_id;
-    struct mono resume;
+    size_t next; /* where control_next goes on: every client has its turn */
+    uint32_t last_id;
+    struct mono now, resume;
     struct control_counts counts;
-    uint32_t turn;                /* whose line is next: fairness over clients */
 };
 
-/* ---- opening */
+bool control_allows(const struct control_peer *p, uid_t owner) {
+    return p->uid == 0 || p->uid == owner || p->in_group;
+}
 
-static enum err bind_socket(struct control *c, const struct sockaddr_un *at, struct why *w) {
+/* ---- one client */
+static struct client *find(const struct control *c, uint32_t id) {
+    for (size_t i = 0; id != 0 && i < c->setup.clients_max; i++) {
+        if (c->clients[i].state != FREE && c->clients[i].id == id) return &c->clients[i];
+    }
+    return NULL;
+}
+
+static size_t unsent(const struct client *p) {
+    return p->out.n - p->sent;
+}
+
+/* Sets the interest in epoll to what the client may do now. */
+static void update(struct control *c, struct client *p) {
+    if (p->fd < 0) return;
+    uint32_t want = 0;
+    if (p->state == OPEN && !p->eof && !p->line) want |= EPOLLIN;
+    if (unsent(p) > 0) want |= EPOLLOUT;
+    struct epoll_event e = {.events = want, .data.u64 = (uint64_t)(p - c->clients)};
+    if (p->hung) { /* epoll would report that over and over */
+        if (p->in_epoll) epoll_ctl(c->epoll, EPOLL_CTL_DEL, p->fd, &e);
+        p->in_epoll = false;
+    } else if (!p->in_epoll) {
+        p->in_epoll = epoll_ctl(c->epoll, EPOLL_CTL_ADD, p->fd, &e) == 0;
+        p->interest = want;
+    } else if (want != p->interest) {
+        epoll_ctl(c->epoll, EPOLL_CTL_MOD, p->fd, &e);
+        p->interest = want;
+    }
+}
+
+static void release(struct control *c, struct client *p) {
+    *p = (struct client){.fd = -1};
+    c->counts.clients--;
+}
+
+/* Frees all but the place, which stays until the owner has heard of it. */
+static void shut(struct control *c, struct client *p) {
+    if (p->fd >= 0) close(p->fd);
+    p->fd = -1;
+    p->in_epoll = false;
+    for (size_t i = 0; i < p->n_passed; i++) close(p->passed[i].fd);
+    p->n_passed = 0;
+    buf_free(&p->in);
+    buf_free(&p->out);
+    p->done = p->seen = p->sent = 0;
+    p->line = false;
+    p->state = CLOSED;
+    if (!p->tell) release(c, p);
+}
+
+static void leave(struct control *c, struct client *p, bool tell) {
+    p->tell = tell && p->known;
+    p->state = LEAVING;
+    p->leave_by = mono_add_ms(c->now, FAREWELL_MS);
+    if (p->hung || unsent(p) == 0)
+        shut(c, p);
+    else
+        update(c, p);
+}
+
+/* Writes what goes; false: the client is closed for it. */
+static bool flush(struct control *c, struct client *p) {
+    while (unsent(p) > 0) {
+        ssize_t n = send(p->fd, p->out.p + p->sent, unsent(p), MSG_DONTWAIT | MSG_NOSIGNAL);
+        if (n > 0) {
+            p->sent += (size_t)n;
+            continue;
+        }
+        if (n < 0 && errno == EINTR) continue;
+        if (n < 0 && (errno == EAGAIN || errno == ENOBUFS || errno == ENOMEM)) break;
+        p->hung = true; /* what it asked before stays asked; its answers go nowhere */
+        p->sent = p->out.n;
+    }
+    if (unsent(p) == 0) {
+        buf_clear(&p->out);
+        buf_shrink(&p->out, KEEP);
+        p->sent = 0;
+        if (p->state == LEAVING) {
+            shut(c, p);
+            return false;
+        }
+    }
+    update(c, p);
+    return true;
+}
+
+/* ---- input */
+static void find_line(struct client *p) {
+    struct bytes rest = bytes_skip(buf_view(&p->in), p->seen);
+    size_t i = bytes_index(rest, '\n');
+    p->line = i < rest.n;
+    p->seen += i;
+}
+
+static void compact(struct client *p) {
+    buf_drop(&p->in, p->done);
+    p->seen -= p->done;
+    for (size_t i = 0; i < p->n_passed; i++) p->passed[i].at -= MIN(p->done, p->passed[i].at);
+    p->done = 0;
+    buf_shrink(&p->in, KEEP);
+}
+
+/* A read may begin with older lines and ends behind the bytes that a descriptor was sent with: so it belongs
+ * to the last line that begins in what was read, or to the one that was under way. */
+static size_t line_of(const struct client *p, size_t from, size_t n) {
+    for (size_t i = from + n - 1; i > from; i--) {
+        if (p->in.p[i - 1] == '\n') return i;
+    }
+    return from;
+}
+
+static void take_descriptors(struct control *c, struct client *p, struct msghdr *m, size_t from, size_t n) {
+    for (struct cmsghdr *h = CMSG_FIRSTHDR(m); h != NULL; h = CMSG_NXTHDR(m, h)) {
+        if (h->cmsg_level != SOL_SOCKET || h->cmsg_type != SCM_RIGHTS) continue;
+        size_t count = (h->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+        for (size_t i = 0; i < count; i++) {
+            int fd;
+            struct stat st;
+            memcpy(&fd, CMSG_DATA(h) + i * sizeof fd, sizeof fd);
+            if (p->n_passed < CONTROL_FDS_MAX && n > 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode)) {
+                p->passed[p->n_passed++] = (struct passed){fd, line_of(p, from, n)};
+            } else {
+                close(fd);
+                c->counts.fds_refused++;
+            }
+        }
+    }
+    if (m->msg_flags & MSG_CTRUNC) c->counts.fds_refused++; /* the kernel closed them */
+}
+
+/* One read into the free part of `in`: bytes, 0 at the end (also a broken one), -1 for "not now". */
+static ssize_t read_some(struct control *c, struct client *p) {
+    struct iovec v = {.iov_base = p->in.p + p->in.n, .iov_len = READ_CHUNK};
+    union {
+        char space[CMSG_SPACE(sizeof(int) * CONTROL_FDS_MAX)];
+        struct cmsghdr align;
+    } space;
+    struct msghdr m = {
+        .msg_iov = &v, .msg_iovlen = 1, .msg_control = space.space, .msg_controllen = sizeof space.space};
+    ssize_t n;
+    do n = recvmsg(p->fd, &m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+    while (n < 0 && errno == EINTR);
+    if (n < 0) return errno == EAGAIN || errno == ENOMEM || errno == ENOBUFS ? -1 : 0;
+    size_t from = p->in.n;
+    p->in.n += (size_t)n;
+    take_descriptors(c, p, &m, from, (size_t)n);
+    return n;
+}
+
+static void say(struct client *p, struct bytes line) {
+    if (line.n > 0 && buf_reserve(&p->out, line.n + 1)) {
+        buf_add(&p->out, line);
+        buf_add_byte(&p->out, '\n');
+    }
+}
+
+static void too_long(struct control *c, struct client *p) {
+    c->counts.too_long++;
+    say(p, c->setup.too_long);
+    p->state = LEAVING;
+    p->leave_by = mono_add_ms(c->now, FAREWELL_MS);
+    p->tell = p->known;
+    flush(c, p);
+}
+
+/* Reads until a line is whole, or nothing is there. False: the client is being closed. */
+static bool fill(struct control *c, struct client *p) {
+    while (p->state == OPEN && !p->eof && !p->line) {
+        compact(p);
+        if (!buf_reserve(&p->in, READ_CHUNK)) {
+            p->out.n = p->sent; /* no memory: it gets nothing more */
+            leave(c, p, true);
+            return false;
+        }
+        ssize_t n = read_some(c, p);
+        if (n < 0) break;
+        if (n == 0) p->eof = true;
+        find_line(p);
+        if (p->seen - p->done > c->setup.line_max) {
+            too_long(c, p);
+            return false;
+        }
+    }
+    update(c, p);
+    return true;
+}
+
+/* ---- clients come */
+static bool in_group(int fd, const struct control_peer *peer, gid_t group) {
+    gid_t groups[CONTROL_GROUPS_MAX];
+    socklen_t n = sizeof groups;
+    if (group == (gid_t)-1) return false;
+    if (peer->gid == group) return true;
+    if (getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, groups, &n) != 0) return false;
+    for (size_t i = 0; i < n / sizeof(gid_t); i++) {
+        if (groups[i] == group) return true;
+    }
+    return false;
+}
+
+static bool ask_peer(const struct control *c, int fd, struct control_peer *out) {
+    struct ucred who;
+    socklen_t n = sizeof who;
+    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &n) != 0) return false;
+    *out = (struct control_peer){.uid = who.uid, .gid = who.gid, .pid = who.pid};
+    out->in_group = in_group(fd, out, c->setup.group);
+    return control_allows(out, c->setup.owner);
+}
+
+static void refuse(int fd, struct bytes line) {
+    struct iovec parts[] = {{(void *)(uintptr_t)line.p, line.n}, {(void *)(uintptr_t) "\n", 1}};
+    struct msghdr m = {.msg_iov = parts, .msg_iovlen = LEN(parts)};
+    if (line.n > 0) (void)!sendmsg(fd, &m, MSG_DONTWAIT | MSG_NOSIGNAL); /* fits into an empty socket */
+    close(fd);
+}
+
+static struct client *free_place(const struct control *c) {
+    for (size_t i = 0; i < c->setup.clients_max; i++) {
+        if (c->clients[i].state == FREE) return &c->clients[i];
+    }
+    return NULL;
+}
+
+static void add(struct control *c, int fd) {
+    struct control_peer peer;
+    struct client *p = free_place(c);
+    if (!ask_peer(c, fd, &peer)) {
+        c->counts.denied++;
+        refuse(fd, c->setup.denied);
+        return;
+    }
+    if (p == NULL) {
+        c->counts.full++;
+        refuse(fd, c->setup.full);
+        return;
+    }
+    do c->last_id++;
+    while (c->last_id == 0 || find(c, c->last_id) != NULL);
+    *p = (struct client){.state = OPEN,
+                         .id = c->last_id,
+                         .fd = fd,
+                         .peer = peer,
+                         .in = {.max = c->setup.line_max + 1 + READ_CHUNK},
+                         .out = {.max = c->setup.backlog_max + c->setup.too_long.n + 1}};
+    c->counts.clients++;
+    c->counts.accepted++;
+    update(c, p);
+    if (!p->in_epoll) shut(c, p);
+}
+
+static void listen_again(struct control *c, bool on) {
+    struct epoll_event e = {.events = on ? EPOLLIN : 0, .data.u64 = LISTENER};
+    epoll_ctl(c->epoll, EPOLL_CTL_MOD, c->listener, &e);
+}
+
+static void accept_some(struct control *c) {
+    for (int i = 0; i < ACCEPTS_PER_TURN; i++) {
+        int fd = accept4(c->listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        if (fd >= 0) {
+            add(c, fd);
+            continue;
+        }
+        if (errno == EINTR || errno == ECONNABORTED) continue;
+        if (errno == EAGAIN) return;
+        c->resume = mono_add_ms(c->now, PAUSE_MS); /* out of descriptors or memory */
+        listen_again(c, false);
+        return;
+    }
+}
+
+/* ---- the owner's side */
+static void serve(struct control *c, struct client *p, uint32_t events) {
+    if (p->fd < 0) return;
+    if (events & (EPOLLHUP | EPOLLERR)) { /* both directions are shut */
+        p->hung = true;
+        p->sent = p->out.n;
+        if (!flush(c, p)) return;
+    } else if ((events & EPOLLOUT) && !flush(c, p)) {
+        return;
+    }
+    if (p->state == OPEN) fill(c, p);
+}
+
+void control_turn(struct control *c, struct mono now) {
+    struct epoll_event events[EVENTS];
+    c->now = now;
+    if (mono_due(c->resume, now)) {
+        c->resume = MONO_NEVER;
+        listen_again(c, true);
+    }
+    int n = epoll_wait(c->epoll, events, EVENTS, 0);
+    for (int i = 0; i < n; i++) {
+        if (events[i].data.u64 == LISTENER)
+            accept_some(c);
+        else
+            serve(c, &c->clients[events[i].data.u64], events[i].events);
+    }
+    for (size_t i = 0; i < c->setup.clients_max; i++) {
+        struct client *p = &c->clients[i];
+        if (p->state == LEAVING && mono_due(p->leave_by, now)) shut(c, p);
+    }
+}
+
+struct mono control_deadline(const struct control *c) {
+    struct mono first = c->resume;
+    for (size_t i = 0; i < c->setup.clients_max; i++) {
+        if (c->clients[i].state == LEAVING) first = mono_sooner(first, c->clients[i].leave_by);
+    }
+    return first;
+}
+
+/* Cuts the line off that ends at `seen`, with its descriptor. */
+static void give_line(struct control *c, struct client *p, struct control_event *out) {
+    size_t kept = 0;
+    out->line = bytes_at(p->in.p + p->done, p->seen - p->done);
+    for (size_t i = 0; i < p->n_passed; i++) {
+        struct passed d = p->passed[i];
+        if (d.at > p->seen) {
+            p->passed[kept++] = d;
+        } else if (out->fd < 0) {
+            out->fd = d.fd;
+        } else { /* one request, one descriptor */
+            close(d.fd);
+            c->counts.fds_refused++;
+        }
+    }
+    p->n_passed = kept;
+    p->seen += p->line ? 1 : 0;
+    p->done = p->seen;
+    p->line = false;
+    find_line(p);
+}
+
+/* What this client has to say now, if anything. */
+static bool next_of(struct control *c, struct client *p, struct control_event *out) {
+    *out = (struct control_event){.client = p->id, .peer = p->peer, .fd = -1};
+    if (p->tell) {
+        p->tell = false;
+        out->kind = CONTROL_GONE;
+        if (p->state == CLOSED) release(c, p);
+        return true;
+    }
+    if (p->state != OPEN || unsent(p) >= CONTROL_PAUSE_BYTES) return false;
+    if (p->hung && !fill(c, p)) return false;          /* nothing else would read the rest of its input */
+    while (p->line || (p->eof && p->seen > p->done)) { /* a last line may lack its newline */
+        give_line(c, p, out);
+        out->kind = CONTROL_LINE;
+        if (out->line.n > 0 || out->fd >= 0) {
+            p->known = true;
+            update(c, p);
+            return true;
+        }
+        if (p->hung && !fill(c, p)) return false;
+    }
+    update(c, p);
+    if (!p->eof) return false;
+    if (p->hung) { /* a client nobody heard of needs no farewell */
+        out->kind = CONTROL_GONE;
+        bool known = p->known;
+        p->tell = false;
+        shut(c, p);
+        return known;
+    }
+    if (p->end_told) return false;
+    p->end_told = p->known = true;
+    out->kind = CONTROL_END;
+    return true;
+}
+
+bool control_next(struct control *c, struct control_event *out) {
+    for (size_t i = 0; i < c->setup.clients_max; i++) {
+        struct client *p = &c->clients[(c->next + i) % c->setup.clients_max];
+        if (p->state == FREE || !next_of(c, p, out)) continue;
+        c->next = (size_t)(p - c->clients) + 1;
+        return true;
+    }
+    return false;
+}
+
+enum err control_send(struct control *c, uint32_t client, struct bytes line) {
+    struct client *p = find(c, client);
+    if (p == NULL || p->state != OPEN) return E_NOT_FOUND;
+    if (p->hung) return E_NOT_FOUND;
+    enum err e = OK;
+    if (line.n + 1 > c->setup.backlog_max - MIN(unsent(p), c->setup.backlog_max)) e = E_LIMIT;
+    if (e == OK && p->sent > 0 && line.n + 1 > p->out.cap - p->out.n) {
+        buf_drop(&p->out,
+                 p->sent); /* only when it would have to grow: else each line would move all the others */
+        p->sent = 0;
+    }
+    if (e == OK && !buf_reserve(&p->out, line.n + 1)) e = E_MEMORY;
+    if (e != OK) {
+        if (e == E_LIMIT) c->counts.slow++;
+        p->tell = p->known;
+        shut(c, p);
+        return e;
+    }
+    bool idle = unsent(p) == 0;
+    buf_add(&p->out, line);
+    buf_add_byte(&p->out, '\n');
+    if (idle) flush(c, p);
+    return OK;
+}
+
+void control_drop(struct control *c, uint32_t client) {
+    struct client *p = find(c, client);
+    if (p == NULL) return;
+    if (p->state == OPEN) {
+        leave(c, p, false);
+        return;
+    }
+    p->tell = false;
+    if (p->state == CLOSED) release(c, p);
+}
+
+size_t control_unsent(const struct control *c, uint32_t client) {
+    const struct client *p = find(c, client);
+    return p == NULL ? 0 : unsent(p);
+}
+
+struct control_counts control_counts(const struct control *c) {
+    return c->counts;
+}
+
+int control_fd(const struct control *c) {
+    return c->epoll;
+}
+
+/* ---- open and close */
+static enum err sorry(struct why *w, const char *doing, const char *path, int error) {
+    enum err e = error == EACCES || error == EPERM || error == EROFS ? E_DENIED
+                 : error == ENOENT || error == ENOTDIR               ? E_NOT_FOUND
+                                                                     : E_IO;
+    return fail(w, e, "%s the control socket %s failed: %s", doing, path, strerror(error));
+}
+
+/* The lock of the home is held, so a socket that lies there has no owner any more. */
+static enum err remove_old(const char *path, struct why *w) {
     struct stat st;
-    if (lstat(c->path, &st) == 0) {
-        if (!S_ISSOCK(st.st_mode)) return fail(w, E_INPUT, "%s is there, and is no socket", c->path);
-        unlink(c->path); /* a leftover: we hold the lock of the home */
+    if (lstat(path, &st) != 0) return errno == ENOENT ? OK : sorry(w, "Creating", path, errno);
+    if (!S_ISSOCK(st.st_mode)) {
+        return fail(w, E_INPUT, "%s is there already and is no socket: remove it, or set another path", path);
     }
-    mode_t before = umask(0177); /* never open to others, not even for a moment */
-    int rc = bind(c->listener, (const struct sockaddr *)at, sizeof *at);
-    int number = errno;
-    umask(before);
-    if (rc != 0) return fail(w, file_error(number), "control socket %s: %s", c->path, strerror(number));
-    if (c->setup.group != (gid_t)-1 && chown(c->path, (uid_t)-1, c->setup.group) != 0)
-        return fail(w, E_DENIED, "control socket %s: cannot be given to its group: %s", c->path, strerror(errno));
-    if (chmod(c->path, c->setup.mode) != 0) return fail(w, E_IO, "control socket %s: %s", c->path, strerror(errno));
-    if (lstat(c->path, &st) == 0) {
-        c->device = st.st_dev;
-        c->inode = st.st_ino;
+    return unlink(path) == 0 || errno == ENOENT ? OK : sorry(w, "Replacing", path, errno);
+}
+
+static enum err bind_socket(struct control *c, struct why *w) {
+    const struct control_setup *s = &c->setup;
+    struct sockaddr_un at = {.sun_family = AF_UNIX};
+    struct stat st;
+    memcpy(at.sun_path, c->path, sizeof at.sun_path);
+    c->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (c->listener < 0) return sorry(w, "Creating", c->path, errno);
+    /* A socket's own mode becomes the file's (less the umask): nobody else can connect before it has its
+     * group. */
+    fchmod(c->listener, s->mode & 0700);
+    if (bind(c->listener, (struct sockaddr *)&at, sizeof at) != 0)
+        return sorry(w, "Creating", c->path, errno);
+    if (lstat(c->path, &st) != 0) return sorry(w, "Looking at", c->path, errno);
+    c->device = st.st_dev;
+    c->inode = st.st_ino;
+    if (s->group != (gid_t)-1 && st.st_gid != s->group && lchown(c->path, (uid_t)-1, s->group) != 0) {
+        return sorry(w, "Setting the group of", c->path, errno);
     }
-    if (listen(c->listener, 64) != 0) return fail(w, E_IO, "control socket %s: %s", c->path, strerror(errno));
+    if (chmod(c->path, s->mode) != 0) return sorry(w, "Setting the mode of", c->path, errno);
+    if (listen(c->listener, BACKLOG) != 0) return sorry(w, "Listening on", c->path, errno);
     return OK;
 }
 
 enum err control_open(struct control **out, const struct control_setup *setup, struct why *w) {
-    struct sockaddr_un at = {.sun_family = AF_UNIX};
-    struct control *c = NEW(struct control);
     *out = NULL;
-    if (c == NULL) return fail(w, E_MEMORY, "out of memory");
-    c->setup = *setup;
-    c->listener = c->epoll = -1;
+    struct control *c = NEW(struct control);
+    if (c == NULL) return fail(w, E_MEMORY, "No memory for the control socket");
+    *c = (struct control){.setup = *setup, .listener = -1, .epoll = -1};
+    c->setup.path = c->path;
     enum err e = OK;
-    if (strlen(setup->path) >= sizeof at.sun_path) {
-        mem_free(c);
-        return fail(w, E_INPUT, "the path of the control socket has more than %zu bytes: %s", sizeof at.sun_path - 1, setup->path);
+    if (*setup->path == '\0' || !bytes_cstr(bytes_of(setup->path), c->path, sizeof c->path)) {
+        e = fail(w, E_INPUT, "The path of the control socket must have 1 to %zu bytes: %.100s",
+                 sizeof c->path - 1, setup->path);
     }
-    strcpy(at.sun_path, setup->path);
-    strcpy(c->path, setup->path);
-    c->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    c->epoll = epoll_create1(EPOLL_CLOEXEC);
-    if (c->listener < 0 || c->epoll < 0) e = fail(w, E_LIMIT, "control socket: no descriptor is left");
-    if (e == OK) e = bind_socket(c, &at, w);
-    struct epoll_event ev = {.events = EPOLLIN, .data.ptr = NULL};
-    if (e == OK && epoll_ctl(c->epoll, EPOLL_CTL_ADD, c->listener, &ev) != 0) e = fail(w, E_IO, "control socket: %s", strerror(errno));
-    if (e == OK) {
-        *out = c;
-        return OK;
+    if (e == OK && (c->clients = NEW_ARRAY(struct client, setup->clients_max)) == NULL) {
+        e = fail(w, E_MEMORY, "No memory for the control socket");
     }
-    if (c->listener >= 0) close(c->listener);
-    if (c->epoll >= 0) close(c->epoll);
-    mem_free(c);
-    return e;
-}
-
-static void client_close(struct control *c, struct client *k) {
-    if (k->fd < 0) return;
-    epoll_ctl(c->epoll, EPOLL_CTL_DEL, k->fd, NULL);
-    close(k->fd);
-    k->fd = -1;
-    for (size_t i = 0; i < k->n_fds; i++) close(k->fds[i]);
-    k->n_fds = 0;
-    buf_free(&k->in);
-    buf_free(&k->out);
-    k->gone = true;
-    c->counts.clients--;
-}
-
-static void client_free(struct client *k) {
-    buf_free(&k->in);
-    buf_free(&k->out);
-    mem_free(k);
+    if (e == OK) e = remove_old(c->path, w);
+    if (e == OK) e = bind_socket(c, w);
+    struct epoll_event event = {.events = EPOLLIN, .data.u64 = LISTENER};
+    if (e == OK && ((c->epoll = epoll_create1(EPOLL_CLOEXEC)) < 0 ||
+                    epoll_ctl(c->epoll, EPOLL_CTL_ADD, c->listener, &event) != 0)) {
+        e = sorry(w, "Watching", c->path, errno);
+    }
+    if (e != OK) {
+        control_close(c);
+        return e;
+    }
+    *out = c;
+    return OK;
 }
 
 void control_close(struct control *c) {
     struct stat st;
     if (c == NULL) return;
-    while (c->clients != NULL) {
-        struct client *k = c->clients;
-        c->clients = k->next;
-        if (k->fd >= 0 && k->out.n > k->out_sent) {
-            ssize_t n = send(k->fd, k->out.p + k->out_sent, k->out.n - k->out_sent, MSG_DONTWAIT | MSG_NOSIGNAL);
-            (void)n;
-        }
-        client_close(c, k);
-        client_free(k);
+    for (size_t i = 0; c->clients != NULL && i < c->setup.clients_max; i++) {
+        struct client *p = &c->clients[i];
+        if (p->state == FREE) continue;
+        if (p->fd >= 0 && !flush(c, p)) continue;
+        p->tell = false;
+        shut(c, p);
     }
-    if (lstat(c->path, &st) == 0 && st.st_dev == c->device && st.st_ino == c->inode) unlink(c->path);
-    close(c->listener);
-    close(c->epoll);
+    if (c->listener >= 0) close(c->listener);
+    if (c->epoll >= 0) close(c->epoll);
+    if (c->inode != 0 && lstat(c->path, &st) == 0 && st.st_dev == c->device && st.st_ino == c->inode) {
+        unlink(c->path);
+    }
+    mem_free(c->clients);
     mem_free(c);
-}
-
-int control_fd(const struct control *c) { return c->epoll; }
-struct mono control_deadline(const struct control *c) { return c->resume; }
-struct control_counts control_counts(const struct control *c) { return c->counts; }
-bool control_allows(const struct control_peer *p, uid_t owner) { return p->uid == 0 || p->uid == owner || p->in_group; }
-
-/* ---- who is there */
-
-static struct control_peer credentials(int fd, gid_t group) {
-    struct ucred u = {0};
-    socklen_t n = sizeof u;
-    gid_t groups[CONTROL_GROUPS_MAX];
-    struct control_peer p = {.uid = (uid_t)-1, .gid = (gid_t)-1};
-    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &u, &n) != 0) return p;
-    p = (struct control_peer){.uid = u.uid, .gid = u.gid, .pid = u.pid};
-    if (group == (gid_t)-1) return p;
-    p.in_group = u.gid == group;
-    n = sizeof groups;
-    if (!p.in_group && getsockopt(fd, SOL_SOCKET, 59 /* SO_PEERGROUPS */, groups, &n) == 0)
-        for (size_t i = 0; i < n / sizeof groups[0]; i++) p.in_group |= groups[i] == group;
-    return p;
-}
-
-static void turn_away(int fd, struct bytes word) {
-    if (word.n > 0) {
-        ssize_t n = send(fd, word.p, word.n, MSG_DONTWAIT | MSG_NOSIGNAL);
-        if (n > 0) n = send(fd, "\n", 1, MSG_DONTWAIT | MSG_NOSIGNAL);
-    }
-    close(fd);
-}
-
-static void interest(struct control *c, struct client *k) {
-    bool room = k->out.n - k->out_sent < CONTROL_PAUSE_BYTES && k->in.n - k->in_used <= c->setup.line_max;
-    uint32_t want = (!k->ended && room ? EPOLLIN : 0u) | (k->out.n > k->out_sent ? EPOLLOUT : 0u);
-    if (k->fd < 0 || want == k->events) return;
-    struct epoll_event ev = {.events = want, .data.ptr = k};
-    k->events = want;
-    epoll_ctl(c->epoll, EPOLL_CTL_MOD, k->fd, &ev);
-}
-
-static void adopt(struct control *c, int fd, const struct control_peer *p) {
-    struct client *k = NEW(struct client);
-    struct epoll_event ev = {.events = EPOLLIN, .data.ptr = k};
-    if (k == NULL || epoll_ctl(c->epoll, EPOLL_CTL_ADD, fd, &ev) != 0) {
-        mem_free(k);
-        close(fd);
-        return;
-    }
-    k->id = ++c->next_id == 0 ? ++c->next_id : c->next_id;
-    k->fd = fd;
-    k->peer = *p;
-    k->events = EPOLLIN;
-    k->in.max = c->setup.line_max + READ_SIZE;
-    k->out.max = c->setup.backlog_max;
-    k->next = c->clients;
-    c->clients = k;
-    c->counts.clients++;
-    c->counts.accepted++;
-}
-
-static void accept_all(struct control *c, struct mono now) {
-    for (int i = 0; i < 64; i++) {
-        int fd = accept4(c->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-        if (fd < 0) {
-            if (errno == EINTR || errno == ECONNABORTED) continue;
-            if (errno != EMFILE && errno != ENFILE && errno != ENOMEM && errno != ENOBUFS) return;
-            struct epoll_event ev = {.events = 0, .data.ptr = NULL}; /* a pause instead of a spin */
-            epoll_ctl(c->epoll, EPOLL_CTL_MOD, c->listener, &ev);
-            c->resume = mono_add_ms(now, ACCEPT_PAUSE_MS);
-            return;
-        }
-        struct control_peer p = credentials(fd, c->setup.group);
-        if (!control_allows(&p, c->setup.owner)) {
-            c->counts.denied++;
-            turn_away(fd, c->setup.denied);
-        } else if (c->counts.clients >= c->setup.clients_max) {
-            c->counts.full++;
-            turn_away(fd, c->setup.full);
-        } else {
-            adopt(c, fd, &p);
-        }
-    }
-}
-
-/* ---- bytes */
-
-static void take_descriptors(struct control *c, struct client *k, struct msghdr *m) {
-    struct cmsghdr *h = CMSG_FIRSTHDR(m); /* one is all that a client has to send */
-    if (h != NULL) {
-        if (h->cmsg_level != SOL_SOCKET || h->cmsg_type != SCM_RIGHTS) return;
-        size_t n = (h->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-        for (size_t i = 0; i < n; i++) {
-            int fd;
-            struct stat st;
-            memcpy(&fd, CMSG_DATA(h) + i * sizeof fd, sizeof fd);
-            if (k->n_fds < CONTROL_FDS_MAX && fstat(fd, &st) == 0 && S_ISREG(st.st_mode)) {
-                k->fds[k->n_fds++] = fd;
-            } else {
-                c->counts.fds_refused++;
-                close(fd);
-            }
-        }
-    }
-}
-
-static void compact(struct client *k) {
-    if (k->in_used == 0) return;
-    buf_drop(&k->in, k->in_used);
-    k->in_used = 0;
-    if (k->in.n == 0) buf_shrink(&k->in, 4096);
-}
-
-static void read_client(struct control *c, struct client *k) {
-    compact(k);
-    if (!buf_reserve(&k->in, MIN((size_t)READ_SIZE, buf_room(&k->in))) || buf_room(&k->in) == 0) return;
-    union { struct cmsghdr head; char space[CMSG_SPACE(sizeof(int) * 16)]; } control;
-    struct iovec part = {k->in.p + k->in.n, MIN((size_t)READ_SIZE, k->in.cap - k->in.n)};
-    struct msghdr m = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
-    ssize_t n = recvmsg(k->fd, &m, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
-    if (n > 0) {
-        k->in.n += (size_t)n;
-        take_descriptors(c, k, &m);
-    } else if (n == 0) {
-        k->ended = true;
-        interest(c, k);
-    } else if (errno != EAGAIN && errno != EINTR) {
-        client_close(c, k);
-    }
-}
-
-static void write_client(struct control *c, struct client *k) {
-    while (k->fd >= 0 && k->out_sent < k->out.n) {
-        ssize_t n = send(k->fd, k->out.p + k->out_sent, k->out.n - k->out_sent, MSG_DONTWAIT | MSG_NOSIGNAL);
-        if (n < 0 && errno == EINTR) continue;
-        if (n < 0 && errno == EAGAIN) break;
-        if (n <= 0) {
-            client_close(c, k);
-            return;
-        }
-        k->out_sent += (size_t)n;
-    }
-    if (k->fd < 0) return;
-    if (k->out_sent == k->out.n) {
-        buf_clear(&k->out);
-        buf_shrink(&k->out, 65536);
-        k->out_sent = 0;
-    }
-    if (k->dropping && k->out.n == 0) client_close(c, k);
-    else interest(c, k);
-}
-
-static void sweep(struct control *c) {
-    for (struct client **at = &c->clients; *at != NULL;) {
-        struct client *k = *at;
-        if (!k->gone || !k->dropping) {
-            at = &k->next;
-            continue;
-        }
-        *at = k->next;
-        client_free(k);
-    }
-}
-
-void control_turn(struct control *c, struct mono now) {
-    struct epoll_event events[EVENTS];
-    if (mono_due(c->resume, now)) {
-        struct epoll_event ev = {.events = EPOLLIN, .data.ptr = NULL};
-        c->resume = MONO_NEVER;
-        epoll_ctl(c->epoll, EPOLL_CTL_MOD, c->listener, &ev);
-    }
-    int n = epoll_wait(c->epoll, events, EVENTS, 0);
-    for (int i = 0; i < n; i++) {
-        struct client *k = events[i].data.ptr;
-        if (k == NULL) {
-            accept_all(c, now);
-            continue;
-        }
-        if (k->fd >= 0 && (events[i].events & EPOLLOUT) != 0) write_client(c, k);
-        if (k->fd >= 0 && (events[i].events & EPOLLIN) != 0) read_client(c, k);
-        else if (k->fd >= 0 && (events[i].events & (EPOLLERR | EPOLLHUP)) != 0) client_close(c, k);
-    }
-    sweep(c);
-}
-
-/* ---- lines */
-
-static void give_line(struct client *k, size_t n, struct control_event *out) {
-    *out = (struct control_event){.kind = CONTROL_LINE, .client = k->id, .peer = k->peer,
-                                  .line = bytes_at(k->in.p + k->in_used, n), .fd = -1};
-    k->in_used += n + 1;
-    if (k->n_fds > 0) { /* the first of those that came; others wait for the lines behind */
-        out->fd = k->fds[0];
-        k->n_fds--;
-        memmove(k->fds, k->fds + 1, k->n_fds * sizeof k->fds[0]);
-    }
-}
-
-static bool next_of(struct control *c, struct client *k, struct control_event *out) {
-    if (k->gone) {
-        if (k->dropping) return false;
-        k->dropping = true; /* told: swept later */
-        *out = (struct control_event){.kind = CONTROL_GONE, .client = k->id, .peer = k->peer, .fd = -1};
-        return true;
-    }
-    if (k->dropping || k->out.n - k->out_sent >= CONTROL_PAUSE_BYTES) return false;
-    struct bytes waiting = bytes_at(k->in.p + k->in_used, k->in.n - k->in_used);
-    size_t n = waiting.n == 0 ? 0 : bytes_index(waiting, '\n');
-    if (n < waiting.n && n <= c->setup.line_max) {
-        give_line(k, n, out);
-        return true;
-    }
-    if (waiting.n > c->setup.line_max) {
-        c->counts.too_long++;
-        if (c->setup.too_long.n > 0) control_send(c, k->id, c->setup.too_long);
-        client_close(c, k);
-        return false;
-    }
-    if (k->ended && !k->end_told) {
-        k->end_told = true;
-        *out = (struct control_event){.kind = CONTROL_END, .client = k->id, .peer = k->peer, .fd = -1};
-        return true;
-    }
-    interest(c, k);
-    return false;
-}
-
-/* One line of each client in turn. */
-bool control_next(struct control *c, struct control_event *out) {
-    for (int round = 0; round < 2; round++)
-        for (struct client *k = c->clients; k != NULL; k = k->next) {
-            if (round == 0 && k->id >= c->turn && c->turn != 0) continue;
-            if (!next_of(c, k, out)) continue;
-            c->turn = k->id;
-            return true;
-        }
-    c->turn = 0;
-    return false;
-}
-
-static struct client *find(const struct control *c, uint32_t id) {
-    struct client *k = c->clients;
-    while (k != NULL && k->id != id) k = k->next;
-    return k == NULL || k->gone ? NULL : k;
-}
-
-enum err control_send(struct control *c, uint32_t client, struct bytes line) {
-    struct client *k = find(c, client);
-    if (k == NULL) return E_NOT_FOUND;
-    if (k->out_sent > CONTROL_PAUSE_BYTES) {
-        buf_drop(&k->out, k->out_sent);
-        k->out_sent = 0;
-    }
-    if (!buf_reserve(&k->out, line.n + 1)) {
-        c->counts.slow++;
-        client_close(c, k);
-        return E_LIMIT;
-    }
-    buf_add(&k->out, line);
-    buf_add_byte(&k->out, '\n');
-    write_client(c, k);
-    return OK;
-}
-
-void control_drop(struct control *c, uint32_t client) {
-    struct client *k = find(c, client);
-    if (k == NULL) return;
-    k->dropping = true;
-    write_client(c, k);
-}
-
-size_t control_unsent(const struct control *c, uint32_t client) {
-    const struct client *k = find(c, client);
-    return k == NULL ? 0 : k->out.n - k->out_sent;
 }

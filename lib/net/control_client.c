@@ -2,8 +2,6 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <pwd.h>
-#include <stdio.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -42,22 +40,21 @@ static enum err denied(const char *path, struct why *w) {
         return fail(w, E_DENIED, "No permission to reach the control socket %s", path);
     }
     return fail(w, E_DENIED,
-                "No permission to use the control socket %s: it belongs to user %ld, group %ld, mode %04o", path,
-                (long)st.st_uid, (long)st.st_gid, (unsigned)(st.st_mode & 07777));
+                "No permission to use the control socket %s: it belongs to user %ld, group %ld, mode %04o",
+                path, (long)st.st_uid, (long)st.st_gid, (unsigned)(st.st_mode & 07777));
 }
 
 static enum err refused(const char *path, int error, struct why *w) {
     switch (error) {
-    case ENOENT: case ENOTDIR:
+    case ENOENT:
+    case ENOTDIR:
         return fail(w, E_NOT_RUNNING, "The node is not running: there is no control socket %s", path);
-    case ECONNREFUSED:
-        return fail(w, E_NOT_RUNNING, "The node is not running: nobody answers at %s", path);
-    case EACCES: case EPERM:
-        return denied(path, w);
-    case ENOTSOCK: case EPROTOTYPE:
-        return fail(w, E_INPUT, "%s is not a control socket", path);
-    default:
-        return fail(w, E_IO, "Connecting to %s failed: %s", path, strerror(error));
+    case ECONNREFUSED: return fail(w, E_NOT_RUNNING, "The node is not running: nobody answers at %s", path);
+    case EACCES:
+    case EPERM: return denied(path, w);
+    case ENOTSOCK:
+    case EPROTOTYPE: return fail(w, E_INPUT, "%s is not a control socket", path);
+    default: return fail(w, E_IO, "Connecting to %s failed: %s", path, strerror(error));
     }
 }
 
@@ -81,7 +78,8 @@ enum err control_client_open(struct control_client *c, const char *path, int64_t
             continue;
         }
         close(fd);
-        if (error == EAGAIN) return fail(w, E_TIMEOUT, "The node did not take the connection at %s in time", path);
+        if (error == EAGAIN)
+            return fail(w, E_TIMEOUT, "The node did not take the connection at %s in time", path);
         return refused(path, error, w);
     }
     c->fd = fd;
@@ -125,7 +123,8 @@ static enum err fetch(struct control_client *c, struct why *w) {
     }
 }
 
-enum err control_client_next(struct control_client *c, struct bytes *line, int64_t timeout_ms, struct why *w) {
+enum err control_client_next(struct control_client *c, struct bytes *line, int64_t timeout_ms,
+                             struct why *w) {
     int64_t end = end_of(timeout_ms);
     *line = (struct bytes){NULL, 0};
     if (c->fd < 0) return fail(w, E_CLOSED, "Not connected to the node");
@@ -173,6 +172,13 @@ static enum err wait_to_send(struct control_client *c, int64_t end, struct why *
     return e == E_BUSY ? OK : e;
 }
 
+/* The node has closed: OK if it said something before (why, most likely), which control_client_next gives. */
+static enum err closed(struct control_client *c, struct why *w) {
+    while (fetch(c, w) == OK) {}
+    if (bytes_index(buf_view(&c->in), '\n') < c->in.n) return OK;
+    return fail(w, E_CLOSED, "The node closed the connection");
+}
+
 enum err control_client_send(struct control_client *c, struct bytes line, int fd, int64_t timeout_ms,
                              struct why *w) {
     int64_t end = end_of(timeout_ms);
@@ -188,13 +194,12 @@ enum err control_client_send(struct control_client *c, struct bytes line, int fd
                 continue;
             }
             if (n < 0 && errno == EINTR) continue;
-            if (n < 0 && (errno == EPIPE || errno == ECONNRESET)) {
-                return fail(w, E_CLOSED, "The node closed the connection");
-            }
+            if (n < 0 && (errno == EPIPE || errno == ECONNRESET)) return closed(c, w);
             if (n < 0 && errno != EAGAIN && errno != ENOBUFS) {
                 return fail(w, E_IO, "Writing to the node failed: %s", strerror(errno));
             }
             enum err e = wait_to_send(c, end, w);
+            if (e == E_CLOSED) return closed(c, w);
             if (e != OK) return e;
         }
     }

@@ -21,7 +21,8 @@ struct control_client {
 enum err control_client_open(struct control_client *c, const char *path, int64_t timeout_ms, struct why *w);
 void control_client_close(struct control_client *c);
 /* Sends one line (newline added); `fd` (-1: none) is a regular file that goes with it and stays the caller's.
- * Answers that arrive meanwhile are kept. E_TIMEOUT, E_CLOSED, E_LIMIT, E_IO. */
+ * Answers that arrive meanwhile are kept. OK also when the node closed, but said something before: control_client_next has it. E_TIMEOUT,
+ * E_CLOSED, E_LIMIT, E_IO. */
 enum err control_client_send(struct control_client *c, struct bytes line, int fd, int64_t timeout_ms,
                              struct why *w);
 /* The next answer line, without newline, valid until the next call. E_TIMEOUT: may be asked again. E_CLOSED:

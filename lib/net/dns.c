@@ -21,11 +21,11 @@ struct question {
     bool cancelled;
     struct mono deadline;
     struct dns_answer *answer;
-    unsigned pending;            /* callbacks still to come */
+    unsigned pending; /* callbacks still to come */
 };
 struct dns {
     ares_channel channel;
-    int epoll, ready;            /* ready: an eventfd, readable while answers wait */
+    int epoll, ready; /* ready: an eventfd, readable while answers wait */
     struct dns_setup setup;
     struct endpoint servers[DNS_SERVERS_MAX];
     struct question *questions;
@@ -41,17 +41,24 @@ struct dns {
 static void socket_state(void *user, ares_socket_t fd, int readable, int writable) {
     struct dns *d = user;
     struct epoll_event ev = {.events = (readable ? EPOLLIN : 0u) | (writable ? EPOLLOUT : 0u), .data.fd = fd};
-    if (!readable && !writable) epoll_ctl(d->epoll, EPOLL_CTL_DEL, fd, NULL);
-    else if (epoll_ctl(d->epoll, EPOLL_CTL_MOD, fd, &ev) != 0 && errno == ENOENT) epoll_ctl(d->epoll, EPOLL_CTL_ADD, fd, &ev);
+    if (!readable && !writable)
+        epoll_ctl(d->epoll, EPOLL_CTL_DEL, fd, NULL);
+    else if (epoll_ctl(d->epoll, EPOLL_CTL_MOD, fd, &ev) != 0 && errno == ENOENT)
+        epoll_ctl(d->epoll, EPOLL_CTL_ADD, fd, &ev);
 }
 
 static enum err of_status(int status) {
     switch (status) {
     case ARES_SUCCESS: return OK;
-    case ARES_ENODATA: case ARES_ENOTFOUND: return E_NOT_FOUND;
-    case ARES_ETIMEOUT: case ARES_ECANCELLED: return E_TIMEOUT;
-    case ARES_EBADRESP: case ARES_EFORMERR: return E_PROTO;
-    case ARES_ESERVFAIL: case ARES_EREFUSED: case ARES_ENOTIMP: return E_REFUSED;
+    case ARES_ENODATA:
+    case ARES_ENOTFOUND: return E_NOT_FOUND;
+    case ARES_ETIMEOUT:
+    case ARES_ECANCELLED: return E_TIMEOUT;
+    case ARES_EBADRESP:
+    case ARES_EFORMERR: return E_PROTO;
+    case ARES_ESERVFAIL:
+    case ARES_EREFUSED:
+    case ARES_ENOTIMP: return E_REFUSED;
     case ARES_EBADNAME: return E_INPUT;
     case ARES_ENOMEM: return E_MEMORY;
     default: return E_IO;
@@ -70,13 +77,19 @@ static void set_servers(struct dns *d) {
     if (d->setup.n_servers > 0) ares_set_servers_ports(d->channel, nodes);
 }
 
-static const char *conf_path(const struct dns *d) { return d->setup.resolv_conf != NULL ? d->setup.resolv_conf : "/etc/resolv.conf"; }
+static const char *conf_path(const struct dns *d) {
+    return d->setup.resolv_conf != NULL ? d->setup.resolv_conf : "/etc/resolv.conf";
+}
 
 static bool open_channel(struct dns *d) {
-    struct ares_options o = {.timeout = (int)(d->setup.try_ms > 0 ? d->setup.try_ms : DNS_TRY_MS), .tries = DNS_TRIES,
-                             .sock_state_cb = socket_state, .sock_state_cb_data = d, .lookups = (char *)(uintptr_t)"b",
+    struct ares_options o = {.timeout = (int)(d->setup.try_ms > 0 ? d->setup.try_ms : DNS_TRY_MS),
+                             .tries = DNS_TRIES,
+                             .sock_state_cb = socket_state,
+                             .sock_state_cb_data = d,
+                             .lookups = (char *)(uintptr_t) "b",
                              .resolvconf_path = (char *)(uintptr_t)conf_path(d)};
-    int mask = ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_SOCK_STATE_CB | ARES_OPT_LOOKUPS | ARES_OPT_RESOLVCONF;
+    int mask = ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_SOCK_STATE_CB | ARES_OPT_LOOKUPS |
+               ARES_OPT_RESOLVCONF;
     if (ares_init_options(&d->channel, &o, mask) != ARES_SUCCESS) return false;
     set_servers(d);
     struct stat st;
@@ -135,14 +148,18 @@ static void drop_question(struct question *q) {
 static void finish(struct question *q) {
     struct dns *d = q->dns;
     struct dns_answer *a = q->answer;
-    if (a->n_ips > 0 || a->n_texts > 0) a->why = (struct why){OK, ""};
-    else if (a->why.code == OK) fail(&a->why, E_NOT_FOUND, "%s: no such record", a->name);
+    if (a->n_ips > 0 || a->n_texts > 0)
+        a->why = (struct why){OK, ""};
+    else if (a->why.code == OK)
+        fail(&a->why, E_NOT_FOUND, "%s: no such record", a->name);
     if (q->cancelled) {
         dns_answer_free(a);
     } else {
         a->next = NULL;
-        if (d->last == NULL) d->first = a;
-        else d->last->next = a;
+        if (d->last == NULL)
+            d->first = a;
+        else
+            d->last->next = a;
         d->last = a;
         tell(d);
     }
@@ -151,7 +168,8 @@ static void finish(struct question *q) {
 
 static void failed(struct question *q, int status) {
     struct dns_answer *a = q->answer;
-    if (status != ARES_SUCCESS && a->why.code == OK) fail(&a->why, of_status(status), "%s: %s", a->name, ares_strerror(status));
+    if (status != ARES_SUCCESS && a->why.code == OK)
+        fail(&a->why, of_status(status), "%s: %s", a->name, ares_strerror(status));
 }
 
 static void add_ip(struct dns_answer *a, const struct ip *ip) {
@@ -170,7 +188,8 @@ static void on_host(void *user, int status, int timeouts, struct hostent *host) 
     struct question *q = user;
     (void)timeouts;
     failed(q, status);
-    for (char **p = status == ARES_SUCCESS && host != NULL ? host->h_addr_list : NULL; p != NULL && *p != NULL; p++) {
+    for (char **p = status == ARES_SUCCESS && host != NULL ? host->h_addr_list : NULL;
+         p != NULL && *p != NULL; p++) {
         struct ip ip = ip_of(host->h_addrtype == AF_INET ? 4 : 6, (const uint8_t *)*p);
         add_ip(q->answer, &ip);
     }
@@ -182,7 +201,8 @@ static void add_text(struct dns_answer *a, size_t from) {
         a->text.n = from;
         return;
     }
-    a->texts[a->n_texts].n = a->text.n - from; /* the place is filled in when all have come: the buffer may move */
+    a->texts[a->n_texts].n = a->text.n -
+                             from; /* the place is filled in when all have come: the buffer may move */
     a->n_texts++;
 }
 
@@ -281,18 +301,23 @@ static void recheck(struct dns *d) {
     if (!mono_due(d->recheck, d->now) && d->recheck.us != 0) return;
     d->recheck = mono_add_ms(d->now, DNS_RECHECK_MS);
     struct timespec changed = stat(conf_path(d), &st) == 0 ? st.st_mtim : (struct timespec){0, 0};
-    if (d->n > 0 || (changed.tv_sec == d->conf_changed.tv_sec && changed.tv_nsec == d->conf_changed.tv_nsec)) return;
+    if (d->n > 0 || (changed.tv_sec == d->conf_changed.tv_sec && changed.tv_nsec == d->conf_changed.tv_nsec))
+        return;
     ares_channel old = d->channel;
-    if (open_channel(d)) ares_destroy(old);
-    else d->channel = old;
+    if (open_channel(d))
+        ares_destroy(old);
+    else
+        d->channel = old;
 }
 
-enum err dns_ask(struct dns *d, uint64_t tag, enum dns_want want, struct bytes name, struct mono now, struct why *w) {
+enum err dns_ask(struct dns *d, uint64_t tag, enum dns_want want, struct bytes name, struct mono now,
+                 struct why *w) {
     struct ip ip;
     d->now = now;
     recheck(d);
     if (d->n >= d->setup.questions_max) return fail(w, E_LIMIT, "too many names are being resolved");
-    if (name.n == 0 || name.n > DNS_NAME_MAX || ip_parse(name, &ip)) return fail(w, E_INPUT, "that is no name");
+    if (name.n == 0 || name.n > DNS_NAME_MAX || ip_parse(name, &ip))
+        return fail(w, E_INPUT, "that is no name");
     for (size_t i = 0; i < name.n; i++)
         if (name.p[i] <= ' ' || name.p[i] >= 0x7f) return fail(w, E_INPUT, "that is no name");
     struct question *q = NEW(struct question);
@@ -302,8 +327,12 @@ enum err dns_ask(struct dns *d, uint64_t tag, enum dns_want want, struct bytes n
         mem_free(a);
         return fail(w, E_MEMORY, "out of memory");
     }
-    *q = (struct question){.next = d->questions, .dns = d, .tag = tag, .answer = a,
-                           .deadline = mono_add_ms(now, d->setup.total_ms > 0 ? d->setup.total_ms : DNS_TOTAL_MS)};
+    *q = (struct question){
+        .next = d->questions,
+        .dns = d,
+        .tag = tag,
+        .answer = a,
+        .deadline = mono_add_ms(now, d->setup.total_ms > 0 ? d->setup.total_ms : DNS_TOTAL_MS)};
     d->questions = q;
     d->n++;
     a->tag = tag;
@@ -338,7 +367,8 @@ void dns_turn(struct dns *d, struct mono now) {
         if (fd == d->ready) {
             if (read(d->ready, &count, sizeof count) < 0) continue;
         } else {
-            bool in = (events[i].events & (EPOLLIN | EPOLLERR | EPOLLHUP)) != 0, out = (events[i].events & EPOLLOUT) != 0;
+            bool in = (events[i].events & (EPOLLIN | EPOLLERR | EPOLLHUP)) != 0,
+                 out = (events[i].events & EPOLLOUT) != 0;
             ares_process_fd(d->channel, in ? fd : ARES_SOCKET_BAD, out ? fd : ARES_SOCKET_BAD);
         }
     }
@@ -378,8 +408,12 @@ void dns_close(struct dns *d) {
     mem_free(d);
 }
 
-int dns_fd(const struct dns *d) { return d->epoll; }
-size_t dns_waiting(const struct dns *d) { return d->n; }
+int dns_fd(const struct dns *d) {
+    return d->epoll;
+}
+size_t dns_waiting(const struct dns *d) {
+    return d->n;
+}
 
 size_t dns_servers(const struct dns *d, struct endpoint out[DNS_SERVERS_MAX]) {
     struct ares_addr_port_node *list = NULL;

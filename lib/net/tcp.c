@@ -61,13 +61,26 @@ bool tcp_peer(int fd, struct endpoint *out) {
 /* ---- errno */
 static enum err kind_of(int error) {
     switch (error) {
-    case EAGAIN: case EINPROGRESS: case EALREADY: case EADDRINUSE: return E_BUSY;
+    case EAGAIN:
+    case EINPROGRESS:
+    case EALREADY:
+    case EADDRINUSE: return E_BUSY;
     case ECONNREFUSED: return E_REFUSED;
     case ETIMEDOUT: return E_TIMEOUT;
-    case EAFNOSUPPORT: case EPROTONOSUPPORT: case EADDRNOTAVAIL: return E_NOT_FOUND;
-    case ENETUNREACH: case EHOSTUNREACH: case ENETDOWN: case EHOSTDOWN: case ENODEV: return E_NOT_FOUND;
-    case EACCES: case EPERM: return E_DENIED;
-    case EMFILE: case ENFILE: case ENOBUFS: case ENOMEM: return E_LIMIT;
+    case EAFNOSUPPORT:
+    case EPROTONOSUPPORT:
+    case EADDRNOTAVAIL: return E_NOT_FOUND;
+    case ENETUNREACH:
+    case EHOSTUNREACH:
+    case ENETDOWN:
+    case EHOSTDOWN:
+    case ENODEV: return E_NOT_FOUND;
+    case EACCES:
+    case EPERM: return E_DENIED;
+    case EMFILE:
+    case ENFILE:
+    case ENOBUFS:
+    case ENOMEM: return E_LIMIT;
     default: return E_IO;
     }
 }
@@ -110,8 +123,8 @@ enum err tcp_listen(int *fd, const struct endpoint *at, struct why *w) {
     int s = new_socket(at);
     if (s < 0) return broken(w, "Listening on", at, errno);
     bool ready = set_on(s, SOL_SOCKET, SO_REUSEADDR) &&
-                 (at->ip.version == 4 || set_on(s, IPPROTO_IPV6, IPV6_V6ONLY)) &&
-                 bind(s, &a.any, n) == 0 && listen(s, TCP_BACKLOG) == 0;
+                 (at->ip.version == 4 || set_on(s, IPPROTO_IPV6, IPV6_V6ONLY)) && bind(s, &a.any, n) == 0 &&
+                 listen(s, TCP_BACKLOG) == 0;
     if (!ready) {
         int error = errno;
         close(s);
@@ -135,8 +148,8 @@ void tcp_acceptor_close(struct tcp_acceptor *a) {
     a->spare = -1;
 }
 
-/* Nothing left for the connection that waits. Leaving it there would make the listener readable for ever; it is
- * taken with the spare descriptor and closed, so that the dialer learns at once, and accepting rests. */
+/* Nothing left for the connection that waits. Leaving it there would make the listener readable for ever; it
+ * is taken with the spare descriptor and closed, so that the dialer learns at once, and accepting rests. */
 static enum err turn_away(struct tcp_acceptor *a, int listener, struct mono now, int error, struct why *w) {
     if (a->spare >= 0) close(a->spare);
     int fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
@@ -152,11 +165,19 @@ static enum err turn_away(struct tcp_acceptor *a, int listener, struct mono now,
 /* accept(2): errors that were the connection's, not the listener's, come back from accept on Linux. */
 static bool was_dead(int error) {
     switch (error) {
-    case EINTR: case ECONNABORTED: case EPROTO: case ENOPROTOOPT: case ENETDOWN: case EHOSTDOWN: case ENONET:
-    case EHOSTUNREACH: case EOPNOTSUPP: case ENETUNREACH: case ETIMEDOUT: case EPERM:
-        return true;
-    default:
-        return false;
+    case EINTR:
+    case ECONNABORTED:
+    case EPROTO:
+    case ENOPROTOOPT:
+    case ENETDOWN:
+    case EHOSTDOWN:
+    case ENONET:
+    case EHOSTUNREACH:
+    case EOPNOTSUPP:
+    case ENETUNREACH:
+    case ETIMEDOUT:
+    case EPERM: return true;
+    default: return false;
     }
 }
 
@@ -207,7 +228,8 @@ enum err tcp_dial(int *fd, const struct endpoint *to, const struct endpoint *fro
     int error = errno;
     close(s);
     /* EAGAIN, EADDRNOTAVAIL from connect: no local port is left. */
-    if (bound && (error == EAGAIN || (error == EADDRNOTAVAIL && from == NULL && !ip_is_unspecified(&to->ip)))) {
+    if (bound &&
+        (error == EAGAIN || (error == EADDRNOTAVAIL && from == NULL && !ip_is_unspecified(&to->ip)))) {
         broken(w, "Dialing", to, error);
         if (w != NULL) w->code = E_LIMIT;
         return E_LIMIT;
