@@ -1,8 +1,9 @@
-/* silktalk.c: the table of applets, and dispatch by name; nothing else. `silktalk help`, the manual pages and completion
- * come from this table and from what each ops/NAME.c says of itself (ops/cli.h). */
+/* silktalk.c: the table of applets, and dispatch by name; nothing else. `silktalk help`, the manual pages and
+ * completion come from this table and from what each ops/NAME.c says of itself (ops/cli.h). */
 #include "ops/cli.h"
 
 /* symbol, name, group, flags, one line */
+/* clang-format off */
 #define APPLETS(X)                                                                                              \
     X(daemon, "daemon", NODE, AP_CREATES, "run the node in the foreground")                                    \
     X(start, "start", NODE, AP_CREATES, "start the node in the background and wait until it is ready")         \
@@ -30,8 +31,11 @@
     X(man, "man", HELP, 0, "manual pages")                                                                     \
     X(version, "version", HELP, 0, "version, and the licences of what is inside")                              \
     X(help, "help", HELP, 0, "this overview, or the help of one verb")
+/* clang-format on */
 
 APPLETS(APPLET_DECLARE)
 const struct applet applets[] = {APPLETS(APPLET_ROW){0}};
 
-int main(int argc, char **argv) { return cli_run(argc, argv); }
+int main(int argc, char **argv) {
+    return cli_run(argc, argv);
+}

@@ -31,7 +31,11 @@ static enum err install(struct cli *c, const char *folder, const char *name) {
         return fail(&c->why, E_FAILED, "%s is there already and leads to %s", path, old);
     }
     if (symlink(self, path) != 0)
-        return fail(&c->why, errno == EACCES ? E_DENIED : errno == ENOENT ? E_NOT_FOUND : E_FAILED, "%s: %s", path, strerror(errno));
+        return fail(&c->why,
+                    errno == EACCES   ? E_DENIED
+                    : errno == ENOENT ? E_NOT_FOUND
+                                      : E_FAILED,
+                    "%s: %s", path, strerror(errno));
     printf("%s -> %s\n", path, self);
     return OK;
 }
@@ -44,8 +48,10 @@ int applets_main(struct cli *c) {
         if (c->json) fputs("{\"schema\":\"silktalk.applets/1\",\"items\":[", stdout);
         bool first = true;
         for (const struct applet *a = applets; a->name != NULL; a++, first = false) {
-            if (c->json) printf("%s{\"name\":\"%s\",\"text\":\"%s\"}", first ? "" : ",", a->name, a->line);
-            else printf("%s\n", a->name);
+            if (c->json)
+                printf("%s{\"name\":\"%s\",\"text\":\"%s\"}", first ? "" : ",", a->name, a->line);
+            else
+                printf("%s\n", a->name);
         }
         if (c->json) puts("]}");
         return 0;

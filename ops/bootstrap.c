@@ -7,20 +7,24 @@ enum { TEST_MS = 45000 };
 
 APPLET(bootstrap)
 const struct opt bootstrap_opts[] = {{0}};
-const char bootstrap_text[] = "Usage: silktalk bootstrap list | test | add MULTIADDR | remove MULTIADDR\n"
-                              "The node stays connected to these peers (discovery.bootstrap); each address ends in /p2p/ID.\n"
-                              "test tries each and says what happened; it exits 1 when one of them can not be reached.\n"
-                              "Examples:\n"
-                              "  silktalk bootstrap add /ip4/10.0.0.7/tcp/4001/p2p/12D3KooW...\n"
-                              "  silktalk bootstrap test\n";
+const char bootstrap_text[] =
+    "Usage: silktalk bootstrap list | test | add MULTIADDR | remove MULTIADDR\n"
+    "The node stays connected to these peers (discovery.bootstrap); each address ends in /p2p/ID.\n"
+    "test tries each and says what happened; it exits 1 when one of them can not be reached.\n"
+    "Examples:\n"
+    "  silktalk bootstrap add /ip4/10.0.0.7/tcp/4001/p2p/12D3KooW...\n"
+    "  silktalk bootstrap test\n";
 
 CELL(addr, text, "addr")
 CELL(state, text, "state")
 CELL(tries, number, "tries")
 CELL(error, text, "error")
-static const struct cli_column columns[] = {{"ADDR", false, addr}, {"STATE", false, state}, {"TRIES", true, tries}, {"ERROR", false, error}};
+static const struct cli_column columns[] = {
+    {"ADDR", false, addr}, {"STATE", false, state}, {"TRIES", true, tries}, {"ERROR", false, error}};
 
-static void show(struct cli *c, const struct json *r) { cli_table(c, columns, LEN(columns), json_get(r, "items")); }
+static void show(struct cli *c, const struct json *r) {
+    cli_table(c, columns, LEN(columns), json_get(r, "items"));
+}
 
 /* With the node down: what the configuration says. */
 static int list(struct cli *c) {
@@ -34,8 +38,10 @@ static int list(struct cli *c) {
     const struct config_list *l = &cfg(c->config, discovery_bootstrap).list;
     if (c->json) fputs("{\"schema\":\"silktalk.bootstrap.list/1\",\"items\":[", stdout);
     for (size_t i = 0; i < l->n; i++) {
-        if (c->json) printf("%s{\"addr\":\"%s\",\"state\":\"unknown\"}", i == 0 ? "" : ",", l->texts[i]);
-        else printf("%s\n", l->texts[i]);
+        if (c->json)
+            printf("%s{\"addr\":\"%s\",\"state\":\"unknown\"}", i == 0 ? "" : ",", l->texts[i]);
+        else
+            printf("%s\n", l->texts[i]);
     }
     if (c->json) puts("]}");
     return 0;
@@ -45,7 +51,8 @@ static int test(struct cli *c) {
     enum err e = cli_config(c);
     if (e != OK) return cli_exit(c, e);
     const struct config_list *l = &cfg(c->config, discovery_bootstrap).list;
-    if (l->n == 0) cli_note(c, "There are no bootstrap peers; add one with `silktalk bootstrap add MULTIADDR`.");
+    if (l->n == 0)
+        cli_note(c, "There are no bootstrap peers; add one with `silktalk bootstrap add MULTIADDR`.");
     size_t bad = 0;
     for (size_t i = 0; i < l->n; i++) {
         struct buf params;
@@ -56,8 +63,11 @@ static int test(struct cli *c) {
         e = cli_ask(c, "connect", &params, &o, TEST_MS, &answer, &result);
         if (e == E_NOT_RUNNING) return cli_exit(c, e);
         bad += e != OK;
-        if (c->json) printf("{\"addr\":\"%s\",\"ok\":%s}\n", l->texts[i], e == OK ? "true" : "false");
-        else printf("%-4s %s%s%s\n", e == OK ? "ok" : "FAIL", l->texts[i], e == OK ? "" : ": ", e == OK ? "" : c->why.text);
+        if (c->json)
+            printf("{\"addr\":\"%s\",\"ok\":%s}\n", l->texts[i], e == OK ? "true" : "false");
+        else
+            printf("%-4s %s%s%s\n", e == OK ? "ok" : "FAIL", l->texts[i], e == OK ? "" : ": ",
+                   e == OK ? "" : c->why.text);
         json_free(answer);
     }
     return bad > 0 ? 1 : 0;
@@ -71,17 +81,20 @@ static int change(struct cli *c, bool add) {
     enum err e = cli_config(c);
     if (e == OK) e = multiaddr_parse(bytes_of(c->args[1]), &wanted, &c->why);
     if (e == OK && add && multiaddr_target(buf_view(&wanted)).peer.n == 0)
-        e = fail(&c->why, E_INPUT, "the address needs /p2p/ID at its end; `silktalk connect` shows who answers there");
+        e = fail(&c->why, E_INPUT,
+                 "the address needs /p2p/ID at its end; `silktalk connect` shows who answers there");
     const struct config_list *l = e == OK ? &cfg(c->config, discovery_bootstrap).list : NULL;
     for (size_t i = 0; l != NULL && i < l->n; i++) {
         bool same = bytes_eq(l->items[i], buf_view(&wanted));
         found |= same;
         if (!same || add) buf_add_format(&value, "%s%s", value.n > 0 ? ", " : "", l->texts[i]);
     }
-    if (e == OK && !add && !found) e = fail(&c->why, E_NOT_FOUND, "that address is not in discovery.bootstrap");
+    if (e == OK && !add && !found)
+        e = fail(&c->why, E_NOT_FOUND, "that address is not in discovery.bootstrap");
     if (e == OK && add && !found) buf_add_format(&value, "%s%s", value.n > 0 ? ", " : "", c->args[1]);
     struct bytes text = buf_view(&value);
-    if (e == OK && !(add && found)) e = config_file_set(c, CONFIG_discovery_bootstrap, text.n > 0 ? &text : NULL, &note);
+    if (e == OK && !(add && found))
+        e = config_file_set(c, CONFIG_discovery_bootstrap, text.n > 0 ? &text : NULL, &note);
     if (e == OK) printf("%s\n", add && found ? "It is there already." : note);
     buf_free(&value);
     buf_free(&wanted);

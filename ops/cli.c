@@ -14,18 +14,17 @@
 
 enum { ARGS_MAX = 4096, TIMEOUT_MS = 10000, OPTIONS_MAX = 64 };
 
-const struct opt common_opts[] = {
-    {0, "home", "DIR", NULL, "home of the node (laid out as ~/.silktalk)"},
-    {0, "config", "FILE", NULL, "configuration file"},
-    {0, "socket", "PATH", NULL, "control socket"},
-    {0, "json", NULL, NULL, "print JSON, for programs"},
-    {'q', "quiet", NULL, NULL, "no notes on stderr"},
-    {'v', "verbose", NULL, NULL, "more detail"},
-    {'y', "yes", NULL, NULL, "do not ask"},
-    {0, "no-color", NULL, NULL, "no colours (NO_COLOR does the same)"},
-    {0, "timeout", "D", "10s", "how long to wait for the node's answer"},
-    {'h', "help", NULL, NULL, "this help"},
-    {0}};
+const struct opt common_opts[] = {{0, "home", "DIR", NULL, "home of the node (laid out as ~/.silktalk)"},
+                                  {0, "config", "FILE", NULL, "configuration file"},
+                                  {0, "socket", "PATH", NULL, "control socket"},
+                                  {0, "json", NULL, NULL, "print JSON, for programs"},
+                                  {'q', "quiet", NULL, NULL, "no notes on stderr"},
+                                  {'v', "verbose", NULL, NULL, "more detail"},
+                                  {'y', "yes", NULL, NULL, "do not ask"},
+                                  {0, "no-color", NULL, NULL, "no colours (NO_COLOR does the same)"},
+                                  {0, "timeout", "D", "10s", "how long to wait for the node's answer"},
+                                  {'h', "help", NULL, NULL, "this help"},
+                                  {0}};
 
 /* Short names of the manual: other programs that this executable is when called so. */
 static const struct { const char *program, *verb; } links[] = {{"silktalkd", "daemon"}};
@@ -65,15 +64,24 @@ static enum err unknown_option(struct cli *c, const char *word) {
 }
 
 static enum err apply_common(struct cli *c, const struct opt *o, const char *value) {
-    if (strcmp(o->name, "home") == 0) c->choice.home = value;
-    else if (strcmp(o->name, "config") == 0) c->choice.config = value;
-    else if (strcmp(o->name, "socket") == 0) c->choice.socket = value;
-    else if (strcmp(o->name, "json") == 0) c->json = true;
-    else if (strcmp(o->name, "quiet") == 0) c->quiet = true;
-    else if (strcmp(o->name, "verbose") == 0) c->verbose = true;
-    else if (strcmp(o->name, "yes") == 0) c->yes = true;
-    else if (strcmp(o->name, "help") == 0) c->help = true;
-    else if (strcmp(o->name, "no-color") == 0) c->colour_out = c->colour_err = false;
+    if (strcmp(o->name, "home") == 0)
+        c->choice.home = value;
+    else if (strcmp(o->name, "config") == 0)
+        c->choice.config = value;
+    else if (strcmp(o->name, "socket") == 0)
+        c->choice.socket = value;
+    else if (strcmp(o->name, "json") == 0)
+        c->json = true;
+    else if (strcmp(o->name, "quiet") == 0)
+        c->quiet = true;
+    else if (strcmp(o->name, "verbose") == 0)
+        c->verbose = true;
+    else if (strcmp(o->name, "yes") == 0)
+        c->yes = true;
+    else if (strcmp(o->name, "help") == 0)
+        c->help = true;
+    else if (strcmp(o->name, "no-color") == 0)
+        c->colour_out = c->colour_err = false;
     else if (strcmp(o->name, "timeout") == 0 && !duration_parse(bytes_of(value), 1000, &c->timeout_ms))
         return fail(&c->why, E_USAGE, "--timeout takes a duration, such as 10s or 2m");
     return OK;
@@ -86,7 +94,9 @@ static enum err apply(struct cli *c, const struct opt *o, bool common, const cha
 }
 
 /* "[=D]": a value only after =. */
-static bool optional_value(const struct opt *o) { return o->value != NULL && o->value[0] == '['; }
+static bool optional_value(const struct opt *o) {
+    return o->value != NULL && o->value[0] == '[';
+}
 
 static enum err long_option(struct cli *c, char **argv, int argc, int *i) {
     char *word = argv[*i] + 2, *equals = strchr(word, '=');
@@ -112,9 +122,12 @@ static enum err short_options(struct cli *c, char **argv, int argc, int *i) {
         if (o == NULL) return unknown_option(c, argv[*i]);
         const char *value = NULL;
         if (o->value != NULL && !optional_value(o)) {
-            if (letter[1] != 0) value = letter + 1;
-            else if (*i + 1 < argc) value = argv[++*i];
-            else return fail(&c->why, E_USAGE, "-%c needs a value: %s", o->letter, o->value);
+            if (letter[1] != 0)
+                value = letter + 1;
+            else if (*i + 1 < argc)
+                value = argv[++*i];
+            else
+                return fail(&c->why, E_USAGE, "-%c needs a value: %s", o->letter, o->value);
             return apply(c, o, common, value);
         }
         enum err e = apply(c, o, common, NULL);
@@ -149,7 +162,9 @@ const char *cli_value(const struct cli *c, const char *option) {
     return o == NULL ? NULL : c->values[o - c->applet->opts];
 }
 
-bool cli_given(const struct cli *c, const char *option) { return cli_value(c, option) != NULL; }
+bool cli_given(const struct cli *c, const char *option) {
+    return cli_value(c, option) != NULL;
+}
 
 enum err cli_duration(struct cli *c, const char *option, int64_t otherwise_ms, int64_t *out_ms) {
     const char *v = cli_value(c, option);
@@ -159,13 +174,15 @@ enum err cli_duration(struct cli *c, const char *option, int64_t otherwise_ms, i
     return fail(&c->why, E_USAGE, "--%s: %.60s is no duration; write 90s, 15m, 24h or 7d", option, v);
 }
 
-enum err cli_number(struct cli *c, const char *option, int64_t otherwise, int64_t least, int64_t most, int64_t *out) {
+enum err cli_number(struct cli *c, const char *option, int64_t otherwise, int64_t least, int64_t most,
+                    int64_t *out) {
     const char *v = cli_value(c, option);
     uint64_t n = 0;
     *out = otherwise;
     if (v == NULL) return OK;
     if (!bytes_to_u64(bytes_of(v), (uint64_t)most, &n) || (int64_t)n < least)
-        return fail(&c->why, E_USAGE, "--%s takes a number from %lld to %lld", option, (long long)least, (long long)most);
+        return fail(&c->why, E_USAGE, "--%s takes a number from %lld to %lld", option, (long long)least,
+                    (long long)most);
     *out = (int64_t)n;
     return OK;
 }
@@ -249,7 +266,8 @@ int cli_run(int argc, char **argv) {
     if (slash != NULL) program = slash + 1;
     signal(SIGPIPE, SIG_IGN);
     prepare(&c, program);
-    if (crypto_open() != OK) return cli_exit(&c, fail(&c.why, E_FAILED, "the kernel gives no random numbers"));
+    if (crypto_open() != OK)
+        return cli_exit(&c, fail(&c.why, E_FAILED, "the kernel gives no random numbers"));
     for (size_t i = 0; i < LEN(links); i++)
         if (strcmp(program, links[i].program) == 0 && (c.applet = find_applet(links[i].verb)) != NULL)
             return run_applet(&c, argc, argv, 1);
@@ -296,9 +314,10 @@ int cli_exit(struct cli *c, enum err e) {
     }
     struct buf safe = {.max = 2048};
     cli_safe(bytes_of(text), false, &safe);
-    fprintf(stderr, "%ssilktalk %s:%s %s\n", c->colour_err ? "\033[31m" : "", c->applet == NULL ? "" : c->applet->name,
-            c->colour_err ? "\033[0m" : "", buf_cstr(&safe));
-    if (e == E_NOT_RUNNING) fprintf(stderr, "Start it with `silktalk start`, or `systemctl start silktalk`.\n");
+    fprintf(stderr, "%ssilktalk %s:%s %s\n", c->colour_err ? "\033[31m" : "",
+            c->applet == NULL ? "" : c->applet->name, c->colour_err ? "\033[0m" : "", buf_cstr(&safe));
+    if (e == E_NOT_RUNNING)
+        fprintf(stderr, "Start it with `silktalk start`, or `systemctl start silktalk`.\n");
     buf_free(&safe);
     return err_exit(e);
 }

@@ -59,7 +59,8 @@ enum err cli_stream(struct cli *c, const char *method, struct bytes params, int6
             e = fail(&c->why, E_PROTO, "the node's answer is not JSON");
             break;
         }
-        const struct json *root = json_root(doc), *event = json_get(root, "event"), *error = json_get(root, "error");
+        const struct json *root = json_root(doc), *event = json_get(root, "event"),
+                          *error = json_get(root, "error");
         if (event != NULL) {
             bool more = on_event == NULL || on_event(c, event, user);
             json_free(doc);
@@ -79,8 +80,8 @@ enum err cli_stream(struct cli *c, const char *method, struct bytes params, int6
     return e;
 }
 
-enum err cli_call(struct cli *c, const char *method, struct bytes params, int64_t timeout_ms, struct json_doc **answer,
-                  const struct json **result) {
+enum err cli_call(struct cli *c, const char *method, struct bytes params, int64_t timeout_ms,
+                  struct json_doc **answer, const struct json **result) {
     return cli_stream(c, method, params, timeout_ms, NULL, NULL, answer, result);
 }
 
@@ -91,8 +92,8 @@ struct json_out cli_params(struct buf *params) {
     return o;
 }
 
-enum err cli_ask(struct cli *c, const char *method, struct buf *params, struct json_out *o, int64_t timeout_ms,
-                 struct json_doc **answer, const struct json **result) {
+enum err cli_ask(struct cli *c, const char *method, struct buf *params, struct json_out *o,
+                 int64_t timeout_ms, struct json_doc **answer, const struct json **result) {
     json_shut(o, '}');
     enum err e = json_end(o) ? cli_call(c, method, buf_view(params), timeout_ms, answer, result)
                              : fail(&c->why, E_LIMIT, "the request is too long");
@@ -105,8 +106,10 @@ int cli_verb(struct cli *c, const char *method, struct buf *params, struct json_
     struct json_doc *answer = NULL;
     const struct json *result = NULL;
     enum err e = cli_ask(c, method, params, o, c->timeout_ms, &answer, &result);
-    if (e == OK && c->json) cli_print_json(result);
-    else if (e == OK && show != NULL) show(c, result);
+    if (e == OK && c->json)
+        cli_print_json(result);
+    else if (e == OK && show != NULL)
+        show(c, result);
     json_free(answer);
     return cli_exit(c, e);
 }

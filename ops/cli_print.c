@@ -20,7 +20,9 @@ void cli_print_json(const struct json *result) {
     buf_free(&line);
 }
 
-void cli_safe(struct bytes text, bool newlines, struct buf *out) { text_escape(out, text, newlines); }
+void cli_safe(struct bytes text, bool newlines, struct buf *out) {
+    text_escape(out, text, newlines);
+}
 
 void cli_age(const struct json *rfc3339, struct buf *out) {
     struct wall t;
@@ -31,8 +33,10 @@ void cli_age(const struct json *rfc3339, struct buf *out) {
     }
     int64_t ago = clocks_now().wall.ms - t.ms;
     duration_text(ago < 0 ? -ago : ago, text);
-    if (ago < 0) buf_add_format(out, "in %s", text);
-    else buf_add_format(out, "%s ago", text);
+    if (ago < 0)
+        buf_add_format(out, "in %s", text);
+    else
+        buf_add_format(out, "%s ago", text);
 }
 
 static void put_cell(const struct buf *cell, size_t width, bool right, bool last) {
@@ -98,7 +102,9 @@ void cell_number(const struct json *row, const char *key, struct buf *out) {
     buf_add_format(out, "%lld", (long long)json_get_int(row, key, 0));
 }
 
-void cell_age(const struct json *row, const char *key, struct buf *out) { cli_age(json_get(row, key), out); }
+void cell_age(const struct json *row, const char *key, struct buf *out) {
+    cli_age(json_get(row, key), out);
+}
 
 /* ---- progress */
 
@@ -106,18 +112,22 @@ void cli_progress(const struct cli *c, struct cli_progress *p, uint64_t done) {
     struct mono now = clocks_mono();
     char have[32], all[32], rate[32], left[32] = "";
     if (p->began.us == 0) p->began = now;
-    if (!c->terminal_err || c->quiet || mono_diff_ms(now, p->began) < 1000 || mono_diff_ms(now, p->shown) < 200) return;
+    if (!c->terminal_err || c->quiet || mono_diff_ms(now, p->began) < 1000 ||
+        mono_diff_ms(now, p->shown) < 200)
+        return;
     p->shown = now;
     int64_t ms = MAX(mono_diff_ms(now, p->began), (int64_t)1);
     uint64_t per_second = done * 1000 / (uint64_t)ms;
     size_text(done, have);
     size_text(p->total, all);
     size_text(per_second, rate);
-    if (per_second > 0 && p->total > done) duration_text((int64_t)((p->total - done) * 1000 / per_second), left);
+    if (per_second > 0 && p->total > done)
+        duration_text((int64_t)((p->total - done) * 1000 / per_second), left);
     if (p->total > 0)
         fprintf(stderr, "\r\033[K%s %s of %s  %llu%%  %s/s  %s left", p->what, have, all,
                 (unsigned long long)(done * 100 / p->total), rate, left);
-    else fprintf(stderr, "\r\033[K%s %s", p->what, have);
+    else
+        fprintf(stderr, "\r\033[K%s %s", p->what, have);
     fflush(stderr);
 }
 

@@ -50,7 +50,8 @@ static void bash(void) {
         }
         printf(" ;;\n");
     }
-    printf("  esac; fi\n  COMPREPLY=($(compgen -W \"$words\" -- \"$cur\"))\n  [ ${#COMPREPLY[@]} = 0 ] && COMPREPLY=($(compgen -f -- \"$cur\"))\n"
+    printf("  esac; fi\n  COMPREPLY=($(compgen -W \"$words\" -- \"$cur\"))\n  [ ${#COMPREPLY[@]} = 0 ] && "
+           "COMPREPLY=($(compgen -f -- \"$cur\"))\n"
            "}\ncomplete -F _silktalk silktalk\n");
 }
 
@@ -82,14 +83,19 @@ static void fish(void) {
         for (; w != NULL && *w != NULL; w++)
             printf("complete -c silktalk -n '__fish_seen_subcommand_from %s' -a %s\n", a->name, *w);
     }
-    for (const struct opt *o = common_opts; o->name != NULL; o++) printf("complete -c silktalk -l %s -d '%s'\n", o->name, o->text);
+    for (const struct opt *o = common_opts; o->name != NULL; o++)
+        printf("complete -c silktalk -l %s -d '%s'\n", o->name, o->text);
 }
 
 int completion_main(struct cli *c) {
     const char *shell = c->n_args == 1 ? c->args[0] : "";
-    if (strcmp(shell, "bash") == 0) bash();
-    else if (strcmp(shell, "zsh") == 0) zsh();
-    else if (strcmp(shell, "fish") == 0) fish();
-    else return cli_usage(c, "completion needs bash, zsh or fish");
+    if (strcmp(shell, "bash") == 0)
+        bash();
+    else if (strcmp(shell, "zsh") == 0)
+        zsh();
+    else if (strcmp(shell, "fish") == 0)
+        fish();
+    else
+        return cli_usage(c, "completion needs bash, zsh or fish");
     return 0;
 }

@@ -4,18 +4,21 @@
 #include "ops/config_file.h"
 
 APPLET(config)
-const struct opt config_opts[] = {{0, "changed", NULL, NULL, "with list: only keys that are not at their default"},
-                                  {0, "schema", NULL, NULL, "with list: JSON Schema of all keys"},
-                                  {0}};
-const char config_text[] =
-    "Usage: silktalk config init | list [--changed|--schema] | get KEY | set KEY VALUE | unset KEY | check [FILE] | path\n"
-    "KEY is SECTION.KEY, such as connection.maxConnections. Lists are written with commas or as a JSON array.\n"
-    "set and unset check everything first, keep comments and order, and a running node applies them at once.\n"
-    "Examples:\n"
-    "  silktalk config init\n"
-    "  silktalk config set connection.maxConnections 500\n"
-    "  silktalk config set network.listen '[\"/ip4/0.0.0.0/tcp/4001\"]'\n"
-    "  silktalk config list --changed\n";
+const struct opt config_opts[] = {
+    {0, "changed", NULL, NULL, "with list: only keys that are not at their default"},
+    {0, "schema", NULL, NULL, "with list: JSON Schema of all keys"},
+    {0}};
+const char config_text[] = "Usage: silktalk config init | list [--changed|--schema] | get KEY | set KEY "
+                           "VALUE | unset KEY | check [FILE] | path\n"
+                           "KEY is SECTION.KEY, such as connection.maxConnections. Lists are written with "
+                           "commas or as a JSON array.\n"
+                           "set and unset check everything first, keep comments and order, and a running "
+                           "node applies them at once.\n"
+                           "Examples:\n"
+                           "  silktalk config init\n"
+                           "  silktalk config set connection.maxConnections 500\n"
+                           "  silktalk config set network.listen '[\"/ip4/0.0.0.0/tcp/4001\"]'\n"
+                           "  silktalk config list --changed\n";
 
 static enum err key_of(struct cli *c, const char *word, enum config_key *key) {
     const char *near = NULL;
@@ -32,7 +35,8 @@ static enum err init(struct cli *c) {
     struct config *config = NULL;
     e = home_config(&c->home, &config, &c->why);
     if (e == OK && c->json)
-        printf("{\"schema\":\"silktalk.config.init/1\",\"made\":%s}\n", made.config || made.identity ? "true" : "false");
+        printf("{\"schema\":\"silktalk.config.init/1\",\"made\":%s}\n",
+               made.config || made.identity ? "true" : "false");
     else if (e == OK && !made.folder && !made.config && !made.identity)
         printf("Nothing to do: %s has a configuration and an identity already.\n", c->home.dir);
     if (e == OK && !c->json && made.config) printf("Configuration  %s\n", c->home.conf);
@@ -50,15 +54,20 @@ CELL(value, text, "value")
 CELL(otherwise, text, "default")
 CELL(source, text, "source")
 CELL(applies, text, "applies")
-static const struct cli_column columns[] = {{"KEY", false, key}, {"VALUE", false, value}, {"DEFAULT", false, otherwise},
-                                            {"SOURCE", false, source}, {"APPLIES", false, applies}};
+static const struct cli_column columns[] = {{"KEY", false, key},
+                                            {"VALUE", false, value},
+                                            {"DEFAULT", false, otherwise},
+                                            {"SOURCE", false, source},
+                                            {"APPLIES", false, applies}};
 
 static enum err list(struct cli *c) {
     struct buf line = {.max = 4 << 20};
     enum err e = OK;
     if (cli_given(c, "schema")) {
-        if (!config_schema_json(&line)) e = fail(&c->why, E_MEMORY, "out of memory");
-        else printf("%s\n", buf_cstr(&line));
+        if (!config_schema_json(&line))
+            e = fail(&c->why, E_MEMORY, "out of memory");
+        else
+            printf("%s\n", buf_cstr(&line));
         buf_free(&line);
         return e;
     }
@@ -72,9 +81,12 @@ static enum err list(struct cli *c) {
     json_shut(&o, ']');
     json_shut(&o, '}');
     struct json_doc *doc = json_end(&o) ? json_parse(buf_view(&line), &c->why) : NULL;
-    if (doc == NULL) e = fail(&c->why, E_MEMORY, "out of memory");
-    else if (c->json) cli_print_json(json_root(doc));
-    else cli_table(c, columns, LEN(columns), json_get(json_root(doc), "items"));
+    if (doc == NULL)
+        e = fail(&c->why, E_MEMORY, "out of memory");
+    else if (c->json)
+        cli_print_json(json_root(doc));
+    else
+        cli_table(c, columns, LEN(columns), json_get(json_root(doc), "items"));
     json_free(doc);
     buf_free(&line);
     return e;
@@ -113,8 +125,11 @@ static enum err set(struct cli *c, bool unset) {
     struct bytes text = unset ? (struct bytes){NULL, 0} : bytes_of(c->args[2]);
     e = config_file_set(c, k, unset ? NULL : &text, &note);
     if (e != OK) return e;
-    if (c->json) printf("{\"schema\":\"silktalk.config.set/1\",\"key\":\"%s\",\"outcome\":\"%s\"}\n", config_rows[k].name, note);
-    else printf("%s: %s\n", config_rows[k].name, note);
+    if (c->json)
+        printf("{\"schema\":\"silktalk.config.set/1\",\"key\":\"%s\",\"outcome\":\"%s\"}\n",
+               config_rows[k].name, note);
+    else
+        printf("%s: %s\n", config_rows[k].name, note);
     return OK;
 }
 
@@ -125,13 +140,15 @@ static enum err check(struct cli *c) {
         struct why w;
         enum err there = file_facts(c->args[1], &(struct file_facts){0}, &w);
         if (there != OK) return fail(&c->why, there, "%s", w.text);
-        strcpy(c->home.conf, c->args[1]);
+        snprintf(c->home.conf, sizeof c->home.conf, "%s", c->args[1]);
     }
     enum err e = home_config(&c->home, &config, &c->why);
     if (e == OK) {
         if (config_warnings(config, &warnings) && warnings.n > 0) fprintf(stderr, "%s", buf_cstr(&warnings));
-        if (c->json) printf("{\"schema\":\"silktalk.config.check/1\",\"good\":true}\n");
-        else printf("%s: good\n", c->home.conf);
+        if (c->json)
+            printf("{\"schema\":\"silktalk.config.check/1\",\"good\":true}\n");
+        else
+            printf("%s: good\n", c->home.conf);
     }
     buf_free(&warnings);
     config_free(config);
@@ -142,17 +159,24 @@ int config_main(struct cli *c) {
     const char *verb = c->n_args > 0 ? c->args[0] : "";
     int words = c->n_args - 1;
     enum err e;
-    if (strcmp(verb, "init") == 0 && words == 0) e = init(c);
-    else if (strcmp(verb, "list") == 0 && words == 0) e = list(c);
-    else if (strcmp(verb, "get") == 0 && words == 1) e = get(c);
-    else if (strcmp(verb, "set") == 0 && words == 2) e = set(c, false);
-    else if (strcmp(verb, "unset") == 0 && words == 1) e = set(c, true);
-    else if (strcmp(verb, "check") == 0 && words <= 1) e = check(c);
+    if (strcmp(verb, "init") == 0 && words == 0)
+        e = init(c);
+    else if (strcmp(verb, "list") == 0 && words == 0)
+        e = list(c);
+    else if (strcmp(verb, "get") == 0 && words == 1)
+        e = get(c);
+    else if (strcmp(verb, "set") == 0 && words == 2)
+        e = set(c, false);
+    else if (strcmp(verb, "unset") == 0 && words == 1)
+        e = set(c, true);
+    else if (strcmp(verb, "check") == 0 && words <= 1)
+        e = check(c);
     else if (strcmp(verb, "path") == 0 && words == 0) {
         printf("%s\n", c->home.conf);
         e = OK;
     } else {
-        return cli_usage(c, "config needs init, list, get KEY, set KEY VALUE, unset KEY, check [FILE] or path");
+        return cli_usage(c,
+                         "config needs init, list, get KEY, set KEY VALUE, unset KEY, check [FILE] or path");
     }
     return cli_exit(c, e);
 }

@@ -42,7 +42,9 @@ enum err config_file_set(struct cli *c, enum config_key key, const struct bytes 
     struct file_facts facts = {.mode = 0600, .uid = (uid_t)-1, .gid = (gid_t)-1};
     enum err e = value == NULL ? OK : config_check_value(key, *value, &c->why);
     if (e == OK) e = file_read(c->home.conf, 0, CONFIG_FILE_MAX, FILE_ANY_MODE, &old, &facts, &c->why);
-    if (e == E_NOT_FOUND) fail(&c->why, e, "there is no configuration at %s; make it with `silktalk config init`", c->home.conf);
+    if (e == E_NOT_FOUND)
+        fail(&c->why, e, "there is no configuration at %s; make it with `silktalk config init`",
+             c->home.conf);
     if (e == OK && geteuid() != 0 && geteuid() != facts.uid)
         e = fail(&c->why, E_DENIED, "%s belongs to another user; use sudo", c->home.conf);
     if (e == OK) e = config_edit(buf_view(&old), key, value, &text, &c->why);

@@ -2,17 +2,20 @@
 
 #include "ops/cli.h"
 
-enum { CONNECT_MS = 45000 }; /* several addresses, one after the other, each with its own time-outs in the node */
+enum {
+    CONNECT_MS = 45000
+}; /* several addresses, one after the other, each with its own time-outs in the node */
 
 APPLET(connect)
 const struct opt connect_opts[] = {{0}};
-const char connect_text[] = "Usage: silktalk connect MULTIADDR|PEER\n"
-                            "Connects, and remembers the peer as one whose messages are taken (messages.from = known).\n"
-                            "Without /p2p/ in the address the Peer ID found there is shown first, and asked about.\n"
-                            "Examples:\n"
-                            "  silktalk connect /ip4/10.0.0.7/tcp/4001/p2p/12D3KooW...\n"
-                            "  silktalk connect /dns4/web-02.example.net/tcp/4001\n"
-                            "  silktalk connect web-02\n";
+const char connect_text[] =
+    "Usage: silktalk connect MULTIADDR|PEER\n"
+    "Connects, and remembers the peer as one whose messages are taken (messages.from = known).\n"
+    "Without /p2p/ in the address the Peer ID found there is shown first, and asked about.\n"
+    "Examples:\n"
+    "  silktalk connect /ip4/10.0.0.7/tcp/4001/p2p/12D3KooW...\n"
+    "  silktalk connect /dns4/web-02.example.net/tcp/4001\n"
+    "  silktalk connect web-02\n";
 
 static enum err call(struct cli *c, const char *to, struct json_doc **answer, const struct json **result) {
     struct buf params;
@@ -31,7 +34,9 @@ static enum err confirm(struct cli *c, struct json_doc **answer, const struct js
     *answer = NULL;
     if (!cli_confirm(c, question)) {
         printf("%s\n", addr);
-        return fail(&c->why, E_USAGE, "the peer there is %s: compare it, then connect to the full address (above), or use --yes", id);
+        return fail(
+            &c->why, E_USAGE,
+            "the peer there is %s: compare it, then connect to the full address (above), or use --yes", id);
     }
     return call(c, addr, answer, result);
 }
@@ -46,8 +51,9 @@ int connect_main(struct cli *c) {
         cli_print_json(result);
     } else if (e == OK) {
         struct bytes id = json_get_bytes(result, "peer_id"), addr = json_get_bytes(result, "addr");
-        printf("%s %.*s at %.*s\n", json_get_bool(result, "already", false) ? "Already connected to" : "Connected to",
-               (int)id.n, (const char *)id.p, (int)addr.n, (const char *)addr.p);
+        printf("%s %.*s at %.*s\n",
+               json_get_bool(result, "already", false) ? "Already connected to" : "Connected to", (int)id.n,
+               (const char *)id.p, (int)addr.n, (const char *)addr.p);
     }
     json_free(answer);
     return cli_exit(c, e);

@@ -11,7 +11,10 @@
 enum { LOCK_WAIT_MS = 30000, STATUS_EVERY_MS = 10000, SLOW_TURN_MS = 100, EFFECTS_PER_TURN = 100000 };
 
 APPLET(daemon)
-const struct opt daemon_opts[] = {{0, "listen", "MULTIADDR", NULL, "listen there instead of network.listen (may be repeated, or a comma list)"}, {0}};
+const struct opt daemon_opts[] = {
+    {0, "listen", "MULTIADDR", NULL,
+     "listen there instead of network.listen (may be repeated, or a comma list)"},
+    {0}};
 const char daemon_text[] =
     "Usage: silktalk daemon [--home DIR] [--listen MULTIADDR]\n"
     "Runs the node in the foreground; it never forks. Without a home it makes one.\n"
@@ -58,8 +61,10 @@ static void control_ready(void *user, int fd, unsigned ready) {
             if (e.fd >= 0) close(e.fd); /* no method of this version takes one */
             break;
         case CONTROL_END:
-            if (d->n_ended < ENDED_MAX) d->ended[d->n_ended++] = e.client;
-            else control_drop(d->control, e.client);
+            if (d->n_ended < ENDED_MAX)
+                d->ended[d->n_ended++] = e.client;
+            else
+                control_drop(d->control, e.client);
             break;
         case CONTROL_GONE: node_client_gone(d->node, e.client); break;
         }
@@ -111,8 +116,10 @@ static enum err reload(struct daemon *d) {
 
 static void reopen_log(struct daemon *d) {
     struct why w;
-    if (sink_reopen(&d->sink, &w)) LOG(&d->log, EV_LOG_REOPENED, kv_str("path", d->sink.path));
-    else LOG(&d->log, EV_LOG_REOPENED, kv_str("path", ""), kv_str("reason", w.text));
+    if (sink_reopen(&d->sink, &w))
+        LOG(&d->log, EV_LOG_REOPENED, kv_str("path", d->sink.path));
+    else
+        LOG(&d->log, EV_LOG_REOPENED, kv_str("path", ""), kv_str("reason", w.text));
 }
 
 static void give_to_store(struct daemon *d, struct store_op *op) {
@@ -125,7 +132,9 @@ static void take_effects(struct daemon *d) {
     struct node_effect e;
     for (int i = 0; i < EFFECTS_PER_TURN && node_effect(d->node, &e); i++) {
         switch (e.kind) {
-        case EFFECT_DIAL: case EFFECT_CLOSE: case EFFECT_RESOLVE: links_effect(d, &e); break;
+        case EFFECT_DIAL:
+        case EFFECT_CLOSE:
+        case EFFECT_RESOLVE: links_effect(d, &e); break;
         case EFFECT_STORE: give_to_store(d, e.op); break;
         case EFFECT_ANSWER: control_send(d->control, e.id, e.line); break;
         case EFFECT_RELOAD:
@@ -229,7 +238,8 @@ static enum err run(struct daemon *d) {
         struct clocks now = loop_now(d->loop);
         d->log.now = now;
         node_now(d->node, now);
-        if (d->control != NULL && mono_due(control_deadline(d->control), now.mono)) control_turn(d->control, now.mono);
+        if (d->control != NULL && mono_due(control_deadline(d->control), now.mono))
+            control_turn(d->control, now.mono);
         node_tick(d->node);
         take_effects(d);
         links_flush(d);
@@ -256,7 +266,8 @@ static enum err make_home(struct daemon *d) {
     struct home_made made;
     if (home_exists(d->home)) {
         struct why w;
-        return file_mkdirs(d->home->spool, d->home->system ? 03770 : 0700, NULL, &w) == E_MEMORY ? E_MEMORY : OK;
+        return file_mkdirs(d->home->spool, d->home->system ? 03770 : 0700, NULL, &w) == E_MEMORY ? E_MEMORY
+                                                                                                 : OK;
     }
     enum err e = home_create(d->home, &made, &d->why);
     if (e == OK && (made.config || made.identity))
@@ -282,7 +293,8 @@ static enum err read_swarm_key(struct daemon *d, const struct config *c, uint8_t
     }
     buf_wipe(&text);
     if (e == OK && !*has && cfg(c, network_privateOnly).count != 0)
-        e = fail(&d->why, E_INPUT, "network.privateOnly is on, but there is no private network key at %s", path);
+        e = fail(&d->why, E_INPUT, "network.privateOnly is on, but there is no private network key at %s",
+                 path);
     return e;
 }
 
@@ -290,7 +302,9 @@ static enum err open_store(struct daemon *d, const struct config *c) {
     char path[PATH_SIZE];
     int n = snprintf(path, sizeof path, "%s/silktalk.db", cfg(c, node_data).text);
     if (n < 0 || n >= PATH_SIZE) return fail(&d->why, E_INPUT, "node.data: the path is too long");
-    struct store_setup setup = {.path = path, .spool = d->home->spool, .cache_bytes = cfg(c, database_cacheSize).count,
+    struct store_setup setup = {.path = path,
+                                .spool = d->home->spool,
+                                .cache_bytes = cfg(c, database_cacheSize).count,
                                 .max_bytes = cfg(c, database_maxSize).count,
                                 .queue_max = (size_t)c->limits[LIMIT_STORE_QUEUE] * 2};
     return store_open(&d->store, &setup, &d->why);
@@ -311,20 +325,37 @@ static enum err open_control(struct daemon *d, const struct config *c) {
         *slash = 0;
         file_mkdirs(folder, 0755, NULL, NULL); /* control_open says what is wrong with it */
     }
-    struct control_setup setup = {.path = path, .mode = (mode_t)cfg(c, node_socketMode).count, .owner = geteuid(),
-                                  .group = socket_group(d, c), .clients_max = c->limits[LIMIT_CONTROL_CLIENTS],
-                                  .line_max = CONTROL_LINE_MAX, .backlog_max = c->limits[LIMIT_CONTROL_BACKLOG] * 2,
-                                  .full = BYTES("{\"id\":null,\"error\":{\"schema\":\"silktalk.error/1\",\"code\":9,\"name\":\"limit\",\"message\":\"too many control clients; try again\",\"hint\":null}}"),
-                                  .denied = BYTES("{\"id\":null,\"error\":{\"schema\":\"silktalk.error/1\",\"code\":5,\"name\":\"denied\",\"message\":\"only root, the node's user and its group may use this socket\",\"hint\":null}}"),
-                                  .too_long = BYTES("{\"id\":null,\"error\":{\"schema\":\"silktalk.error/1\",\"code\":9,\"name\":\"limit\",\"message\":\"the request line is too long\",\"hint\":null}}")};
+    struct control_setup setup = {
+        .path = path,
+        .mode = (mode_t)cfg(c, node_socketMode).count,
+        .owner = geteuid(),
+        .group = socket_group(d, c),
+        .clients_max = c->limits[LIMIT_CONTROL_CLIENTS],
+        .line_max = CONTROL_LINE_MAX,
+        .backlog_max = c->limits[LIMIT_CONTROL_BACKLOG] * 2,
+        .full = BYTES("{\"id\":null,\"error\":{\"schema\":\"silktalk.error/"
+                      "1\",\"code\":9,\"name\":\"limit\",\"message\":\"too many control clients; try "
+                      "again\",\"hint\":null}}"),
+        .denied = BYTES("{\"id\":null,\"error\":{\"schema\":\"silktalk.error/"
+                        "1\",\"code\":5,\"name\":\"denied\",\"message\":\"only root, the node's user and its "
+                        "group may use this socket\",\"hint\":null}}"),
+        .too_long = BYTES("{\"id\":null,\"error\":{\"schema\":\"silktalk.error/"
+                          "1\",\"code\":9,\"name\":\"limit\",\"message\":\"the request line is too "
+                          "long\",\"hint\":null}}")};
     enum err e = control_open(&d->control, &setup, &d->why);
     if (e == OK) e = loop_watch(d->loop, control_fd(d->control), LOOP_READ, "control", control_ready, d);
     return e;
 }
 
 static enum err make_node(struct daemon *d, struct config *config, const uint8_t *swarm_key) {
-    struct node_setup setup = {.self = &d->identity, .swarm_key = swarm_key, .config = config, .log = &d->log,
-                               .now = clocks_now(), .version = SILKTALK_VERSION, .home = d->home->dir, .pid = (int)getpid()};
+    struct node_setup setup = {.self = &d->identity,
+                               .swarm_key = swarm_key,
+                               .config = config,
+                               .log = &d->log,
+                               .now = clocks_now(),
+                               .version = SILKTALK_VERSION,
+                               .home = d->home->dir,
+                               .pid = (int)getpid()};
     rng_system(&setup.rng);
     d->node = node_new(&setup);
     return d->node == NULL ? fail(&d->why, E_MEMORY, "out of memory") : OK;
@@ -355,7 +386,9 @@ static enum err start(struct daemon *d, struct timing *t) {
     d->log.format = (enum log_format)cfg(config, logging_format).count;
     t->config = lap(&last);
     e = file_mkdirs(cfg(config, node_data).text, 0700, NULL, &d->why);
-    if (e == OK) e = lock_take(&d->lock, d->home->dir, cfg(config, node_data).text, "daemon", LOCK_WAIT_MS, "daemon", NULL, &d->why);
+    if (e == OK)
+        e = lock_take(&d->lock, d->home->dir, cfg(config, node_data).text, "daemon", LOCK_WAIT_MS, "daemon",
+                      NULL, &d->why);
     t->lock = lap(&last);
     if (e == OK) e = home_identity(config, &d->identity, &d->why);
     if (e == OK) e = read_swarm_key(d, config, swarm_key, &private);
@@ -388,15 +421,24 @@ out:
 static void say_ready(struct daemon *d, const struct timing *t) {
     char id[PEER_TEXT_MAX], line[128];
     peer_id_text(&d->identity.peer, id);
-    LOG(&d->log, EV_IDENTITY_LOADED, kv_str("peer", id), kv_str("path", cfg(node_config(d->node), node_identity).text));
-    LOG(&d->log, EV_NODE_STARTED, kv_str("version", SILKTALK_VERSION), kv_str("peer", id), kv_str("home", d->home->dir),
-        kv_int("pid", getpid()));
-    struct { const char *name; int64_t us; } parts[] = {{"total", t->lock + t->config + t->identity + t->database + t->listen},
-        {"lock", t->lock}, {"config", t->config}, {"identity", t->identity}, {"database", t->database}, {"listen", t->listen}};
+    LOG(&d->log, EV_IDENTITY_LOADED, kv_str("peer", id),
+        kv_str("path", cfg(node_config(d->node), node_identity).text));
+    LOG(&d->log, EV_NODE_STARTED, kv_str("version", SILKTALK_VERSION), kv_str("peer", id),
+        kv_str("home", d->home->dir), kv_int("pid", getpid()));
+    struct {
+        const char *name;
+        int64_t us;
+    } parts[] = {{"total", t->lock + t->config + t->identity + t->database + t->listen},
+                 {"lock", t->lock},
+                 {"config", t->config},
+                 {"identity", t->identity},
+                 {"database", t->database},
+                 {"listen", t->listen}};
     char text[6][40];
     struct kv pairs[6];
     for (size_t i = 0; i < LEN(parts); i++) {
-        snprintf(text[i], sizeof text[i], "%lld.%03lldms", (long long)(parts[i].us / 1000), (long long)(parts[i].us % 1000));
+        snprintf(text[i], sizeof text[i], "%lld.%03lldms", (long long)(parts[i].us / 1000),
+                 (long long)(parts[i].us % 1000));
         pairs[i] = kv_str(parts[i].name, text[i]);
     }
     log_event(&d->log, EV_NODE_READY, pairs, LEN(pairs));
@@ -453,7 +495,8 @@ int daemon_main(struct cli *c) {
     log_init(&d->log, LEVEL_INFO, LOG_TEXT);
     d->log.now = clocks_now();
     sink_open(&d->sink, c->home.log_file);
-    notify_open(&d->notify, getenv("NOTIFY_SOCKET"), getenv("WATCHDOG_USEC"), NULL); /* else it stays silent */
+    notify_open(&d->notify, getenv("NOTIFY_SOCKET"), getenv("WATCHDOG_USEC"),
+                NULL); /* else it stays silent */
     unsetenv("NOTIFY_SOCKET");
     enum err e = start(d, &t);
     if (e == OK || e == E_INPUT) sink_reopen(&d->sink, NULL);

@@ -27,15 +27,15 @@ enum { LISTENERS_MAX = 16, ENDED_MAX = 64 };
 
 struct daemon_log {
     char path[PATH_SIZE];
-    int fd;                     /* -1: no file */
+    int fd; /* -1: no file */
     bool journal, to_stderr;
-    uint64_t lost;              /* lines that could not be written */
+    uint64_t lost; /* lines that could not be written */
 };
 struct listener {
-    int fd;                     /* -1: free place */
+    int fd; /* -1: free place */
     struct endpoint wanted, local;
 };
-struct link {                   /* one TCP connection */
+struct link { /* one TCP connection */
     struct daemon *daemon;
     int fd;
     uint32_t id;
@@ -55,14 +55,14 @@ struct daemon {
     struct notify notify;
     struct store *store;
     struct control *control;
-    struct dns *dns;            /* opened at the first name */
+    struct dns *dns; /* opened at the first name */
     struct closing *closing;
     struct node *node;
     struct tcp_acceptor acceptor;
     struct listener listeners[LISTENERS_MAX];
     bool accepting, paused;
-    struct map links;           /* by connection id */
-    uint32_t ended[ENDED_MAX];  /* control clients that ask no more, but wait for answers */
+    struct map links;          /* by connection id */
+    uint32_t ended[ENDED_MAX]; /* control clients that ask no more, but wait for answers */
     size_t n_ended;
     struct mono next_interfaces, next_status, measured;
     bool stopping, finish_now, draining;
@@ -72,14 +72,14 @@ struct daemon {
 };
 
 /* ---- daemon_link.c */
-/* Listens at all of network.listen that is not open yet; others are closed. First opens, then closes: on failure everything
- * is as it was. Kernels without IPv6 skip such an address with a log line. */
+/* Listens at all of network.listen that is not open yet; others are closed. First opens, then closes: on
+ * failure everything is as it was. Kernels without IPv6 skip such an address with a log line. */
 enum err listeners_set(struct daemon *d, const struct config *config, struct why *w);
 void listeners_close(struct daemon *d);
-void listeners_tell(struct daemon *d);           /* concrete addresses to the node */
+void listeners_tell(struct daemon *d);                            /* concrete addresses to the node */
 void links_effect(struct daemon *d, const struct node_effect *e); /* DIAL, CLOSE, RESOLVE */
-void links_flush(struct daemon *d);              /* writes what the node has */
-void links_turn(struct daemon *d);               /* after the node's turn: accepting, pauses, names */
+void links_flush(struct daemon *d);                               /* writes what the node has */
+void links_turn(struct daemon *d); /* after the node's turn: accepting, pauses, names */
 void links_close(struct daemon *d);
 struct mono links_deadline(const struct daemon *d);
 

@@ -129,8 +129,10 @@ static void close_link(struct daemon *d, uint32_t id) {
     struct link *l = link_find(d, id);
     if (l == NULL) return;
     loop_drop(d->loop, l->fd);
-    if (l->connecting) tcp_close(l->fd);
-    else closing_give(d->closing, l->fd, node_tx(d->node, id), loop_now(d->loop).mono);
+    if (l->connecting)
+        tcp_close(l->fd);
+    else
+        closing_give(d->closing, l->fd, node_tx(d->node, id), loop_now(d->loop).mono);
     link_free(l);
 }
 
@@ -240,14 +242,18 @@ enum err listeners_set(struct daemon *d, const struct config *config, struct why
     for (size_t i = 0; i < n && e == OK; i++) {
         struct endpoint at;
         bool there = false;
-        if (!wanted(config, i, &at)) return fail(w, E_INPUT, "network.listen: %s: not an IP address with a TCP port",
-                                                 cfg(config, network_listen).list.texts[i]);
+        if (!wanted(config, i, &at))
+            return fail(w, E_INPUT, "network.listen: %s: not an IP address with a TCP port",
+                        cfg(config, network_listen).list.texts[i]);
         for (size_t k = 0; k < LISTENERS_MAX; k++)
-            if (before[k] && endpoint_eq(&d->listeners[k].wanted, &at)) there = keep[k] = true;
+            if (before[k] &&
+                (endpoint_eq(&d->listeners[k].wanted, &at) || endpoint_eq(&d->listeners[k].local, &at)))
+                there = keep[k] = true; /* also when port 0 became this very one */
         if (!there) e = open_listener(d, &at, w);
     }
     for (size_t k = 0; k < LISTENERS_MAX; k++)
-        if (d->listeners[k].fd >= 0 && (e == OK ? before[k] && !keep[k] : !before[k])) close_listener(d, &d->listeners[k]);
+        if (d->listeners[k].fd >= 0 && (e == OK ? before[k] && !keep[k] : !before[k]))
+            close_listener(d, &d->listeners[k]);
     return e;
 }
 
@@ -312,8 +318,8 @@ static enum err names_open(struct daemon *d, struct why *w) {
     struct endpoint servers[DNS_SERVERS_MAX];
     size_t n = MIN(list->n, LEN(servers));
     for (size_t i = 0; i < n; i++) servers[i] = (struct endpoint){.ip = list->cidrs[i].base};
-    struct dns_setup setup = {.servers = servers, .n_servers = n,
-                              .questions_max = node_config(d->node)->limits[LIMIT_DNS_QUERIES]};
+    struct dns_setup setup = {
+        .servers = servers, .n_servers = n, .questions_max = node_config(d->node)->limits[LIMIT_DNS_QUERIES]};
     enum err e = dns_open(&d->dns, &setup, w);
     if (e == OK) e = loop_watch(d->loop, dns_fd(d->dns), LOOP_READ, "dns", dns_ready, d);
     return e;
@@ -323,7 +329,8 @@ static void resolve(struct daemon *d, const struct node_effect *e) {
     struct why w = {E_FAILED, "names can not be resolved"};
     enum err err = names_open(d, &w);
     if (err == OK)
-        err = dns_ask(d->dns, e->id, (enum dns_want)e->resolve, bytes_of(e->name), loop_now(d->loop).mono, &w);
+        err = dns_ask(d->dns, e->id, (enum dns_want)e->resolve, bytes_of(e->name), loop_now(d->loop).mono,
+                      &w);
     if (err != OK) node_resolve_done(d->node, e->id, NULL, &w);
 }
 
@@ -334,7 +341,9 @@ void links_effect(struct daemon *d, const struct node_effect *e) {
     case EFFECT_DIAL: dial(d, e); break;
     case EFFECT_CLOSE: close_link(d, e->id); break;
     case EFFECT_RESOLVE: resolve(d, e); break;
-    case EFFECT_STORE: case EFFECT_ANSWER: case EFFECT_RELOAD: break;
+    case EFFECT_STORE:
+    case EFFECT_ANSWER:
+    case EFFECT_RELOAD: break;
     }
 }
 
@@ -343,7 +352,8 @@ void links_turn(struct daemon *d) {
     bool accepting = node_accepting(d->node) && d->acceptor.resume.us <= now.us;
     if (accepting != d->accepting)
         for (size_t k = 0; k < LISTENERS_MAX; k++)
-            if (d->listeners[k].fd >= 0) loop_interest(d->loop, d->listeners[k].fd, accepting ? LOOP_READ : 0);
+            if (d->listeners[k].fd >= 0)
+                loop_interest(d->loop, d->listeners[k].fd, accepting ? LOOP_READ : 0);
     d->accepting = accepting;
     bool paused = node_paused(d->node);
     if (paused != d->paused) {

@@ -8,7 +8,8 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-/* stderr may be the very file (a daemon started with its output redirected there): then one copy is enough. */
+/* stderr may be the very file (a daemon started with its output redirected there): then one copy is enough.
+ */
 static bool same_file(int a, int b) {
     struct stat x, y;
     return a >= 0 && fstat(a, &x) == 0 && fstat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
@@ -47,7 +48,9 @@ void sink_close(struct daemon_log *s) {
 }
 
 static void put(struct daemon_log *s, int fd, const char *head, size_t head_n, struct bytes text) {
-    struct iovec parts[3] = {{(void *)(uintptr_t)head, head_n}, {(void *)(uintptr_t)text.p, text.n}, {(void *)(uintptr_t)"\n", 1}};
+    struct iovec parts[3] = {{(void *)(uintptr_t)head, head_n},
+                             {(void *)(uintptr_t)text.p, text.n},
+                             {(void *)(uintptr_t) "\n", 1}};
     ssize_t n;
     do n = writev(fd, parts, 3);
     while (n < 0 && errno == EINTR);
@@ -67,7 +70,9 @@ void sink_drain(struct daemon_log *s, struct log *log) {
         }
         if (s->fd >= 0) put(s, s->fd, head, head_n, line.text);
         if (!s->to_stderr) continue;
-        if (s->journal) put(s, STDERR_FILENO, priorities[line.level], 3, line.text);
-        else put(s, STDERR_FILENO, head, head_n, line.text);
+        if (s->journal)
+            put(s, STDERR_FILENO, priorities[line.level], 3, line.text);
+        else
+            put(s, STDERR_FILENO, head, head_n, line.text);
     }
 }

@@ -40,7 +40,8 @@ static int64_t memory_percent(void) {
     if (!slurp("/proc/meminfo", text, sizeof text)) return -1;
     const char *t = strstr(text, "MemTotal:"), *a = strstr(text, "MemAvailable:");
     if (t == NULL || a == NULL || sscanf(t, "MemTotal: %lld", &total) != 1 ||
-        sscanf(a, "MemAvailable: %lld", &available) != 1 || total <= 0) return -1;
+        sscanf(a, "MemAvailable: %lld", &available) != 1 || total <= 0)
+        return -1;
     return (total - available) * 100 / total;
 }
 
@@ -61,7 +62,8 @@ void measure(struct daemon *d) {
     getrusage(RUSAGE_SELF, &u);
     struct node_resources r = {
         .resident_bytes = resident(),
-        .cpu_us = (int64_t)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) * 1000000 + u.ru_utime.tv_usec + u.ru_stime.tv_usec,
+        .cpu_us = (int64_t)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) * 1000000 + u.ru_utime.tv_usec +
+                  u.ru_stime.tv_usec,
         .fds = count_fds(),
         .fds_max = getrlimit(RLIMIT_NOFILE, &files) == 0 ? (int64_t)files.rlim_cur : -1,
         .disk_used_percent = disk_percent(cfg(node_config(d->node), node_data).text),

@@ -5,18 +5,22 @@
 
 APPLET(explain)
 const struct opt explain_opts[] = {{0}};
-const char explain_text[] = "Usage: silktalk explain PEER\n"
-                            "Shows each address, try, rule and error of the last tries, the verdict and the next try.\n"
-                            "Examples:\n"
-                            "  silktalk explain web-02\n";
+const char explain_text[] =
+    "Usage: silktalk explain PEER\n"
+    "Shows each address, try, rule and error of the last tries, the verdict and the next try.\n"
+    "Examples:\n"
+    "  silktalk explain web-02\n";
 
 CELL(step, text, "step")
 CELL(addr, text, "addr")
 CELL(result_of, text, "result")
 CELL(at, age, "at")
 CELL(detail, text, "detail")
-static const struct cli_column columns[] = {{"STEP", false, step}, {"ADDR", false, addr}, {"RESULT", false, result_of},
-                                            {"AT", false, at}, {"DETAIL", false, detail}};
+static const struct cli_column columns[] = {{"STEP", false, step},
+                                            {"ADDR", false, addr},
+                                            {"RESULT", false, result_of},
+                                            {"AT", false, at},
+                                            {"DETAIL", false, detail}};
 
 static void show(struct cli *c, const struct json *r) {
     struct buf verdict = {.max = 1024}, next = {.max = 64};

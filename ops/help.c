@@ -17,19 +17,24 @@ const char *help_group(enum applet_group g) {
 }
 
 void help_overview(FILE *out) {
-    fprintf(out, "SilkTalk %s: a peer-to-peer messaging node for servers.\nUsage: silktalk VERB [OPTIONS]\n", SILKTALK_VERSION);
+    fprintf(out, "SilkTalk %s: a peer-to-peer messaging node for servers.\nUsage: silktalk VERB [OPTIONS]\n",
+            SILKTALK_VERSION);
     for (int g = 0; g < GROUP_COUNT; g++) {
         fprintf(out, "\n%s\n", help_group((enum applet_group)g));
         for (const struct applet *a = applets; a->name != NULL; a++)
-            if ((int)a->group == g && (a->flags & AP_HIDDEN) == 0) fprintf(out, "  %-12s %s\n", a->name, a->line);
+            if ((int)a->group == g && (a->flags & AP_HIDDEN) == 0)
+                fprintf(out, "  %-12s %s\n", a->name, a->line);
     }
-    fprintf(out, "\nFirst steps:  silktalk start;  silktalk id --addrs;  silktalk connect ADDRESS;  silktalk send PEER \"hello\"\n"
+    fprintf(out, "\nFirst steps:  silktalk start;  silktalk id --addrs;  silktalk connect ADDRESS;  silktalk "
+                 "send PEER \"hello\"\n"
                  "Each verb:    silktalk VERB --help\n");
 }
 
 void help_option(const struct opt *o, struct buf *out) {
-    if (o->letter != 0) buf_add_format(out, "-%c, ", o->letter);
-    else buf_add_text(out, "    ");
+    if (o->letter != 0)
+        buf_add_format(out, "-%c, ", o->letter);
+    else
+        buf_add_text(out, "    ");
     buf_add_format(out, "--%s", o->name);
     if (o->value != NULL) buf_add_format(out, "%s%s", o->value[0] == '[' ? "" : " ", o->value);
 }

@@ -6,9 +6,9 @@
 
 #include "ops/cli.h"
 
-void help_overview(FILE *out);                          /* `silktalk` alone */
+void help_overview(FILE *out); /* `silktalk` alone */
 void help_applet(const struct applet *a, FILE *out);
-const char *help_group(enum applet_group g);            /* its title */
+const char *help_group(enum applet_group g); /* its title */
 /* "-f, --file FILE" */
 void help_option(const struct opt *o, struct buf *out);
 

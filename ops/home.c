@@ -40,14 +40,15 @@ static bool exists(const char *path) {
 static bool system_layout(struct home *h) {
     h->system = true;
     return copy(h->dir, "/var/lib/silktalk") && copy(h->conf, "/etc/silktalk/silktalk.ini") &&
-           copy(h->socket, "/run/silktalk/control.sock") && copy(h->log_file, "/var/log/silktalk/silktalk.log") &&
-           join(h->spool, h->dir, "spool");
+           copy(h->socket, "/run/silktalk/control.sock") &&
+           copy(h->log_file, "/var/log/silktalk/silktalk.log") && join(h->spool, h->dir, "spool");
 }
 
 static bool user_layout(struct home *h, const char *dir) {
     h->system = false;
-    return absolute(h->dir, dir) && join(h->conf, h->dir, "config.ini") && join(h->socket, h->dir, "control.sock") &&
-           join(h->log_file, h->dir, "log/silktalk.log") && join(h->spool, h->dir, "spool");
+    return absolute(h->dir, dir) && join(h->conf, h->dir, "config.ini") &&
+           join(h->socket, h->dir, "control.sock") && join(h->log_file, h->dir, "log/silktalk.log") &&
+           join(h->spool, h->dir, "spool");
 }
 
 static bool personal_folder(char out[PATH_SIZE]) {
@@ -66,7 +67,8 @@ static const char *given(const char *option, const char *variable) {
 enum err home_find(struct home *h, const struct home_choice *choice, bool creates, struct why *w) {
     *h = (struct home){0};
     const char *dir = given(choice->home, "SILKTALK_HOME");
-    const char *conf = given(choice->config, "SILKTALK_CONFIG"), *socket = given(choice->socket, "SILKTALK_SOCKET");
+    const char *conf = given(choice->config, "SILKTALK_CONFIG"),
+               *socket = given(choice->socket, "SILKTALK_SOCKET");
     char personal[PATH_SIZE], ini[PATH_SIZE];
     bool good;
     if (dir != NULL) {
@@ -80,15 +82,20 @@ enum err home_find(struct home *h, const struct home_choice *choice, bool create
     if (good && conf != NULL) good = absolute(h->conf, conf);
     if (good && socket != NULL) good = absolute(h->socket, socket);
     h->socket_given = socket != NULL;
-    if (!good) return fail(w, E_INPUT, "the path of the home is too long, or there is no home folder; use --home DIR");
-    if (gethostname(h->hostname, sizeof h->hostname) != 0 || h->hostname[0] == 0) strcpy(h->hostname, "silktalk");
+    if (!good)
+        return fail(w, E_INPUT,
+                    "the path of the home is too long, or there is no home folder; use --home DIR");
+    if (gethostname(h->hostname, sizeof h->hostname) != 0 || h->hostname[0] == 0)
+        snprintf(h->hostname, sizeof h->hostname, "silktalk");
     h->hostname[sizeof h->hostname - 1] = 0;
     for (char *c = h->hostname; *c != 0; c++)
         if (strchr("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-", *c) == NULL) *c = '-';
     return OK;
 }
 
-bool home_exists(const struct home *h) { return exists(h->conf); }
+bool home_exists(const struct home *h) {
+    return exists(h->conf);
+}
 
 /* ---- configuration */
 
@@ -100,14 +107,17 @@ static enum err add_file(struct config_builder *b, const char *path, struct why 
     return e == E_LIMIT ? fail(w, E_INPUT, "%s is larger than a configuration may be (1 MiB)", path) : e;
 }
 
-static int by_name(const void *a, const void *b) { return strcmp(*(char *const *)a, *(char *const *)b); }
+static int by_name(const void *a, const void *b) {
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
 
 static size_t list_folder(const char *folder, char *names[CONFIG_FILES_MAX]) {
     DIR *d = opendir(folder);
     size_t n = 0;
     for (struct dirent *e; d != NULL && n < CONFIG_FILES_MAX && (e = readdir(d)) != NULL;) {
         struct bytes name = bytes_of(e->d_name);
-        if (name.p[0] != '.' && bytes_ends(name, ".ini") && (names[n] = mem_text(name.p, name.n)) != NULL) n++;
+        if (name.p[0] != '.' && bytes_ends(name, ".ini") && (names[n] = mem_text(name.p, name.n)) != NULL)
+            n++;
     }
     if (d != NULL) closedir(d);
     qsort(names, n, sizeof names[0], by_name);
@@ -120,10 +130,12 @@ static enum err add_folder(struct config_builder *b, const struct home *h, struc
     copy(folder, h->conf);
     char *slash = strrchr(folder, '/');
     if (slash == NULL || (size_t)(slash - folder) + sizeof "/conf.d" > sizeof folder) return OK;
-    strcpy(slash, "/conf.d");
+    memcpy(slash, "/conf.d", sizeof "/conf.d");
     size_t n = list_folder(folder, names);
     for (size_t i = 0; i < n; i++) {
-        if (e == OK) e = join(path, folder, names[i]) ? add_file(b, path, w) : fail(w, E_INPUT, "%s: path too long", folder);
+        if (e == OK)
+            e = join(path, folder, names[i]) ? add_file(b, path, w)
+                                             : fail(w, E_INPUT, "%s: path too long", folder);
         mem_free(names[i]);
     }
     return e;
@@ -133,8 +145,11 @@ enum err home_config(const struct home *h, struct config **out, struct why *w) {
     return home_config_with(h, CONFIG_KEY_COUNT, NULL, out, w);
 }
 
-enum err home_config_with(const struct home *h, enum config_key key, const char *value, struct config **out, struct why *w) {
-    struct config_home where = {.home = h->dir, .socket = h->socket, .hostname = h->hostname,
+enum err home_config_with(const struct home *h, enum config_key key, const char *value, struct config **out,
+                          struct why *w) {
+    struct config_home where = {.home = h->dir,
+                                .socket = h->socket,
+                                .hostname = h->hostname,
                                 .socketmode = h->system ? "0660" : "0600"};
     struct config_builder *b = config_builder_new(&where);
     if (b == NULL) return fail(w, E_MEMORY, "out of memory");

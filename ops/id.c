@@ -4,7 +4,8 @@
 #include "ops/cli.h"
 
 APPLET(id)
-const struct opt id_opts[] = {{0, "addrs", NULL, NULL, "full addresses, one a line (needs the running node)"}, {0}};
+const struct opt id_opts[] = {{0, "addrs", NULL, NULL, "full addresses, one a line (needs the running node)"},
+                              {0}};
 const char id_text[] = "Usage: silktalk id [--addrs] [--json]\n"
                        "Prints the Peer ID; give it, or a full address, to the peers that shall connect.\n"
                        "Examples:\n"
@@ -32,8 +33,10 @@ static int from_file(struct cli *c) {
     if (e != OK) return cli_exit(c, e);
     peer_id_text(&id.peer, text);
     identity_wipe(&id);
-    if (c->json) printf("{\"schema\":\"silktalk.id/1\",\"peer_id\":\"%s\",\"addrs\":[]}\n", text);
-    else printf("%s\n", text);
+    if (c->json)
+        printf("{\"schema\":\"silktalk.id/1\",\"peer_id\":\"%s\",\"addrs\":[]}\n", text);
+    else
+        printf("%s\n", text);
     return 0;
 }
 

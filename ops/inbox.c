@@ -5,20 +5,24 @@
 #include "base/text.h"
 
 APPLET(inbox)
-const struct opt inbox_opts[] = {{0, "from", "PEER", NULL, "only of this peer"},
-                                 {'u', "unread", NULL, NULL, "only unread ones"},
-                                 {0, "search", "TEXT", NULL, "only with this text in subject or body"},
-                                 {'n', "number", "N", "1000", "most rows"},
-                                 {'f', "follow", NULL, NULL, "print messages as they come"},
-                                 {0, "exec", "PROGRAM", NULL, "with --follow: run it once per message (the words behind are its arguments)"},
-                                 {0, "older", "D", NULL, "with delete: all that are older"},
-                                 {0}};
+const struct opt inbox_opts[] = {
+    {0, "from", "PEER", NULL, "only of this peer"},
+    {'u', "unread", NULL, NULL, "only unread ones"},
+    {0, "search", "TEXT", NULL, "only with this text in subject or body"},
+    {'n', "number", "N", "1000", "most rows"},
+    {'f', "follow", NULL, NULL, "print messages as they come"},
+    {0, "exec", "PROGRAM", NULL,
+     "with --follow: run it once per message (the words behind are its arguments)"},
+    {0, "older", "D", NULL, "with delete: all that are older"},
+    {0}};
 const char inbox_text[] =
     "Usage: silktalk inbox [--from PEER] [--unread] [--search TEXT] [-n N]\n"
     "       silktalk inbox --follow [--json] [--exec PROGRAM [ARG]...]\n"
     "       silktalk inbox delete ID... | --older D\n"
-    "An unread message is marked with *. --exec runs PROGRAM without a shell, the body on its standard input, and\n"
-    "SILKTALK_ID, _FROM, _NAME, _SUBJECT, _TYPE, _SENT, _RECEIVED, _BYTES, _REPLY_TO in its environment. It begins with\n"
+    "An unread message is marked with *. --exec runs PROGRAM without a shell, the body on its standard "
+    "input, and\n"
+    "SILKTALK_ID, _FROM, _NAME, _SUBJECT, _TYPE, _SENT, _RECEIVED, _BYTES, _REPLY_TO in its environment. It "
+    "begins with\n"
     "what is unread; a message is marked read when PROGRAM exits 0, else it is tried again, in order.\n"
     "Examples:\n"
     "  silktalk inbox --unread\n"
@@ -31,14 +35,21 @@ CELL(received, age, "received")
 CELL(size, size, "bytes")
 CELL(subject, text, "subject")
 static void from(const struct json *row, struct buf *out) {
-    if (json_is_text(json_get(row, "name"))) cell_text(row, "name", out);
-    else cell_id(row, "peer_id", out);
+    if (json_is_text(json_get(row, "name")))
+        cell_text(row, "name", out);
+    else
+        cell_id(row, "peer_id", out);
 }
-static void unread(const struct json *row, struct buf *out) { buf_add_text(out, json_get_bool(row, "read", false) ? " " : "*"); }
-static const struct cli_column columns[] = {{"ID", false, id}, {"FROM", false, from}, {"RECEIVED", false, received},
+static void unread(const struct json *row, struct buf *out) {
+    buf_add_text(out, json_get_bool(row, "read", false) ? " " : "*");
+}
+static const struct cli_column columns[] = {
+    {"ID", false, id},     {"FROM", false, from},   {"RECEIVED", false, received},
     {"BYTES", true, size}, {"READ", false, unread}, {"SUBJECT", false, subject}};
 
-static void show(struct cli *c, const struct json *r) { cli_table(c, columns, LEN(columns), json_get(r, "items")); }
+static void show(struct cli *c, const struct json *r) {
+    cli_table(c, columns, LEN(columns), json_get(r, "items"));
+}
 
 static int list(struct cli *c) {
     struct buf params;
@@ -58,7 +69,7 @@ static void show_count(struct cli *c, const struct json *r) {
     printf("%lld deleted\n", (long long)json_get_int(r, "count", 0));
 }
 
-static int delete(struct cli *c) {
+static int delete (struct cli *c) {
     struct buf params;
     int64_t older = 0;
     bool by_age = cli_given(c, "older");
@@ -66,7 +77,8 @@ static int delete(struct cli *c) {
     enum err e = cli_duration(c, "older", 0, &older);
     if (e != OK) return cli_exit(c, e);
     char question[128];
-    snprintf(question, sizeof question, "Delete %s for good?", by_age ? "all messages older than that" : "these messages");
+    snprintf(question, sizeof question, "Delete %s for good?",
+             by_age ? "all messages older than that" : "these messages");
     if (!cli_confirm(c, question)) return cli_usage(c, "not confirmed; --yes deletes without asking");
     if (by_age) {
         struct json_out o = cli_params(&params);
@@ -84,11 +96,12 @@ static int delete(struct cli *c) {
 
 int inbox_main(struct cli *c) {
     if (cli_given(c, "follow")) {
-        if (cli_given(c, "exec") && c->n_args == 0 && cli_value(c, "exec")[0] == 0) return cli_usage(c, "--exec needs a program");
+        if (cli_given(c, "exec") && c->n_args == 0 && cli_value(c, "exec")[0] == 0)
+            return cli_usage(c, "--exec needs a program");
         return inbox_follow(c);
     }
     if (cli_given(c, "exec")) return cli_usage(c, "--exec belongs to --follow");
-    if (c->n_args > 0 && strcmp(c->args[0], "delete") == 0) return delete(c);
+    if (c->n_args > 0 && strcmp(c->args[0], "delete") == 0) return delete (c);
     if (c->n_args > 0) return cli_usage(c, "inbox knows delete");
     return list(c);
 }

@@ -4,8 +4,8 @@
 
 #include "ops/cli.h"
 
-/* Prints messages as they come; with --exec runs the program (c->args) once for each, unread ones first, and marks a
- * message read only when it exited 0. Ends on SIGINT, SIGTERM: 0. */
+/* Prints messages as they come; with --exec runs the program (c->args) once for each, unread ones first, and
+ * marks a message read only when it exited 0. Ends on SIGINT, SIGTERM: 0. */
 int inbox_follow(struct cli *c);
 
 #endif

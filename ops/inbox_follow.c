@@ -34,14 +34,19 @@ static void print(struct cli *c, const struct json *m) {
         cli_print_json(m);
     } else {
         struct buf from = {.max = 256}, subject = {.max = 2048}, body = {.max = 32 << 20};
-        if (json_is_text(json_get(m, "name"))) cell_text(m, "name", &from);
-        else cell_id(m, "peer_id", &from);
+        if (json_is_text(json_get(m, "name")))
+            cell_text(m, "name", &from);
+        else
+            cell_id(m, "peer_id", &from);
         cell_text(m, "subject", &subject);
         if (json_get(m, "body_base64") == NULL) cli_safe(json_get_bytes(m, "body"), true, &body);
         struct bytes id = json_get_bytes(m, "id");
-        printf("%.*s %s%s%s: ", (int)id.n, (const char *)id.p, buf_cstr(&from), subject.n > 0 ? " " : "", buf_cstr(&subject));
-        if (json_get(m, "body_base64") == NULL) fwrite(body.p, 1, body.n, stdout);
-        else printf("(%lld bytes, not text)", (long long)json_get_int(m, "bytes", 0));
+        printf("%.*s %s%s%s: ", (int)id.n, (const char *)id.p, buf_cstr(&from), subject.n > 0 ? " " : "",
+               buf_cstr(&subject));
+        if (json_get(m, "body_base64") == NULL)
+            fwrite(body.p, 1, body.n, stdout);
+        else
+            printf("(%lld bytes, not text)", (long long)json_get_int(m, "bytes", 0));
         puts("");
         buf_free(&from);
         buf_free(&subject);
@@ -69,8 +74,14 @@ static void add_variable(struct environment *env, const char *name, struct bytes
 }
 
 static void message_environment(struct environment *env, const struct json *m) {
-    static const char *const fields[][2] = {{"ID", "id"}, {"FROM", "peer_id"}, {"NAME", "name"}, {"SUBJECT", "subject"},
-        {"TYPE", "content_type"}, {"SENT", "sent"}, {"RECEIVED", "received"}, {"REPLY_TO", "reply_to"}};
+    static const char *const fields[][2] = {{"ID", "id"},
+                                            {"FROM", "peer_id"},
+                                            {"NAME", "name"},
+                                            {"SUBJECT", "subject"},
+                                            {"TYPE", "content_type"},
+                                            {"SENT", "sent"},
+                                            {"RECEIVED", "received"},
+                                            {"REPLY_TO", "reply_to"}};
     char bytes[32];
     for (size_t i = 0; i < LEN(fields); i++) add_variable(env, fields[i][0], json_get_bytes(m, fields[i][1]));
     snprintf(bytes, sizeof bytes, "%lld", (long long)json_get_int(m, "bytes", 0));
@@ -111,8 +122,10 @@ static bool run(struct cli *c, char **argv, const struct json *m) {
     int ends[2];
     bool good = false;
     const struct json *encoded = json_get(m, "body_base64");
-    if (encoded != NULL) base64_decode(&body, json_bytes(encoded), false);
-    else buf_add(&body, json_get_bytes(m, "body"));
+    if (encoded != NULL)
+        base64_decode(&body, json_bytes(encoded), false);
+    else
+        buf_add(&body, json_get_bytes(m, "body"));
     message_environment(&env, m);
     fflush(stdout);
     if (pipe2(ends, O_CLOEXEC) == 0) {
@@ -164,7 +177,8 @@ static bool handle(struct cli *c, char **argv, const struct json *m) {
 }
 
 /* One long poll. */
-static enum err next(struct cli *c, bool unread, bool started, int64_t after, struct json_doc **answer, const struct json **result) {
+static enum err next(struct cli *c, bool unread, bool started, int64_t after, struct json_doc **answer,
+                     const struct json **result) {
     struct buf params;
     struct json_out o = cli_params(&params);
     if (started) json_put_int(&o, "after", after);

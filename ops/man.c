@@ -6,9 +6,11 @@
 #include "ops/help.h"
 
 APPLET(man)
-const struct opt man_opts[] = {{0, "mdoc", NULL, NULL, "mdoc source, as `man -l -` and packages want it, also on a terminal"}, {0}};
+const struct opt man_opts[] = {
+    {0, "mdoc", NULL, NULL, "mdoc source, as `man -l -` and packages want it, also on a terminal"}, {0}};
 const char man_text[] = "Usage: silktalk man [PAGE]\n"
-                        "Pages: silktalk, silktalk.ini, silktalkd, and silktalk-VERB. On a terminal the text is printed; else mdoc.\n"
+                        "Pages: silktalk, silktalk.ini, silktalkd, and silktalk-VERB. On a terminal the text "
+                        "is printed; else mdoc.\n"
                         "Examples:\n"
                         "  silktalk man silktalk.ini | man -l -\n"
                         "  silktalk man silktalk-send --mdoc > silktalk-send.1\n";
@@ -17,9 +19,12 @@ const char man_text[] = "Usage: silktalk man [PAGE]\n"
 static void escaped(const char *text, size_t n) {
     for (size_t i = 0; i < n; i++) {
         if ((i == 0 || text[i - 1] == '\n') && (text[i] == '.' || text[i] == '\'')) fputs("\\&", stdout);
-        if (text[i] == '\\') fputs("\\e", stdout);
-        else if (text[i] == '-') fputs("\\-", stdout);
-        else putchar(text[i]);
+        if (text[i] == '\\')
+            fputs("\\e", stdout);
+        else if (text[i] == '-')
+            fputs("\\-", stdout);
+        else
+            putchar(text[i]);
     }
 }
 
@@ -90,8 +95,17 @@ static void main_page(void) {
     puts(".Sh OPTIONS");
     options(common_opts);
     puts(".Sh EXIT STATUS\n.Bl -tag -width Ds");
-    static const char *const codes[] = {"done", "failed", "usage", "node not running", "not found", "permission denied",
-        "bad configuration or input", "verification failed", "done in part, or indirectly", "busy or full, try again", "timed out"};
+    static const char *const codes[] = {"done",
+                                        "failed",
+                                        "usage",
+                                        "node not running",
+                                        "not found",
+                                        "permission denied",
+                                        "bad configuration or input",
+                                        "verification failed",
+                                        "done in part, or indirectly",
+                                        "busy or full, try again",
+                                        "timed out"};
     for (size_t i = 0; i < LEN(codes); i++) printf(".It %zu\n%s\n", i, codes[i]);
     puts(".El\n.Sh SEE ALSO\n.Xr silktalk.ini 5 ,\n.Xr silktalkd 8");
 }
@@ -101,7 +115,8 @@ static void daemon_page(void) {
     puts(".Sh DESCRIPTION");
     for (const struct applet *a = applets; a->name != NULL; a++)
         if (strcmp(a->name, "daemon") == 0) literal(a->text, strlen(a->text));
-    puts(".Sh ENVIRONMENT\nSILKTALK_HOME, SILKTALK_CONFIG, SILKTALK_SOCKET, NOTIFY_SOCKET, WATCHDOG_USEC, JOURNAL_STREAM, TZ.");
+    puts(".Sh ENVIRONMENT\nSILKTALK_HOME, SILKTALK_CONFIG, SILKTALK_SOCKET, NOTIFY_SOCKET, WATCHDOG_USEC, "
+         "JOURNAL_STREAM, TZ.");
     puts(".Sh SEE ALSO\n.Xr silktalk 1 ,\n.Xr silktalk.ini 5");
 }
 
@@ -122,8 +137,10 @@ int man_main(struct cli *c) {
     if (strncmp(page, "silktalk-", 9) == 0) page += 9;
     for (const struct applet *a = applets; a->name != NULL; a++)
         if (strcmp(a->name, page) == 0) {
-            if (text) help_applet(a, stdout);
-            else page_of(a);
+            if (text)
+                help_applet(a, stdout);
+            else
+                page_of(a);
             return 0;
         }
     if (strcmp(page, "silktalk.ini") == 0) {
@@ -134,10 +151,13 @@ int man_main(struct cli *c) {
     } else if (strcmp(page, "silktalkd") == 0) {
         daemon_page();
     } else if (strcmp(page, "silktalk") == 0) {
-        if (text) help_overview(stdout);
-        else main_page();
+        if (text)
+            help_overview(stdout);
+        else
+            main_page();
     } else {
-        return cli_usage(c, "there is no page %.40s; pages are silktalk, silktalk.ini, silktalkd and silktalk-VERB", page);
+        return cli_usage(
+            c, "there is no page %.40s; pages are silktalk, silktalk.ini, silktalkd and silktalk-VERB", page);
     }
     return 0;
 }

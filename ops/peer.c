@@ -5,12 +5,13 @@
 
 APPLET(peer)
 const struct opt peer_opts[] = {{0}};
-const char peer_text[] = "Usage: silktalk peer show PEER | name PEER NAME | forget PEER\n"
-                         "PEER is a Peer ID, a multiaddr with /p2p/, a name, or a unique ending of 6 characters or more.\n"
-                         "An empty NAME takes the name away. `forget` deletes what is known of a peer that is not connected.\n"
-                         "Examples:\n"
-                         "  silktalk peer show web-02\n"
-                         "  silktalk peer name 12D3KooW...abc web-02\n";
+const char peer_text[] =
+    "Usage: silktalk peer show PEER | name PEER NAME | forget PEER\n"
+    "PEER is a Peer ID, a multiaddr with /p2p/, a name, or a unique ending of 6 characters or more.\n"
+    "An empty NAME takes the name away. `forget` deletes what is known of a peer that is not connected.\n"
+    "Examples:\n"
+    "  silktalk peer show web-02\n"
+    "  silktalk peer name 12D3KooW...abc web-02\n";
 
 static void line(const char *label, const struct json *o, const char *key) {
     struct buf safe = {.max = 4096};
@@ -21,7 +22,8 @@ static void line(const char *label, const struct json *o, const char *key) {
 
 static void show(struct cli *c, const struct json *r) {
     (void)c;
-    const struct json *addrs = json_get(r, "addresses"), *protocols = json_get(r, "protocols"), *conns = json_get(r, "connections");
+    const struct json *addrs = json_get(r, "addresses"), *protocols = json_get(r, "protocols"),
+                      *conns = json_get(r, "connections");
     line("Name", r, "name");
     line("Peer ID", r, "peer_id");
     line("Agent", r, "agent");
@@ -42,13 +44,19 @@ static void show(struct cli *c, const struct json *r) {
 int peer_main(struct cli *c) {
     struct buf params;
     const char *verb = c->n_args > 0 ? c->args[0] : "";
-    bool naming = strcmp(verb, "name") == 0, showing = strcmp(verb, "show") == 0, forgetting = strcmp(verb, "forget") == 0;
+    bool naming = strcmp(verb, "name") == 0, showing = strcmp(verb, "show") == 0,
+         forgetting = strcmp(verb, "forget") == 0;
     if (!naming && !showing && !forgetting) return cli_usage(c, "peer needs show, name or forget");
-    if (c->n_args != (naming ? 3 : 2)) return cli_usage(c, naming ? "peer name needs a peer and a name" : "peer %s needs one peer", verb);
+    if (c->n_args != (naming ? 3 : 2))
+        return cli_usage(c, naming ? "peer name needs a peer and a name" : "peer %s needs one peer", verb);
     if (forgetting && !cli_confirm(c, "Forget this peer: its name, addresses and permissions?"))
         return cli_usage(c, "not confirmed; --yes forgets without asking");
     struct json_out o = cli_params(&params);
     json_put_str(&o, "peer", c->args[1]);
     if (naming) json_put_str(&o, "name", c->args[2]);
-    return cli_verb(c, naming ? "peer.name" : showing ? "peer.show" : "peer.forget", &params, &o, showing ? show : NULL);
+    return cli_verb(c,
+                    naming    ? "peer.name"
+                    : showing ? "peer.show"
+                              : "peer.forget",
+                    &params, &o, showing ? show : NULL);
 }

@@ -6,9 +6,10 @@
 #include "ops/cli.h"
 
 APPLET(peers)
-const struct opt peers_opts[] = {{'a', "all", NULL, NULL, "known peers too, not only connected ones"},
-                                 {0, "sort", "COL", NULL, "sort by a column: name, peer-id, since, rtt, streams, bytes-in, bytes-out"},
-                                 {0}};
+const struct opt peers_opts[] = {
+    {'a', "all", NULL, NULL, "known peers too, not only connected ones"},
+    {0, "sort", "COL", NULL, "sort by a column: name, peer-id, since, rtt, streams, bytes-in, bytes-out"},
+    {0}};
 const char peers_text[] = "Usage: silktalk peers [--all] [--sort COL] [--json]\n"
                           "Examples:\n"
                           "  silktalk peers\n"
@@ -29,26 +30,33 @@ static void rtt(const struct json *row, struct buf *out) {
     if (s >= 0) buf_add_format(out, s < 0.01 ? "%.2fms" : "%.0fms", s * 1000);
 }
 
-static const struct cli_column columns[] = {{"NAME", false, name}, {"PEER-ID", false, peer_id}, {"ADDR", false, addr},
-    {"DIRECTION", false, direction}, {"PATH", false, path}, {"SINCE", false, since}, {"RTT", true, rtt},
-    {"STREAMS", true, streams}, {"BYTES-IN", true, bytes_in}, {"BYTES-OUT", true, bytes_out}};
+static const struct cli_column columns[] = {{"NAME", false, name},        {"PEER-ID", false, peer_id},
+                                            {"ADDR", false, addr},        {"DIRECTION", false, direction},
+                                            {"PATH", false, path},        {"SINCE", false, since},
+                                            {"RTT", true, rtt},           {"STREAMS", true, streams},
+                                            {"BYTES-IN", true, bytes_in}, {"BYTES-OUT", true, bytes_out}};
 
-static void show(struct cli *c, const struct json *result) { cli_table(c, columns, LEN(columns), json_get(result, "items")); }
+static void show(struct cli *c, const struct json *result) {
+    cli_table(c, columns, LEN(columns), json_get(result, "items"));
+}
 
 /* ---- sorting: the rows are put into order and printed as the node gave them */
 
 static const char *sort_key; /* of the present call: qsort passes nothing on */
 
 static int compare(const void *a, const void *b) {
-    const struct json *x = json_get(*(const struct json *const *)a, sort_key), *y = json_get(*(const struct json *const *)b, sort_key);
+    const struct json *x = json_get(*(const struct json *const *)a, sort_key),
+                      *y = json_get(*(const struct json *const *)b, sort_key);
     if (json_is_text(x) || json_is_text(y)) return bytes_compare(json_bytes(x), json_bytes(y));
     double l = json_real(x, -1), r = json_real(y, -1);
     return (l < r) - (l > r); /* numbers: the largest first */
 }
 
 static enum err sorted(struct cli *c, const struct json *result, struct json_doc **out) {
-    static const char *const keys[][2] = {{"name", "name"}, {"peer-id", "peer_id"}, {"addr", "addr"}, {"direction", "direction"},
-        {"since", "since"}, {"rtt", "rtt_seconds"}, {"streams", "streams"}, {"bytes-in", "bytes_in"}, {"bytes-out", "bytes_out"}};
+    static const char *const keys[][2] = {
+        {"name", "name"},           {"peer-id", "peer_id"},   {"addr", "addr"},
+        {"direction", "direction"}, {"since", "since"},       {"rtt", "rtt_seconds"},
+        {"streams", "streams"},     {"bytes-in", "bytes_in"}, {"bytes-out", "bytes_out"}};
     sort_key = NULL;
     for (size_t i = 0; i < LEN(keys); i++)
         if (strcmp(cli_value(c, "sort"), keys[i][0]) == 0) sort_key = keys[i][1];
@@ -77,7 +85,8 @@ int peers_main(struct cli *c) {
     struct buf params;
     struct json_doc *answer = NULL, *ordered = NULL;
     const struct json *result = NULL;
-    if (c->n_args > 0) return cli_usage(c, "peers takes no words; for one peer see `silktalk peer show PEER`");
+    if (c->n_args > 0)
+        return cli_usage(c, "peers takes no words; for one peer see `silktalk peer show PEER`");
     struct json_out o = cli_params(&params);
     json_put_bool(&o, "all", cli_given(c, "all"));
     enum err e = cli_ask(c, "peers", &params, &o, c->timeout_ms, &answer, &result);
@@ -85,8 +94,10 @@ int peers_main(struct cli *c) {
         e = sorted(c, result, &ordered);
         if (e == OK) result = json_root(ordered);
     }
-    if (e == OK && c->json) cli_print_json(result);
-    else if (e == OK) show(c, result);
+    if (e == OK && c->json)
+        cli_print_json(result);
+    else if (e == OK)
+        show(c, result);
     json_free(ordered);
     json_free(answer);
     return cli_exit(c, e);

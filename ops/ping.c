@@ -4,17 +4,21 @@
 #include "ops/cli.h"
 
 APPLET(ping)
-const struct opt ping_opts[] = {{'c', "count", "N", "4", "stop after N answers"},
-                                {'i', "interval", "D", "1s", "pause between two"},
-                                {0, "perf", "SIZE", NULL, "send and fetch so much over /perf/1.0.0 instead (the peer must serve it)"},
-                                {0}};
+const struct opt ping_opts[] = {
+    {'c', "count", "N", "4", "stop after N answers"},
+    {'i', "interval", "D", "1s", "pause between two"},
+    {0, "perf", "SIZE", NULL, "send and fetch so much over /perf/1.0.0 instead (the peer must serve it)"},
+    {0}};
 const char ping_text[] = "Usage: silktalk ping PEER [-c N] [--perf SIZE]\n"
                          "Exits 0 when the peer answers directly, 8 over a relay only, 10 not at all.\n"
                          "Examples:\n"
                          "  silktalk ping web-02\n"
                          "  silktalk ping web-02 --perf 64MiB\n";
 
-struct seen { unsigned n; double least, most, sum; };
+struct seen {
+    unsigned n;
+    double least, most, sum;
+};
 
 static bool on_event(struct cli *c, const struct json *event, void *user) {
     struct seen *s = user;
@@ -23,8 +27,10 @@ static bool on_event(struct cli *c, const struct json *event, void *user) {
     if (ms > s->most) s->most = ms;
     s->sum += ms;
     s->n++;
-    if (c->json) cli_print_json(event);
-    else printf("answer %u from %s: time=%.3f ms\n", s->n, c->args[0], ms);
+    if (c->json)
+        cli_print_json(event);
+    else
+        printf("answer %u from %s: time=%.3f ms\n", s->n, c->args[0], ms);
     fflush(stdout);
     return true;
 }
@@ -42,7 +48,8 @@ static void show_perf(struct cli *c, const struct json *r) {
 static int perf(struct cli *c) {
     struct buf params;
     uint64_t size = 0;
-    if (!size_parse(bytes_of(cli_value(c, "perf")), &size) || size > INT64_MAX) return cli_usage(c, "--perf takes a size, such as 64MiB");
+    if (!size_parse(bytes_of(cli_value(c, "perf")), &size) || size > INT64_MAX)
+        return cli_usage(c, "--perf takes a size, such as 64MiB");
     struct json_out o = cli_params(&params);
     json_put_str(&o, "peer", c->args[0]);
     json_put_uint(&o, "up", size);
@@ -71,9 +78,12 @@ int ping_main(struct cli *c) {
     buf_free(&params);
     json_free(answer);
     if (seen.n > 0 && !c->json)
-        printf("%u answers, time min %.3f avg %.3f max %.3f ms\n", seen.n, seen.least, seen.sum / seen.n, seen.most);
+        printf("%u answers, time min %.3f avg %.3f max %.3f ms\n", seen.n, seen.least, seen.sum / seen.n,
+               seen.most);
     if (e == OK) return 0;
     int code = cli_exit(c, e);
     /* not connected, or no answer: the peer can not be pinged */
-    return e == E_NOT_RUNNING || e == E_USAGE || e == E_INPUT || e == E_DENIED || code == 4 ? code : err_exit(E_TIMEOUT);
+    return e == E_NOT_RUNNING || e == E_USAGE || e == E_INPUT || e == E_DENIED || code == 4
+               ? code
+               : err_exit(E_TIMEOUT);
 }

@@ -26,7 +26,8 @@ static void field(const char *label, const struct json *r, const char *key) {
 static bool body_of(const struct json *r, struct buf *out) {
     out->max = MESSAGE_FRAME_MAX;
     const struct json *encoded = json_get(r, "body_base64");
-    return encoded == NULL ? buf_add(out, json_get_bytes(r, "body")) : base64_decode(out, json_bytes(encoded), false);
+    return encoded == NULL ? buf_add(out, json_get_bytes(r, "body"))
+                           : base64_decode(out, json_bytes(encoded), false);
 }
 
 static enum err show(struct cli *c, const struct json *r) {
@@ -39,7 +40,8 @@ static enum err show(struct cli *c, const struct json *r) {
     } else if (e == OK && (cli_given(c, "raw") || json_get(r, "body_base64") != NULL)) {
         if (!cli_given(c, "raw") && c->terminal_out)
             e = fail(&c->why, E_USAGE, "the body is not text; save it with -o FILE, or pipe --raw");
-        else fwrite(body.p, 1, body.n, stdout);
+        else
+            fwrite(body.p, 1, body.n, stdout);
     } else if (e == OK) {
         struct buf safe = {.max = 32 << 20};
         field("From", r, json_is_text(json_get(r, "name")) ? "name" : "peer_id");
@@ -69,8 +71,10 @@ int read_main(struct cli *c) {
     json_put_str(&o, "id", c->args[0]);
     json_put_bool(&o, "mark", !cli_given(c, "keep-unread"));
     enum err e = cli_ask(c, "read", &params, &o, c->timeout_ms, &answer, &result);
-    if (e == OK && c->json) cli_print_json(result);
-    else if (e == OK) e = show(c, result);
+    if (e == OK && c->json)
+        cli_print_json(result);
+    else if (e == OK)
+        e = show(c, result);
     json_free(answer);
     return cli_exit(c, e);
 }

@@ -4,10 +4,11 @@
 
 APPLET(reload)
 const struct opt reload_opts[] = {{0}};
-const char reload_text[] = "Usage: silktalk reload\n"
-                           "Reopens the logs, then applies the configuration: all of it, or nothing when it is bad (exit 6).\n"
-                           "Examples:\n"
-                           "  silktalk config check && silktalk reload\n";
+const char reload_text[] =
+    "Usage: silktalk reload\n"
+    "Reopens the logs, then applies the configuration: all of it, or nothing when it is bad (exit 6).\n"
+    "Examples:\n"
+    "  silktalk config check && silktalk reload\n";
 
 static void list(const struct json *items, const char *title) {
     if (json_count(items) == 0) return;

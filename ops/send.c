@@ -19,23 +19,25 @@ const struct opt send_opts[] = {{'f', "file", "FILE", NULL, "the body is this fi
                                 {0, "reply-to", "ID", NULL, "id of the message that this one answers"},
                                 {0, "wait", "[=D]", NULL, "wait for the receipts, at most D"},
                                 {0}};
-const char send_text[] = "Usage: silktalk send PEER... [TEXT|-] [-f FILE] [-s SUBJECT] [--wait[=D]]\n"
-                         "The last word is the text (- reads it from standard input), unless -f names a file.\n"
-                         "Returns when the message is on disk; the node delivers it, however long that takes. With the node\n"
-                         "down it waits in the spool. Prints one id for each peer.\n"
-                         "Exits 0 when it is kept (with --wait: stored there), 1 refused by the peer, 8 still queued when the\n"
-                         "wait ended (or in the spool), 9 outbox or spool full.\n"
-                         "Examples:\n"
-                         "  silktalk send web-02 \"disk replaced\"\n"
-                         "  silktalk send web-02 web-03 -s report -f report.txt --wait=30s\n"
-                         "  df -h | silktalk send admin -\n";
+const char send_text[] =
+    "Usage: silktalk send PEER... [TEXT|-] [-f FILE] [-s SUBJECT] [--wait[=D]]\n"
+    "The last word is the text (- reads it from standard input), unless -f names a file.\n"
+    "Returns when the message is on disk; the node delivers it, however long that takes. With the node\n"
+    "down it waits in the spool. Prints one id for each peer.\n"
+    "Exits 0 when it is kept (with --wait: stored there), 1 refused by the peer, 8 still queued when the\n"
+    "wait ended (or in the spool), 9 outbox or spool full.\n"
+    "Examples:\n"
+    "  silktalk send web-02 \"disk replaced\"\n"
+    "  silktalk send web-02 web-03 -s report -f report.txt --wait=30s\n"
+    "  df -h | silktalk send admin -\n";
 
 /* ---- the body */
 
 static enum err read_all(struct cli *c, int fd, const char *name, struct buf *body) {
     struct cli_progress p = {.what = name};
     for (;;) {
-        if (!buf_reserve(body, 65536)) return fail(&c->why, E_INPUT, "%s is larger than a message may be (messages.maxBody)", name);
+        if (!buf_reserve(body, 65536))
+            return fail(&c->why, E_INPUT, "%s is larger than a message may be (messages.maxBody)", name);
         ssize_t n = read(fd, body->p + body->n, 65536);
         if (n < 0 && errno == EINTR) continue;
         if (n < 0) return fail(&c->why, E_IO, "%s: %s", name, strerror(errno));
@@ -53,7 +55,12 @@ static enum err read_body(struct cli *c, const char *text, struct buf *body) {
         return buf_add(body, bytes_of(text)) ? OK : fail(&c->why, E_INPUT, "the text is too long");
     if (file == NULL) return read_all(c, STDIN_FILENO, "standard input", body);
     int fd = open(file, O_RDONLY | O_CLOEXEC);
-    if (fd < 0) return fail(&c->why, errno == ENOENT ? E_NOT_FOUND : errno == EACCES ? E_DENIED : E_IO, "%s: %s", file, strerror(errno));
+    if (fd < 0)
+        return fail(&c->why,
+                    errno == ENOENT   ? E_NOT_FOUND
+                    : errno == EACCES ? E_DENIED
+                                      : E_IO,
+                    "%s: %s", file, strerror(errno));
     enum err e = read_all(c, fd, file, body);
     close(fd);
     return e;
@@ -65,15 +72,17 @@ static int judge(struct cli *c, const struct json *items, bool wait) {
     size_t stored = 0, failed = 0, n = json_count(items);
     for (size_t i = 0; i < n; i++) {
         const struct json *item = json_at(items, i);
-        struct bytes id = json_get_bytes(item, "id"), state = json_get_bytes(item, "state"), error = json_get_bytes(item, "error");
+        struct bytes id = json_get_bytes(item, "id"), state = json_get_bytes(item, "state"),
+                     error = json_get_bytes(item, "error");
         bool bad = bytes_is(state, "failed");
         stored += bytes_is(state, "stored") || bytes_is(state, "duplicate");
         failed += bad;
         if (c->json) continue;
         if (wait || bad)
-            printf("%.*s %.*s%s%.*s\n", (int)id.n, (const char *)id.p, (int)state.n, (const char *)state.p, error.n > 0 ? ": " : "",
-                   (int)error.n, (const char *)error.p);
-        else printf("%.*s\n", (int)id.n, (const char *)id.p);
+            printf("%.*s %.*s%s%.*s\n", (int)id.n, (const char *)id.p, (int)state.n, (const char *)state.p,
+                   error.n > 0 ? ": " : "", (int)error.n, (const char *)error.p);
+        else
+            printf("%.*s\n", (int)id.n, (const char *)id.p);
     }
     if (failed > 0) return failed == n ? err_exit(E_REFUSED) : err_exit(E_PARTIAL);
     if (!wait || stored == n) return 0;
@@ -107,7 +116,8 @@ static int through_node(struct cli *c, size_t n_peers, struct bytes body) {
     if (cli_given(c, "expires")) json_put_int(&o, "expires_ms", life);
     if (wait) json_put_bool(&o, "wait", true);
     if (wait && wait_ms > 0) json_put_int(&o, "wait_ms", wait_ms);
-    e = cli_ask(c, "send", &params, &o, wait ? (wait_ms > 0 ? wait_ms + c->timeout_ms : -1) : c->timeout_ms, &answer, &result);
+    e = cli_ask(c, "send", &params, &o, wait ? (wait_ms > 0 ? wait_ms + c->timeout_ms : -1) : c->timeout_ms,
+                &answer, &result);
     int code;
     if (e == OK) {
         if (c->json) cli_print_json(result);
@@ -131,7 +141,8 @@ static enum err spool_peer(struct cli *c, const char *word, struct peer_id *out)
             if (out->n == 0) e = fail(&c->why, E_INPUT, "%s has no /p2p/ part", word);
         }
     } else if (!peer_id_parse(bytes_of(word), out)) {
-        e = fail(&c->why, E_NOT_RUNNING, "the node is not running, and only it knows the name %.60s; use the full Peer ID", word);
+        e = fail(&c->why, E_NOT_RUNNING,
+                 "the node is not running, and only it knows the name %.60s; use the full Peer ID", word);
     }
     buf_free(&addr);
     return e;
@@ -156,8 +167,11 @@ static enum err into_spool(struct cli *c, const struct peer_id *peer, struct mes
                         c->config->limits[LIMIT_SPOOL], &c->why);
     if (e == OK) {
         hex_encode(&id, bytes_at(m->id, MESSAGE_ID));
-        if (c->json) printf("{\"schema\":\"silktalk.send/1\",\"items\":[{\"id\":\"%s\",\"state\":\"spooled\"}]}\n", buf_cstr(&id));
-        else printf("%s\n", buf_cstr(&id));
+        if (c->json)
+            printf("{\"schema\":\"silktalk.send/1\",\"items\":[{\"id\":\"%s\",\"state\":\"spooled\"}]}\n",
+                   buf_cstr(&id));
+        else
+            printf("%s\n", buf_cstr(&id));
     }
     buf_free(&id);
     buf_free(&frame);
@@ -167,22 +181,28 @@ static enum err into_spool(struct cli *c, const struct peer_id *peer, struct mes
 static int spool(struct cli *c, size_t n_peers, struct bytes body) {
     int64_t life;
     struct rng rng;
-    struct message m = {.sent_ms = (uint64_t)clocks_now().wall.ms, .body = body, .subject = bytes_of(cli_value(c, "subject"))};
+    struct message m = {.sent_ms = (uint64_t)clocks_now().wall.ms,
+                        .body = body,
+                        .subject = bytes_of(cli_value(c, "subject"))};
     enum err e = cli_config(c);
     if (e == OK && !home_exists(&c->home))
         e = fail(&c->why, E_NOT_RUNNING, "the node is not running, and there is no home at %s", c->home.dir);
     if (e == OK) e = cli_duration(c, "expires", cfg(c->config, messages_expiry).ms, &life);
-    if (e == OK && (life < 1000 || life > 90LL * 24 * 3600 * 1000)) e = fail(&c->why, E_INPUT, "a message lives between 1 second and 90 days");
+    if (e == OK && (life < 1000 || life > 90LL * 24 * 3600 * 1000))
+        e = fail(&c->why, E_INPUT, "a message lives between 1 second and 90 days");
     if (e == OK) e = reply_id(c, &m);
     if (e != OK) return cli_exit(c, e);
     m.expires_ms = m.sent_ms + (uint64_t)life;
-    m.content_type = cli_given(c, "type") ? bytes_of(cli_value(c, "type"))
-                                          : bytes_of(utf8_valid(body) ? MESSAGE_DEFAULT_TYPE : "application/octet-stream");
-    if (body.n > c->config->limits[LIMIT_BODY]) e = fail(&c->why, E_INPUT, "the body is larger than messages.maxBody");
+    m.content_type = cli_given(c, "type")
+                         ? bytes_of(cli_value(c, "type"))
+                         : bytes_of(utf8_valid(body) ? MESSAGE_DEFAULT_TYPE : "application/octet-stream");
+    if (body.n > c->config->limits[LIMIT_BODY])
+        e = fail(&c->why, E_INPUT, "the body is larger than messages.maxBody");
     if (e == OK) e = message_check(&m, &c->why);
     struct peer_id *peers = NEW_ARRAY(struct peer_id, n_peers);
     if (peers == NULL) e = fail(&c->why, E_MEMORY, "out of memory");
-    for (size_t i = 0; e == OK && i < n_peers; i++) e = spool_peer(c, c->args[i], &peers[i]); /* all, before any is written */
+    for (size_t i = 0; e == OK && i < n_peers; i++)
+        e = spool_peer(c, c->args[i], &peers[i]); /* all, before any is written */
     rng_system(&rng);
     for (size_t i = 0; e == OK && i < n_peers; i++) e = into_spool(c, &peers[i], &m, &rng);
     mem_free(peers);
@@ -193,12 +213,14 @@ static int spool(struct cli *c, size_t n_peers, struct bytes body) {
 
 int send_main(struct cli *c) {
     bool has_file = cli_given(c, "file");
-    if (c->n_args < (has_file ? 1 : 2)) return cli_usage(c, has_file ? "send to whom?" : "send needs a peer and a text (or -f FILE)");
+    if (c->n_args < (has_file ? 1 : 2))
+        return cli_usage(c, has_file ? "send to whom?" : "send needs a peer and a text (or -f FILE)");
     size_t n_peers = (size_t)c->n_args - !has_file;
     struct buf body = {.max = MESSAGE_FRAME_MAX};
     enum err e = read_body(c, c->args[c->n_args - 1], &body);
-    int code = e != OK ? cli_exit(c, e)
-               : cli_node_runs(c) ? through_node(c, n_peers, buf_view(&body)) : spool(c, n_peers, buf_view(&body));
+    int code = e != OK            ? cli_exit(c, e)
+               : cli_node_runs(c) ? through_node(c, n_peers, buf_view(&body))
+                                  : spool(c, n_peers, buf_view(&body));
     buf_free(&body);
     return code;
 }

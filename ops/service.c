@@ -19,7 +19,8 @@ enum { START_MS = 60000, STEP_MS = 20, STOP_EXTRA_MS = 15000 };
 static bool systemd_has_unit(const struct cli *c) {
     struct stat st;
     return c->home.system && geteuid() == 0 && stat("/run/systemd/system", &st) == 0 &&
-           (stat("/lib/systemd/system/silktalk.service", &st) == 0 || stat("/etc/systemd/system/silktalk.service", &st) == 0);
+           (stat("/lib/systemd/system/silktalk.service", &st) == 0 ||
+            stat("/etc/systemd/system/silktalk.service", &st) == 0);
 }
 
 static enum err systemctl(struct cli *c, const char *verb) {
@@ -41,11 +42,14 @@ static enum err systemctl(struct cli *c, const char *verb) {
 static void run_daemon(const struct cli *c, int ready) {
     char self[PATH_SIZE];
     ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
-    if (n > 0) self[n] = 0;
-    else snprintf(self, sizeof self, "%s", c->program);
-    char *argv[10] = {self, (char *)(uintptr_t)"daemon"};
+    if (n > 0)
+        self[n] = 0;
+    else
+        snprintf(self, sizeof self, "%s", c->program);
+    char *argv[10] = {self, (char *)(uintptr_t) "daemon"};
     int k = 2;
-    const char *const pairs[][3] = {{"--home", c->choice.home, c->home.dir}, {"--config", c->choice.config, c->home.conf},
+    const char *const pairs[][3] = {{"--home", c->choice.home, c->home.dir},
+                                    {"--config", c->choice.config, c->home.conf},
                                     {"--socket", c->choice.socket, c->home.socket}};
     for (size_t i = 0; i < LEN(pairs); i++) {
         if (pairs[i][1] == NULL) continue;
@@ -65,7 +69,8 @@ static void keep_last_line(struct cli *c, int fd) {
     char *refused = strstr(text, "Start refused reason=");
     char *end = refused == NULL ? NULL : strchr(refused, '\n');
     if (end != NULL) *end = 0;
-    fail(&c->why, E_FAILED, "%.200s", refused != NULL ? refused + strlen("Start refused reason=") : "the daemon ended at once");
+    fail(&c->why, E_FAILED, "%.200s",
+         refused != NULL ? refused + strlen("Start refused reason=") : "the daemon ended at once");
 }
 
 static enum err wait_ready(struct cli *c, pid_t pid, int log) {
@@ -80,7 +85,8 @@ static enum err wait_ready(struct cli *c, pid_t pid, int log) {
         }
         clocks_sleep_ms(STEP_MS);
     }
-    return fail(&c->why, E_TIMEOUT, "the daemon (pid %ld) does not answer; see its log at %s", (long)pid, c->home.log_file);
+    return fail(&c->why, E_TIMEOUT, "the daemon (pid %ld) does not answer; see its log at %s", (long)pid,
+                c->home.log_file);
 }
 
 enum err service_start(struct cli *c) {
@@ -102,7 +108,8 @@ enum err service_start(struct cli *c) {
         if (chdir("/") != 0) _exit(126);
         run_daemon(c, log >= 0 ? log : null);
     }
-    enum err e = pid < 0 ? fail(&c->why, E_FAILED, "no new process: %s", strerror(errno)) : wait_ready(c, pid, log);
+    enum err e = pid < 0 ? fail(&c->why, E_FAILED, "no new process: %s", strerror(errno))
+                         : wait_ready(c, pid, log);
     if (said != NULL) fclose(said);
     if (e == OK) cli_note(c, "Started, pid %ld. Log: %s", (long)pid, c->home.log_file);
     return e;
@@ -123,7 +130,8 @@ enum err service_stop(struct cli *c, int64_t drain_ms) {
             return OK;
         }
         if (holder.pid <= 0 || kill(holder.pid, SIGTERM) != 0) /* it holds the home but its socket is gone */
-            return fail(&c->why, E_DENIED, "pid %ld holds the home and can not be told to stop", (long)holder.pid);
+            return fail(&c->why, E_DENIED, "pid %ld holds the home and can not be told to stop",
+                        (long)holder.pid);
     } else {
         struct buf params;
         struct json_doc *answer = NULL;
@@ -135,7 +143,8 @@ enum err service_stop(struct cli *c, int64_t drain_ms) {
         if (e != OK) return e;
         control_client_close(&c->node);
     }
-    int64_t most = drain_ms + (cli_config(c) == OK ? cfg(c->config, node_stopTimeout).ms : 5000) + STOP_EXTRA_MS;
+    int64_t most = drain_ms + (cli_config(c) == OK ? cfg(c->config, node_stopTimeout).ms : 5000) +
+                   STOP_EXTRA_MS;
     for (int64_t waited = 0; waited < most; waited += STEP_MS) {
         if (!lock_held(c, &holder)) {
             cli_note(c, "Stopped.");

@@ -4,7 +4,7 @@
 
 #include "ops/cli.h"
 
-enum err service_start(struct cli *c);                    /* OK: it answers (now, or did before) */
-enum err service_stop(struct cli *c, int64_t drain_ms);   /* OK: no daemon has the home any more */
+enum err service_start(struct cli *c);                  /* OK: it answers (now, or did before) */
+enum err service_stop(struct cli *c, int64_t drain_ms); /* OK: no daemon has the home any more */
 
 #endif

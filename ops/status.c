@@ -10,7 +10,9 @@ const char status_text[] = "Usage: silktalk status [--json]\n"
                            "  silktalk status\n"
                            "  silktalk status --json\n";
 
-static long long number(const struct json *o, const char *key) { return (long long)json_get_int(o, key, 0); }
+static long long number(const struct json *o, const char *key) {
+    return (long long)json_get_int(o, key, 0);
+}
 
 static void text(const struct json *o, const char *key) {
     struct buf safe = {.max = 1024};
@@ -20,7 +22,8 @@ static void text(const struct json *o, const char *key) {
 }
 
 static void show_node(const struct cli *c, const struct json *r) {
-    const struct json *node = json_get(r, "node"), *state = json_get(r, "state"), *listen = json_get(r, "listen");
+    const struct json *node = json_get(r, "node"), *state = json_get(r, "state"),
+                      *listen = json_get(r, "listen");
     const struct json *pending = json_get(state, "restart_pending");
     char up[32];
     duration_text(number(node, "uptime_seconds") * 1000, up);
@@ -54,7 +57,8 @@ static void show_node(const struct cli *c, const struct json *r) {
 static void show_messages(const struct json *m) {
     char age[32];
     struct buf oldest = {.max = 64};
-    printf("Messages   in %lld  out %lld  outbox %lld", number(m, "in"), number(m, "out"), number(m, "outbox"));
+    printf("Messages   in %lld  out %lld  outbox %lld", number(m, "in"), number(m, "out"),
+           number(m, "outbox"));
     struct wall t;
     if (wall_parse(json_get_bytes(m, "outbox_oldest"), &t)) {
         cli_age(json_get(m, "outbox_oldest"), &oldest);
@@ -63,15 +67,19 @@ static void show_messages(const struct json *m) {
         printf(" (oldest %.*s)", (int)v.n, (const char *)v.p);
     }
     double p95 = json_real(json_get(m, "latency_p95_seconds"), -1);
-    if (p95 < 0) strcpy(age, "unknown");
-    else snprintf(age, sizeof age, "%.0fms", p95 * 1000);
+    if (p95 < 0)
+        snprintf(age, sizeof age, "unknown");
+    else
+        snprintf(age, sizeof age, "%.0fms", p95 * 1000);
     printf("  latency p95 %s  errors %.2f%%\n", age, json_real(json_get(m, "errors_percent"), 0));
     buf_free(&oldest);
 }
 
 static void percent(const char *label, const struct json *v) {
-    if (json_is_number(v)) printf("%s %lld%%", label, (long long)json_int(v, 0));
-    else printf("%s unknown", label);
+    if (json_is_number(v))
+        printf("%s %lld%%", label, (long long)json_int(v, 0));
+    else
+        printf("%s unknown", label);
 }
 
 static void show_rest(const struct json *r) {
@@ -88,7 +96,8 @@ static void show_rest(const struct json *r) {
         size_text((uint64_t)number(u, "resident_bytes"), size);
         printf(" (node %s)", size);
     }
-    if (json_is_number(json_get(u, "fds"))) printf("  fds %lld of %lld", number(u, "fds"), number(u, "fds_max"));
+    if (json_is_number(json_get(u, "fds")))
+        printf("  fds %lld of %lld", number(u, "fds"), number(u, "fds_max"));
     puts("");
     const struct json *problems = json_get(r, "problems");
     if (json_count(problems) == 0) puts("Problems   none");
@@ -102,9 +111,10 @@ static void show_rest(const struct json *r) {
 static void show(struct cli *c, const struct json *r) {
     const struct json *p = json_get(r, "peers");
     show_node(c, r);
-    printf("Peers      %lld connected, %lld connections of %lld (%lld in, %lld out, %lld relayed), %lld known\n",
-           number(p, "connected"), number(p, "connections"), number(p, "max"), number(p, "in"), number(p, "out"),
-           number(p, "relayed"), number(p, "known"));
+    printf(
+        "Peers      %lld connected, %lld connections of %lld (%lld in, %lld out, %lld relayed), %lld known\n",
+        number(p, "connected"), number(p, "connections"), number(p, "max"), number(p, "in"), number(p, "out"),
+        number(p, "relayed"), number(p, "known"));
     show_messages(json_get(r, "messages"));
     show_rest(r);
 }

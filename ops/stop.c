@@ -3,7 +3,8 @@
 #include "ops/service.h"
 
 APPLET(stop)
-const struct opt stop_opts[] = {{0, "drain", "D", NULL, "first deliver what is in the outbox, at most so long"}, {0}};
+const struct opt stop_opts[] = {
+    {0, "drain", "D", NULL, "first deliver what is in the outbox, at most so long"}, {0}};
 const char stop_text[] = "Usage: silktalk stop [--drain D]\n"
                          "Waits until the node has ended; a stopped node is fine too.\n"
                          "Examples:\n"

@@ -5,7 +5,8 @@
 #include "ops/cli.h"
 
 APPLET(version)
-const struct opt version_opts[] = {{0, "licenses", NULL, NULL, "notices of everything that is linked in"}, {0}};
+const struct opt version_opts[] = {{0, "licenses", NULL, NULL, "notices of everything that is linked in"},
+                                   {0}};
 const char version_text[] = "Usage: silktalk version [--licenses] [--json]\n"
                             "Examples:\n"
                             "  silktalk version\n"

@@ -1,4 +1,5 @@
-/* ops/words.h: the second words of verbs (`config set`), for completion. NULL: the verb has none; else NULL-terminated. */
+/* ops/words.h: the second words of verbs (`config set`), for completion. NULL: the verb has none; else
+ * NULL-terminated. */
 #ifndef SILKTALK_OPS_WORDS_H
 #define SILKTALK_OPS_WORDS_H
 

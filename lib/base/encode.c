@@ -100,7 +100,7 @@ static bool radix_decode(struct buf *out, struct bytes text, unsigned radix, uns
     if (text.n > RADIX_TEXT_MAX) return false;
     size_t zeros = 0, n_words = 0;
     while (zeros < text.n && value(text.p[zeros]) == 0) zeros++;
-    uint32_t words[RADIX_WORDS]; /* least significant first */
+    uint32_t words[RADIX_WORDS] = {0}; /* least significant first */
     for (size_t i = zeros; i < text.n;) {
         uint64_t carry = 0;
         uint32_t scale = 1;
@@ -219,19 +219,12 @@ bool base64_decode(struct buf *out, struct bytes text, bool url) {
 bool multibase_decode(struct buf *out, struct bytes text) {
     struct bytes rest = bytes_skip(text, 1);
     switch (text.n == 0 ? 0 : text.p[0]) {
-    case 'z':
-        return base58_decode(out, rest);
-    case 'b':
-        return base32_decode(out, rest);
-    case 'k':
-        return base36_decode(out, rest);
-    case 'f':
-        return hex_decode(out, rest);
-    case 'm':
-        return base64_decode(out, rest, false);
-    case 'u':
-        return base64_decode(out, rest, true);
-    default:
-        return false;
+    case 'z': return base58_decode(out, rest);
+    case 'b': return base32_decode(out, rest);
+    case 'k': return base36_decode(out, rest);
+    case 'f': return hex_decode(out, rest);
+    case 'm': return base64_decode(out, rest, false);
+    case 'u': return base64_decode(out, rest, true);
+    default: return false;
     }
 }

@@ -1,7 +1,7 @@
 /* lib/base/event.c: the table of log lines as data. */
 #include "base/event.h"
 
-#define EVENT_ROW(symbol, level, component, text, keys) \
+#define EVENT_ROW(symbol, level, component, text, keys)                                                      \
     [symbol] = {LEVEL_##level, COMPONENT_##component, text, keys},
 const struct event_row event_rows[EVENT_COUNT] = {EVENTS(EVENT_ROW)};
 

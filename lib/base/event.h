@@ -14,6 +14,7 @@ enum log_level { LOG_LEVELS(LOG_LEVEL_SYMBOL) LEVEL_COUNT };
 #define LOG_COMPONENT_SYMBOL(name) COMPONENT_##name,
 enum log_component { LOG_COMPONENTS(LOG_COMPONENT_SYMBOL) COMPONENT_COUNT };
 
+/* clang-format off */
 #define EVENTS(X)                                                                                             \
     X(EV_NODE_STARTED, INFO, node, "Node started", "version peer home pid")                                   \
     X(EV_NODE_READY, INFO, node, "Node ready", "total lock config identity database listen")                  \
@@ -61,6 +62,7 @@ enum log_component { LOG_COMPONENTS(LOG_COMPONENT_SYMBOL) COMPONENT_COUNT };
     X(EV_MESSAGE_EXPIRED, ERROR, message, "Message expired", "peer id")                                       \
     X(EV_CONTROL_CLIENT, DEBUG, control, "Control client", "uid pid method result")                           \
     X(EV_CONTROL_DROPPED, DEBUG, control, "Control client dropped", "uid pid reason")
+/* clang-format on */
 #define EVENT_SYMBOL(symbol, level, component, text, keys) symbol,
 enum event { EVENTS(EVENT_SYMBOL) EVENT_COUNT };
 
@@ -70,9 +72,9 @@ struct event_row {
     const char *text, *keys;
 };
 extern const struct event_row event_rows[EVENT_COUNT];
-const char *log_level_name(enum log_level level);              /* "info" */
-const char *log_component_name(enum log_component component);  /* "net" */
-bool log_level_parse(struct bytes name, enum log_level *out);  /* debug info warn error (warning too) */
+const char *log_level_name(enum log_level level);             /* "info" */
+const char *log_component_name(enum log_component component); /* "net" */
+bool log_level_parse(struct bytes name, enum log_level *out); /* debug info warn error (warning too) */
 bool log_component_parse(struct bytes name, enum log_component *out);
 
 #endif

@@ -16,15 +16,15 @@ struct cidr {
     struct ip base;
     uint8_t bits; /* 0 to 32, or 128 */
 };
-bool ip_parse(struct bytes text, struct ip *out);          /* "10.0.0.1", "2001:db8::1"; no zone */
-bool ip6_parse(struct bytes text, uint8_t out[16]);        /* IPv6 only, and nothing is mapped to IPv4 */
-void ip_text(const struct ip *ip, char out[48]);           /* RFC 5952 */
+bool ip_parse(struct bytes text, struct ip *out);   /* "10.0.0.1", "2001:db8::1"; no zone */
+bool ip6_parse(struct bytes text, uint8_t out[16]); /* IPv6 only, and nothing is mapped to IPv4 */
+void ip_text(const struct ip *ip, char out[48]);    /* RFC 5952 */
 bool ip_eq(const struct ip *a, const struct ip *b);
-struct ip ip_of(unsigned version, const uint8_t *p);       /* maps ::ffff:a.b.c.d to version 4 */
+struct ip ip_of(unsigned version, const uint8_t *p); /* maps ::ffff:a.b.c.d to version 4 */
 bool ip_is_unspecified(const struct ip *ip);
 bool ip_is_loopback(const struct ip *ip);
 bool ip_is_link_local(const struct ip *ip);
-bool ip_is_private(const struct ip *ip);                   /* RFC 1918, 6598, 4193, loopback, link-local */
+bool ip_is_private(const struct ip *ip); /* RFC 1918, 6598, 4193, loopback, link-local */
 bool ip_is_multicast(const struct ip *ip);
 /* The block that per-address limits count: an IPv4 address, an IPv6 /64 (operations.md S3). */
 struct cidr ip_group(const struct ip *ip);

@@ -4,7 +4,7 @@
 
 #include "base/mem.h"
 
-#include "yyjson.h"
+#include <yyjson.h>
 
 static void *alc_new(void *ctx, size_t n) {
     (void)ctx;

@@ -1,7 +1,7 @@
 /* lib/base/limit.c: the table of limits as data. */
 #include "base/limit.h"
 
-#define LIMIT_ROW(symbol, name, key, value, least, most, unit, outcome) \
+#define LIMIT_ROW(symbol, name, key, value, least, most, unit, outcome)                                      \
     [symbol] = {name, key, unit, outcome, value, least, most},
 const struct limit_row limit_rows[LIMIT_COUNT] = {LIMITS(LIMIT_ROW)};
 

@@ -1,12 +1,15 @@
-/* lib/base/limit.h: every queue, buffer, table and peer-supplied length with a name: what it counts, how much is
- * allowed, and what happens when it is reached. `diag limits`, documentation and tests come from this table.
+/* lib/base/limit.h: every queue, buffer, table and peer-supplied length with a name: what it counts, how much
+ * is allowed, and what happens when it is reached. `diag limits`, documentation and tests come from this
+ * table.
  *
- * Columns: symbol; name (stable); configuration key, or NULL (then it is [limits] NAME); default; least and most that may be set; unit; outcome. */
+ * Columns: symbol; name (stable); configuration key, or NULL (then it is [limits] NAME); default; least and
+ * most that may be set; unit; outcome. */
 #ifndef SILKTALK_BASE_LIMIT_H
 #define SILKTALK_BASE_LIMIT_H
 
 #include "base/base.h"
 
+/* clang-format off */
 #define LIMITS(X)                                                                                                   \
     X(LIMIT_CONNECTIONS, "connections", "connection.maxConnections", 300, 1, 10000, "connections", "refused, or the least useful is closed") \
     X(LIMIT_INBOUND_PENDING, "inbound_pending", "connection.maxIncomingPendingConnections", 32, 1, 1000, "connections", "refused") \
@@ -41,6 +44,7 @@
     X(LIMIT_CONTROL_BACKLOG, "control_backlog", NULL, 8388608, 65536, 67108864, "bytes per client", "the client is closed") \
     X(LIMIT_PUSHES, "identify_pushes", NULL, 12, 1, 1000, "per minute and peer", "the stream is reset") \
     X(LIMIT_PINGS, "ping_streams", NULL, 2, 1, 64, "streams per peer", "the stream is reset")
+/* clang-format on */
 #define LIMIT_SYMBOL(symbol, name, key, value, least, most, unit, outcome) symbol,
 enum limit_id { LIMITS(LIMIT_SYMBOL) LIMIT_COUNT };
 
@@ -57,7 +61,9 @@ struct limits {
     struct limit of[LIMIT_COUNT];
 };
 void limits_init(struct limits *l); /* the defaults */
-static inline uint64_t limit_max(const struct limits *l, enum limit_id id) { return l->of[id].max; }
+static inline uint64_t limit_max(const struct limits *l, enum limit_id id) {
+    return l->of[id].max;
+}
 /* True when `used` more fit no longer (used >= max); counts the hit then. */
 bool limit_hit(struct limits *l, enum limit_id id, uint64_t used);
 

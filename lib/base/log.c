@@ -64,15 +64,10 @@ static bool add_text_pair(struct buf *line, const struct kv *pair, struct bytes 
     char time[32];
     if (!buf_add_byte(line, ' ') || !buf_add_text(line, pair->key) || !buf_add_byte(line, '=')) return false;
     switch (pair->kind) {
-    case KV_TEXT:
-        return add_value(line, text);
-    case KV_INT:
-        return buf_add_format(line, "%lld", (long long)pair->number);
-    case KV_MS:
-        duration_text(pair->number, time);
-        return buf_add_text(line, time);
-    case KV_BYTES_HEX:
-        return hex_encode(line, text);
+    case KV_TEXT: return add_value(line, text);
+    case KV_INT: return buf_add_format(line, "%lld", (long long)pair->number);
+    case KV_MS: duration_text(pair->number, time); return buf_add_text(line, time);
+    case KV_BYTES_HEX: return hex_encode(line, text);
     }
     return false;
 }
@@ -81,12 +76,8 @@ static bool add_json_pair(struct json_out *o, const struct kv *pair, struct byte
     char hex[VALUE_MAX], key[64];
     struct buf digits = {(uint8_t *)hex, 0, sizeof(hex), sizeof(hex)};
     switch (pair->kind) {
-    case KV_TEXT:
-        json_put(o, pair->key, text);
-        return !o->bad;
-    case KV_INT:
-        json_put_int(o, pair->key, pair->number);
-        return !o->bad;
+    case KV_TEXT: json_put(o, pair->key, text); return !o->bad;
+    case KV_INT: json_put_int(o, pair->key, pair->number); return !o->bad;
     case KV_MS: /* as everywhere in JSON: seconds, and the key says so */
         digits = (struct buf){(uint8_t *)key, 0, sizeof(key), sizeof(key) - 1};
         if (!buf_add_text(&digits, pair->key) || !buf_add_text(&digits, "_seconds")) return false;

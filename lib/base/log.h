@@ -1,12 +1,11 @@
 /* lib/base/log.h: turns events into lines and keeps them until the owner writes them somewhere.
  *
  * No clock and no file here: the owner sets `now` once per turn and drains `lines`. Lines are formatted as
- * operations.md S5 says: `LEVEL component: Event text key=value...`, values with blanks quoted, other bytes as
- * \xNN, at most LOG_LINE_MAX bytes; or one JSON object (kv_ms as KEY_seconds). Values over 1 KiB are cut, pairs
- * that do not fit are left out, ` cut=yes` ("cut":true) says so. Of one event 100 are written in 10 s; more are
- * counted and end in one more line, ` Repeated count=N` ("repeated":N). When the buffer is full lines are dropped
- * and counted.
- * Secrets, bodies and subjects have no kv_ form. */
+ * operations.md S5 says: `LEVEL component: Event text key=value...`, values with blanks quoted, other bytes
+ * as \xNN, at most LOG_LINE_MAX bytes; or one JSON object (kv_ms as KEY_seconds). Values over 1 KiB are cut,
+ * pairs that do not fit are left out, ` cut=yes` ("cut":true) says so. Of one event 100 are written in 10 s;
+ * more are counted and end in one more line, ` Repeated count=N` ("repeated":N). When the buffer is full
+ * lines are dropped and counted. Secrets, bodies and subjects have no kv_ form. */
 #ifndef SILKTALK_BASE_LOG_H
 #define SILKTALK_BASE_LOG_H
 
@@ -22,38 +21,48 @@ struct kv {
     struct bytes text;
     int64_t number;
 };
-static inline struct kv kv_text(const char *key, struct bytes v) { return (struct kv){key, KV_TEXT, v, 0}; }
-static inline struct kv kv_str(const char *key, const char *v) { return kv_text(key, bytes_of(v)); }
-static inline struct kv kv_int(const char *key, int64_t v) { return (struct kv){key, KV_INT, {NULL, 0}, v}; }
-static inline struct kv kv_ms(const char *key, int64_t ms) { return (struct kv){key, KV_MS, {NULL, 0}, ms}; }
-static inline struct kv kv_hex(const char *key, struct bytes v) { return (struct kv){key, KV_BYTES_HEX, v, 0}; }
+static inline struct kv kv_text(const char *key, struct bytes v) {
+    return (struct kv){key, KV_TEXT, v, 0};
+}
+static inline struct kv kv_str(const char *key, const char *v) {
+    return kv_text(key, bytes_of(v));
+}
+static inline struct kv kv_int(const char *key, int64_t v) {
+    return (struct kv){key, KV_INT, {NULL, 0}, v};
+}
+static inline struct kv kv_ms(const char *key, int64_t ms) {
+    return (struct kv){key, KV_MS, {NULL, 0}, ms};
+}
+static inline struct kv kv_hex(const char *key, struct bytes v) {
+    return (struct kv){key, KV_BYTES_HEX, v, 0};
+}
 
 struct log_repeat { /* how often an event came in the present window */
     struct mono since;
     uint32_t count;
 };
 struct log {
-    struct clocks now;                            /* set by the owner, each turn */
+    struct clocks now; /* set by the owner, each turn */
     enum log_format format;
-    enum log_level level[COMPONENT_COUNT];        /* lines below are not formatted, but counted */
-    struct mono level_until[COMPONENT_COUNT];     /* `log level X --for D`: back to base_level then */
+    enum log_level level[COMPONENT_COUNT];    /* lines below are not formatted, but counted */
+    struct mono level_until[COMPONENT_COUNT]; /* `log level X --for D`: back to base_level then */
     enum log_level base_level[COMPONENT_COUNT];
-    struct buf lines;                             /* records, see log_take; max LOG_BUFFER_MAX */
-    size_t taken;                                 /* bytes of `lines` that log_take has given out */
+    struct buf lines; /* records, see log_take; max LOG_BUFFER_MAX */
+    size_t taken;     /* bytes of `lines` that log_take has given out */
     uint64_t dropped, written[LEVEL_COUNT];
-    uint64_t counts[EVENT_COUNT];                 /* every event, at any level */
+    uint64_t counts[EVENT_COUNT]; /* every event, at any level */
     struct log_repeat repeat[EVENT_COUNT];
 };
 void log_init(struct log *log, enum log_level level, enum log_format format);
 void log_free(struct log *log);
-void log_set_level(struct log *log, enum log_level level);    /* all components, now and as the base */
+void log_set_level(struct log *log, enum log_level level); /* all components, now and as the base */
 void log_event(struct log *log, enum event event, const struct kv *pairs, size_t n); /* log NULL: nothing */
-#define LOG(log, event, ...)                                                                              \
-    log_event((log), (event), (const struct kv[]){__VA_ARGS__},                                           \
+#define LOG(log, event, ...)                                                                                 \
+    log_event((log), (event), (const struct kv[]){__VA_ARGS__},                                              \
               sizeof((const struct kv[]){__VA_ARGS__}) / sizeof(struct kv))
-/* Takes the oldest line: its level, time, component and text without newline. The text (LOG_TEXT: from the LEVEL
- * word on; LOG_JSON: the object, time included) is valid until the next log_* call. False: none. The taker adds
- * the time or the journal's priority, for which at least 32 of the LOG_LINE_MAX bytes are left. */
+/* Takes the oldest line: its level, time, component and text without newline. The text (LOG_TEXT: from the
+ * LEVEL word on; LOG_JSON: the object, time included) is valid until the next log_* call. False: none. The
+ * taker adds the time or the journal's priority, for which at least 32 of the LOG_LINE_MAX bytes are left. */
 struct log_line {
     enum log_level level;
     enum log_component component;

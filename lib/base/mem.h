@@ -8,12 +8,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
-void *mem_new(size_t count, size_t size);      /* count * size zero bytes, or NULL */
-void *mem_resize(void *p, size_t n);           /* as realloc, n > 0; the new part is not initialised; NULL: p stays */
-void mem_free(void *p);                        /* NULL is fine */
-void mem_wipe(void *p, size_t n);              /* overwrites; never optimised away */
-char *mem_text(const void *p, size_t n);       /* NUL-terminated copy, or NULL */
-size_t mem_blocks(void);                       /* blocks now allocated: 0 at the end of a test without leaks */
+void *mem_new(size_t count, size_t size); /* count * size zero bytes, or NULL */
+void *mem_resize(void *p, size_t n); /* as realloc, n > 0; the new part is not initialised; NULL: p stays */
+void mem_free(void *p);              /* NULL is fine */
+void mem_wipe(void *p, size_t n);    /* overwrites; never optimised away */
+char *mem_text(const void *p, size_t n); /* NUL-terminated copy, or NULL */
+size_t mem_blocks(void);                 /* blocks now allocated: 0 at the end of a test without leaks */
 /* For tests: the allocation after `after` more ones fails, once; -1 ends it. Not thread safe. */
 void mem_fail_after(long after);
 

@@ -41,21 +41,15 @@ bool pb_next(struct rd *r, struct pb_field *f) {
     if (tag >> 3 == 0 || tag >> 3 > PB_NUMBER_MAX) return spoil(r);
     f->number = (uint32_t)(tag >> 3);
     switch (tag & 7) {
-    case WIRE_VARINT:
-        return read_varint(r, &f->value);
-    case WIRE_FIXED64:
-        f->value = read_little(r, 8);
-        return !r->bad;
-    case WIRE_FIXED32:
-        f->value = read_little(r, 4);
-        return !r->bad;
+    case WIRE_VARINT: return read_varint(r, &f->value);
+    case WIRE_FIXED64: f->value = read_little(r, 8); return !r->bad;
+    case WIRE_FIXED32: f->value = read_little(r, 4); return !r->bad;
     case WIRE_BYTES:
         f->is_bytes = true;
         if (!read_varint(r, &n)) return false;
         f->data = rd_take(r, n);
         return !r->bad;
-    default: /* groups: no libp2p message has any */
-        return spoil(r);
+    default: /* groups: no libp2p message has any */ return spoil(r);
     }
 }
 

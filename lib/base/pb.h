@@ -13,13 +13,14 @@ struct pb_field {
     uint64_t value;    /* varint (all 64 bits), fixed32 or fixed64 */
     struct bytes data; /* borrowed from the input */
 };
-/* Reads the next field of the message in r; false at its end, or when it is malformed (then r->bad is set). */
+/* Reads the next field of the message in r; false at its end, or when it is malformed (then r->bad is set).
+ */
 bool pb_next(struct rd *r, struct pb_field *f);
 
-bool pb_put_uint(struct buf *b, uint32_t number, uint64_t value);       /* always written, 0 too */
-bool pb_put_bytes(struct buf *b, uint32_t number, struct bytes data);   /* always written, empty too */
+bool pb_put_uint(struct buf *b, uint32_t number, uint64_t value);     /* always written, 0 too */
+bool pb_put_bytes(struct buf *b, uint32_t number, struct bytes data); /* always written, empty too */
 bool pb_put_fixed64(struct buf *b, uint32_t number, uint64_t value);
-size_t pb_size_uint(uint32_t number, uint64_t value);   /* bytes that the put writes */
+size_t pb_size_uint(uint32_t number, uint64_t value); /* bytes that the put writes */
 size_t pb_size_bytes(uint32_t number, size_t n);
 
 #endif

@@ -1,4 +1,5 @@
-/* lib/base/time.c: wall time as text (RFC 3339), without the C library: its calendar knows zones and locks. */
+/* lib/base/time.c: wall time as text (RFC 3339), without the C library: its calendar knows zones and locks.
+ */
 #include "base/base.h"
 
 enum { MS_PER_SECOND = 1000, SECONDS_PER_DAY = 86400, DAYS_PER_ERA = 146097 }; /* an era: 400 years */
@@ -39,7 +40,7 @@ static unsigned days_in(int64_t year, unsigned month) {
 
 /* At least `width` digits, then `after`; returns the place behind them. */
 static char *put_number(char *out, int64_t v, unsigned width, char after) {
-    char digits[20];
+    char digits[20] = {0};
     unsigned n = 0;
     if (v < 0) {
         *out++ = '-';

@@ -182,6 +182,9 @@ static size_t line_of(const struct client *p, size_t from, size_t n) {
     return from;
 }
 
+/* musl's CMSG_NXTHDR converts signs inside. */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wsign-conversion"
 static void take_descriptors(struct control *c, struct client *p, struct msghdr *m, size_t from, size_t n) {
     for (struct cmsghdr *h = CMSG_FIRSTHDR(m); h != NULL; h = CMSG_NXTHDR(m, h)) {
         if (h->cmsg_level != SOL_SOCKET || h->cmsg_type != SCM_RIGHTS) continue;
@@ -200,6 +203,7 @@ static void take_descriptors(struct control *c, struct client *p, struct msghdr 
     }
     if (m->msg_flags & MSG_CTRUNC) c->counts.fds_refused++; /* the kernel closed them */
 }
+#pragma GCC diagnostic pop
 
 /* One read into the free part of `in`: bytes, 0 at the end (also a broken one), -1 for "not now". */
 static ssize_t read_some(struct control *c, struct client *p) {

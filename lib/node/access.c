@@ -23,7 +23,8 @@ const char *access_refuses(const struct node *n, const struct ip *ip, const stru
     if (peer != NULL && peer_listed(&cfg(c, access_denyPeers).list, &peer->id)) return "denyPeers";
     enum { MODE_ALLOWLIST = 1 };
     if (peer != NULL && cfg(c, access_mode).count == MODE_ALLOWLIST &&
-        !peer_listed(&cfg(c, access_allowPeers).list, &peer->id)) return "mode=allowlist";
+        !peer_listed(&cfg(c, access_allowPeers).list, &peer->id))
+        return "mode=allowlist";
     const struct config_list *only = &cfg(c, access_allowCidrs).list;
     if (ip != NULL && only->n > 0 && !cidr_listed(only, ip)) return "allowCidrs";
     return NULL;
@@ -31,7 +32,9 @@ const char *access_refuses(const struct node *n, const struct ip *ip, const stru
 
 /* ---- who may send */
 
-static bool is_allowed(const struct peer *p) { return p->trusted || (p->flags & PEER_ALLOWED) != 0; }
+static bool is_allowed(const struct peer *p) {
+    return p->trusted || (p->flags & PEER_ALLOWED) != 0;
+}
 
 bool access_is_stranger(const struct node *n, const struct peer *p) {
     (void)n;
@@ -129,6 +132,6 @@ void access_free(struct node *n) {
 void limit_reached(struct node *n, enum limit_id id) {
     if (n->limit_logged[id].us != 0 && mono_diff_ms(n->now.mono, n->limit_logged[id]) < LIMIT_LOG_MS) return;
     n->limit_logged[id] = n->now.mono;
-    LOG(n->log, EV_LIMIT_REACHED, kv_str("limit", limit_rows[id].name), kv_int("max", (int64_t)limit_max(&n->limits, id)),
-        kv_str("outcome", limit_rows[id].outcome));
+    LOG(n->log, EV_LIMIT_REACHED, kv_str("limit", limit_rows[id].name),
+        kv_int("max", (int64_t)limit_max(&n->limits, id)), kv_str("outcome", limit_rows[id].outcome));
 }

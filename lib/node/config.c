@@ -7,7 +7,7 @@
 #include "base/text.h"
 #include "node/config_value.h"
 
-#define CONFIG_ROW(section, key, type, value, range, applies, meaning) \
+#define CONFIG_ROW(section, key, type, value, range, applies, meaning)                                       \
     {#section, #key, #section "." #key, CONFIG_##type, value, range, meaning, CONFIG_##applies},
 const struct config_row config_rows[CONFIG_KEY_COUNT] = {CONFIG_KEYS(CONFIG_ROW)};
 
@@ -17,12 +17,12 @@ static const char *const section_names[] = {CONFIG_SECTIONS(SECTION_NAME)};
 struct config_builder {
     struct config_home home;
     struct config *config;
-    char *texts[CONFIG_KEY_COUNT];     /* as written; lists: joined */
+    char *texts[CONFIG_KEY_COUNT]; /* as written; lists: joined */
     char *sources[CONFIG_KEY_COUNT];
     unsigned set_in[CONFIG_KEY_COUNT]; /* number of the file that set it last */
     char *limit_sources[LIMIT_COUNT];
     unsigned file;
-    const char *file_name;             /* while one is read */
+    const char *file_name; /* while one is read */
     struct why *w;
     enum err err;
 };
@@ -64,7 +64,8 @@ static enum err unknown(struct config_builder *b, const char *section, const cha
                 best = section_names[i];
             }
         return fail(b->w, E_INPUT, "%.120s:%d: unknown section [%.40s]%s%s%s", b->file_name, line, section,
-                    best == NULL ? "" : "; did you mean [", best == NULL ? "" : best, best == NULL ? "" : "]?");
+                    best == NULL ? "" : "; did you mean [", best == NULL ? "" : best,
+                    best == NULL ? "" : "]?");
     }
     return fail(b->w, E_INPUT, "%.120s:%d: unknown key %.40s in [%s]%s%s%s", b->file_name, line, key, section,
                 near == NULL ? "" : "; did you mean ", near == NULL ? "" : near, near == NULL ? "" : "?");
@@ -107,15 +108,18 @@ static enum err set_limit(struct config_builder *b, const char *name, const char
         uint64_t v = 0;
         if (strcmp(limit_rows[i].name, name) != 0) continue;
         if (limit_rows[i].key != NULL)
-            return fail(b->w, E_INPUT, "%.120s:%d: the limit %s is set by %s", b->file_name, line, name, limit_rows[i].key);
+            return fail(b->w, E_INPUT, "%.120s:%d: the limit %s is set by %s", b->file_name, line, name,
+                        limit_rows[i].key);
         if (!size_parse(bytes_trim(bytes_of(value)), &v) || v < limit_rows[i].least || v > limit_rows[i].most)
-            return fail(b->w, E_INPUT, "%.120s:%d: limits.%s is a number from %llu to %llu", b->file_name, line, name,
-                        (unsigned long long)limit_rows[i].least, (unsigned long long)limit_rows[i].most);
+            return fail(b->w, E_INPUT, "%.120s:%d: limits.%s is a number from %llu to %llu", b->file_name,
+                        line, name, (unsigned long long)limit_rows[i].least,
+                        (unsigned long long)limit_rows[i].most);
         b->config->limits[i] = v;
         b->config->limit_set[i] = true;
         return OK;
     }
-    return fail(b->w, E_INPUT, "%.120s:%d: there is no limit %.60s; see `silktalk diag limits`", b->file_name, line, name);
+    return fail(b->w, E_INPUT, "%.120s:%d: there is no limit %.60s; see `silktalk diag limits`", b->file_name,
+                line, name);
 }
 
 static enum err set_key(struct config_builder *b, enum config_key key, const char *value, int line) {
@@ -155,23 +159,29 @@ static int on_line(void *user, const char *section, const char *name, const char
     }
     snprintf(full, sizeof full, "%.100s.%.100s", section, name);
     enum config_key key = config_find(bytes_of(full), NULL);
-    if (section[0] == 0) b->err = fail(b->w, E_INPUT, "%.120s:%d: %.40s stands before the first [section]", b->file_name, line, name);
-    else b->err = key == CONFIG_KEY_COUNT ? unknown(b, section, name, line) : set_key(b, key, value == NULL ? "" : value, line);
+    if (section[0] == 0)
+        b->err = fail(b->w, E_INPUT, "%.120s:%d: %.40s stands before the first [section]", b->file_name, line,
+                      name);
+    else
+        b->err = key == CONFIG_KEY_COUNT ? unknown(b, section, name, line)
+                                         : set_key(b, key, value == NULL ? "" : value, line);
     return b->err == OK;
 }
 
 static enum err check_text(struct config_builder *b, struct bytes text) {
     struct bytes rest = text, line;
     if (text.n > CONFIG_FILE_MAX) return fail(b->w, E_INPUT, "%.120s is larger than 1 MiB", b->file_name);
-    if (bytes_index(text, 0) < text.n) return fail(b->w, E_INPUT, "%.120s has NUL bytes: it is no text", b->file_name);
+    if (bytes_index(text, 0) < text.n)
+        return fail(b->w, E_INPUT, "%.120s has NUL bytes: it is no text", b->file_name);
     if (!utf8_valid(text)) return fail(b->w, E_INPUT, "%.120s is not UTF-8", b->file_name);
     for (int i = 1; bytes_split(&rest, '\n', &line); i++)
-        if (line.n > CONFIG_LINE_MAX - 4) return fail(b->w, E_INPUT, "%.120s:%d: the line has more than 8 KiB", b->file_name, i);
+        if (line.n > CONFIG_LINE_MAX - 4)
+            return fail(b->w, E_INPUT, "%.120s:%d: the line has more than 8 KiB", b->file_name, i);
     return OK;
 }
 
 enum err config_builder_add(struct config_builder *b, const char *file, struct bytes text, struct why *w) {
-    struct why own;
+    struct why own = {OK, ""};
     b->w = w == NULL ? &own : w;
     b->file_name = file;
     b->file++;
@@ -191,11 +201,16 @@ enum err config_builder_add(struct config_builder *b, const char *file, struct b
 
 static char *default_text(const struct config_builder *b, const char *value) {
     struct buf text = {.max = 2048};
-    if (strcmp(value, "<hostname>") == 0) buf_add_text(&text, b->home.hostname);
-    else if (strcmp(value, "<socket>") == 0) buf_add_text(&text, b->home.socket);
-    else if (strcmp(value, "<socketmode>") == 0) buf_add_text(&text, b->home.socketmode);
-    else if (strncmp(value, "<home>", 6) == 0) buf_add_format(&text, "%s%s", b->home.home, value + 6);
-    else buf_add_text(&text, value);
+    if (strcmp(value, "<hostname>") == 0)
+        buf_add_text(&text, b->home.hostname);
+    else if (strcmp(value, "<socket>") == 0)
+        buf_add_text(&text, b->home.socket);
+    else if (strcmp(value, "<socketmode>") == 0)
+        buf_add_text(&text, b->home.socketmode);
+    else if (strncmp(value, "<home>", 6) == 0)
+        buf_add_format(&text, "%s%s", b->home.home, value + 6);
+    else
+        buf_add_text(&text, value);
     char *out = mem_text(text.p, text.n);
     buf_free(&text);
     return out;
@@ -203,33 +218,41 @@ static char *default_text(const struct config_builder *b, const char *value) {
 
 static enum err finish_key(struct config_builder *b, enum config_key k, struct why *w) {
     struct config_entry *entry = &b->config->entries[k];
-    char *written = b->texts[k] != NULL ? mem_text(b->texts[k], strlen(b->texts[k])) : default_text(b, config_rows[k].value);
+    char *written = b->texts[k] != NULL ? mem_text(b->texts[k], strlen(b->texts[k]))
+                                        : default_text(b, config_rows[k].value);
     if (written == NULL) return fail(w, E_MEMORY, "out of memory");
     enum err e = config_value_parse(k, bytes_of(written), &entry->value, &entry->text, w);
     mem_free(written);
     if (e != OK) return e;
-    entry->source = b->sources[k] != NULL ? mem_text(b->sources[k], strlen(b->sources[k])) : mem_text("default", 7);
+    entry->source = b->sources[k] != NULL ? mem_text(b->sources[k], strlen(b->sources[k]))
+                                          : mem_text("default", 7);
     return entry->source == NULL ? fail(w, E_MEMORY, "out of memory") : OK;
 }
 
 static void take_limits(struct config *c) {
     for (size_t i = 0; i < LIMIT_COUNT; i++) {
-        enum config_key k = limit_rows[i].key == NULL ? CONFIG_KEY_COUNT : config_find(bytes_of(limit_rows[i].key), NULL);
+        enum config_key k = limit_rows[i].key == NULL ? CONFIG_KEY_COUNT
+                                                      : config_find(bytes_of(limit_rows[i].key), NULL);
         if (k != CONFIG_KEY_COUNT) c->limits[i] = c->entries[k].value.count;
     }
 }
 
-/* A value that only its default breaks is bent to what was set; two that were set and disagree are an error. */
+/* A value that only its default breaks is bent to what was set; two that were set and disagree are an error.
+ */
 static enum err check_pairs(struct config *c, struct why *w) {
     uint64_t max = cfg(c, connection_maxConnections).count;
     struct config_entry *least = &c->entries[CONFIG_connection_minConnections];
     struct config_entry *reserved = &c->entries[CONFIG_connection_reservedForTrusted];
     if (least->value.count > max) {
-        if (strcmp(least->source, "default") != 0) return fail(w, E_INPUT, "%s: connection.minConnections is more than maxConnections", least->source);
+        if (strcmp(least->source, "default") != 0)
+            return fail(w, E_INPUT, "%s: connection.minConnections is more than maxConnections",
+                        least->source);
         least->value.count = max;
     }
     if (reserved->value.count > max / 2) {
-        if (strcmp(reserved->source, "default") != 0) return fail(w, E_INPUT, "%s: connection.reservedForTrusted is more than half of maxConnections", reserved->source);
+        if (strcmp(reserved->source, "default") != 0)
+            return fail(w, E_INPUT, "%s: connection.reservedForTrusted is more than half of maxConnections",
+                        reserved->source);
         reserved->value.count = max / 2;
     }
     if (cfg(c, connection_redialMin).ms > cfg(c, connection_redialMax).ms)
@@ -279,10 +302,13 @@ bool config_warnings(const struct config *c, struct buf *out) {
     const struct config_list *listen = &cfg(c, network_listen).list;
     bool good = true;
     if (cfg(c, access_mode).count == 1 && cfg(c, access_allowPeers).list.n == 0)
-        good &= buf_add_text(out, "access.mode is allowlist and access.allowPeers is empty: nobody may connect\n");
-    if (listen->n == 0) good &= buf_add_text(out, "network.listen is empty: nobody can connect to this node\n");
+        good &= buf_add_text(out,
+                             "access.mode is allowlist and access.allowPeers is empty: nobody may connect\n");
+    if (listen->n == 0)
+        good &= buf_add_text(out, "network.listen is empty: nobody can connect to this node\n");
     for (size_t i = 0; i < listen->n; i++)
         for (size_t k = i + 1; k < listen->n; k++)
-            if (bytes_eq(listen->items[i], listen->items[k])) good &= buf_add_format(out, "network.listen names %s twice\n", listen->texts[i]);
+            if (bytes_eq(listen->items[i], listen->items[k]))
+                good &= buf_add_format(out, "network.listen names %s twice\n", listen->texts[i]);
     return good;
 }

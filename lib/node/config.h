@@ -14,8 +14,20 @@
 enum { CONFIG_FILE_MAX = 1 << 20, CONFIG_LINE_MAX = 8192, CONFIG_FILES_MAX = 64 };
 
 enum config_type {
-    CONFIG_TEXT, CONFIG_PATH, CONFIG_COUNT, CONFIG_RATE, CONFIG_TIME, CONFIG_SIZE, CONFIG_BOOL, CONFIG_CHOICE,
-    CONFIG_MODE, CONFIG_PEERS, CONFIG_CIDRS, CONFIG_IPS, CONFIG_MULTIADDRS, CONFIG_BOOTSTRAPS
+    CONFIG_TEXT,
+    CONFIG_PATH,
+    CONFIG_COUNT,
+    CONFIG_RATE,
+    CONFIG_TIME,
+    CONFIG_SIZE,
+    CONFIG_BOOL,
+    CONFIG_CHOICE,
+    CONFIG_MODE,
+    CONFIG_PEERS,
+    CONFIG_CIDRS,
+    CONFIG_IPS,
+    CONFIG_MULTIADDRS,
+    CONFIG_BOOTSTRAPS
 };
 enum config_applies { CONFIG_RELOAD, CONFIG_RESTART };
 #define CONFIG_KEY_SYMBOL(section, key, ...) CONFIG_##section##_##key,
@@ -31,26 +43,26 @@ extern const struct config_row config_rows[CONFIG_KEY_COUNT];
 
 struct config_list { /* items as bytes: binary multiaddrs, binary peer ids; CIDRs and IPs parsed */
     struct bytes *items;
-    char **texts;                /* as written */
-    struct cidr *cidrs;          /* CONFIG_CIDRS; IPS: .base */
-    struct peer_id *peers;       /* CONFIG_PEERS; BOOTSTRAPS: the one in it */
+    char **texts;          /* as written */
+    struct cidr *cidrs;    /* CONFIG_CIDRS; IPS: .base */
+    struct peer_id *peers; /* CONFIG_PEERS; BOOTSTRAPS: the one in it */
     size_t n;
 };
 union config_value {
-    char *text;                  /* TEXT, PATH (absolute) */
-    uint64_t count;              /* COUNT, RATE (per second), SIZE, BOOL, CHOICE (index), MODE */
-    int64_t ms;                  /* TIME */
+    char *text;     /* TEXT, PATH (absolute) */
+    uint64_t count; /* COUNT, RATE (per second), SIZE, BOOL, CHOICE (index), MODE */
+    int64_t ms;     /* TIME */
     struct config_list list;
 };
 struct config_entry {
     union config_value value;
-    char *text;                  /* normalised, as `config get` prints it; lists comma-separated */
-    char *source;                /* "default", or "FILE:LINE" */
+    char *text;   /* normalised, as `config get` prints it; lists comma-separated */
+    char *source; /* "default", or "FILE:LINE" */
 };
 struct config {
     struct config_entry entries[CONFIG_KEY_COUNT];
-    uint64_t limits[LIMIT_COUNT];/* from their keys, or [limits] NAME, or the default */
-    bool limit_set[LIMIT_COUNT]; /* set by [limits] */
+    uint64_t limits[LIMIT_COUNT]; /* from their keys, or [limits] NAME, or the default */
+    bool limit_set[LIMIT_COUNT];  /* set by [limits] */
 };
 /* cfg(config, connection_maxConnections).count */
 #define cfg(config, name) ((config)->entries[CONFIG_##name].value)
@@ -58,8 +70,9 @@ struct config {
 struct config_home { /* what the bracketed defaults stand for; all absolute paths, borrowed while building */
     const char *home, *socket, *hostname, *socketmode; /* "0660" system, "0600" per user */
 };
-/* Building: texts in order (later wins; a LIST key repeated within one file adds up), then finish checks ranges and
- * what belongs together (minConnections <= maxConnections, reservedForTrusted <= max/2, redialMin <= redialMax...). */
+/* Building: texts in order (later wins; a LIST key repeated within one file adds up), then finish checks
+ * ranges and what belongs together (minConnections <= maxConnections, reservedForTrusted <= max/2, redialMin
+ * <= redialMax...). */
 struct config_builder;
 struct config_builder *config_builder_new(const struct config_home *home);
 void config_builder_free(struct config_builder *b);
@@ -70,20 +83,26 @@ enum err config_builder_finish(struct config_builder *b, struct config **out, st
 bool config_warnings(const struct config *c, struct buf *out);
 void config_free(struct config *c);
 
-/* Looks up "section.key" (case matters): CONFIG_KEY_COUNT if there is none; `near` (NULL is fine) gets the most alike name. */
+/* Looks up "section.key" (case matters): CONFIG_KEY_COUNT if there is none; `near` (NULL is fine) gets the
+ * most alike name. */
 enum config_key config_find(struct bytes name, const char **near);
-/* Is this text a good value for the key by itself? Takes the forms of `config set`: comma list or JSON array. */
+/* Is this text a good value for the key by itself? Takes the forms of `config set`: comma list or JSON array.
+ */
 enum err config_check_value(enum config_key key, struct bytes value, struct why *w);
 /* Are two configurations equal in this key? */
 bool config_same(const struct config *a, const struct config *b, enum config_key key);
-/* Members key value default source applies pending of `config list`; `pending` from the running one (NULL: none). */
-void config_list_json(const struct config *c, const struct config *running, bool changed_only, struct json_out *o);
-bool config_schema_json(struct buf *out);                     /* `config list --schema`: JSON Schema of all keys */
-bool config_sample(struct buf *out);                          /* the commented default INI, every key shown */
-bool config_manual(struct buf *out);                          /* the key part of silktalk.ini(5), mdoc */
+/* Members key value default source applies pending of `config list`; `pending` from the running one (NULL:
+ * none). */
+void config_list_json(const struct config *c, const struct config *running, bool changed_only,
+                      struct json_out *o);
+bool config_schema_json(struct buf *out); /* `config list --schema`: JSON Schema of all keys */
+bool config_sample(struct buf *out);      /* the commented default INI, every key shown */
+bool config_manual(struct buf *out);      /* the key part of silktalk.ini(5), mdoc */
 
-/* Editing a file's text without losing comments or order: sets (value NULL: removes) one key. The last occurrence that counts is
- * changed in place, others of the same key are removed; a missing section or key is added at the end of its section (beside its commented sample, if there). */
-enum err config_edit(struct bytes old, enum config_key key, const struct bytes *value, struct buf *out, struct why *w);
+/* Editing a file's text without losing comments or order: sets (value NULL: removes) one key. The last
+ * occurrence that counts is changed in place, others of the same key are removed; a missing section or key is
+ * added at the end of its section (beside its commented sample, if there). */
+enum err config_edit(struct bytes old, enum config_key key, const struct bytes *value, struct buf *out,
+                     struct why *w);
 
 #endif

@@ -1,22 +1,22 @@
-/* lib/node/config_keys.h: every configuration key, one row each (operations.md S3). The parser, `config list`, the
- * commented sample, man page, completion and `struct config` come from this table.
+/* lib/node/config_keys.h: every configuration key, one row each (operations.md S3). The parser, `config
+ * list`, the commented sample, man page, completion and `struct config` come from this table.
  *
- * Columns: section; key; type; default as text ("" of a LIST: none; a PATH in angle brackets is worked out from the
- * home, see config.h); range "least..most" or choices "a|b" ("" none); applies: RELOAD or RESTART; meaning.
- * Types: TEXT, PATH, COUNT, RATE ("5/s"), TIME (bare: seconds), SIZE, BOOL, CHOICE, MODE (octal), and lists: PEERS, CIDRS,
- * IPS, MULTIADDRS (dialable or listenable), BOOTSTRAPS (multiaddrs with /p2p/). */
+ * Columns: section; key; type; default as text ("" of a LIST: none; a PATH in angle brackets is worked out
+ * from the home, see config.h); range "least..most" or choices "a|b" ("" none); applies: RELOAD or RESTART;
+ * meaning. Types: TEXT, PATH, COUNT, RATE ("5/s"), TIME (bare: seconds), SIZE, BOOL, CHOICE, MODE (octal),
+ * and lists: PEERS, CIDRS, IPS, MULTIADDRS (dialable or listenable), BOOTSTRAPS (multiaddrs with /p2p/). */
 #ifndef SILKTALK_NODE_CONFIG_KEYS_H
 #define SILKTALK_NODE_CONFIG_KEYS_H
 
-#define CONFIG_SECTIONS(X)                                                                                     \
-    X(node, "this node: its name and where things are")                                                        \
-    X(network, "addresses, name servers, private network")                                                     \
-    X(connection, "connections: how many, how long")                                                           \
-    X(discovery, "how peers are found")                                                                        \
-    X(messages, "direct messages: sizes, times, quotas")                                                       \
-    X(database, "the store of all durable state")                                                              \
-    X(logging, "what is logged, and how")                                                                      \
-    X(access, "who may connect")                                                                               \
+#define CONFIG_SECTIONS(X)                                                                                   \
+    X(node, "this node: its name and where things are")                                                      \
+    X(network, "addresses, name servers, private network")                                                   \
+    X(connection, "connections: how many, how long")                                                         \
+    X(discovery, "how peers are found")                                                                      \
+    X(messages, "direct messages: sizes, times, quotas")                                                     \
+    X(database, "the store of all durable state")                                                            \
+    X(logging, "what is logged, and how")                                                                    \
+    X(access, "who may connect")                                                                             \
     X(limits, "any other named limit: see `silktalk diag limits`")
 
 /* clang-format off */

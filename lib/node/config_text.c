@@ -9,13 +9,25 @@
 static const struct { const char *name, *text; } sections[] = {CONFIG_SECTIONS(SECTION_ROW)};
 
 static const char *type_name(enum config_type t) {
-    static const char *const names[] = {"text", "path", "number", "rate per second", "duration", "size", "yes or no", "choice",
-        "octal mode", "list of Peer IDs", "list of CIDR blocks", "list of IP addresses", "list of multiaddrs",
-        "list of multiaddrs with /p2p/"};
+    static const char *const names[] = {"text",
+                                        "path",
+                                        "number",
+                                        "rate per second",
+                                        "duration",
+                                        "size",
+                                        "yes or no",
+                                        "choice",
+                                        "octal mode",
+                                        "list of Peer IDs",
+                                        "list of CIDR blocks",
+                                        "list of IP addresses",
+                                        "list of multiaddrs",
+                                        "list of multiaddrs with /p2p/"};
     return names[t];
 }
 
-void config_list_json(const struct config *c, const struct config *running, bool changed_only, struct json_out *o) {
+void config_list_json(const struct config *c, const struct config *running, bool changed_only,
+                      struct json_out *o) {
     for (size_t k = 0; k < CONFIG_KEY_COUNT; k++) {
         const struct config_row *row = &config_rows[k];
         const struct config_entry *entry = &c->entries[k];
@@ -32,7 +44,10 @@ void config_list_json(const struct config *c, const struct config *running, bool
 }
 
 static const char *schema_type(enum config_type t) {
-    return t == CONFIG_COUNT ? "integer" : t == CONFIG_BOOL ? "boolean" : config_is_list(t) ? "array" : "string";
+    return t == CONFIG_COUNT   ? "integer"
+           : t == CONFIG_BOOL  ? "boolean"
+           : config_is_list(t) ? "array"
+                               : "string";
 }
 
 static void schema_key(const struct config_row *row, struct json_out *o) {
@@ -89,11 +104,12 @@ static const char *shown_default(const struct config_row *row) {
 }
 
 bool config_sample(struct buf *out) {
-    bool good = buf_add_text(out,
-        "# Configuration of the SilkTalk node. Every key is shown with its default; take the # away to set one.\n"
-        "# `silktalk config set SECTION.KEY VALUE` changes this file and a running node in one step;\n"
-        "# `silktalk config check` checks it. Durations: 90s 15m 24h 7d; sizes: B KiB MiB GiB;\n"
-        "# lists: commas, a JSON array, or the key repeated. Full description: silktalk.ini(5).\n");
+    bool good = buf_add_text(
+        out, "# Configuration of the SilkTalk node. Every key is shown with its default; take the # away to "
+             "set one.\n"
+             "# `silktalk config set SECTION.KEY VALUE` changes this file and a running node in one step;\n"
+             "# `silktalk config check` checks it. Durations: 90s 15m 24h 7d; sizes: B KiB MiB GiB;\n"
+             "# lists: commas, a JSON array, or the key repeated. Full description: silktalk.ini(5).\n");
     for (size_t s = 0; s < LEN(sections); s++) {
         good &= buf_add_format(out, "\n# %s\n[%s]\n", sections[s].text, sections[s].name);
         for (size_t k = 0; k < CONFIG_KEY_COUNT; k++) {
@@ -102,7 +118,8 @@ bool config_sample(struct buf *out) {
             good &= buf_add_format(out, "# %s", row->meaning);
             if (row->range[0] != 0) good &= buf_add_format(out, " (%s)", row->range);
             if (row->applies == CONFIG_RESTART) good &= buf_add_text(out, "; needs a restart");
-            good &= buf_add_format(out, "\n#%s = %s\n", row->key, row->value[0] == '<' && row->value[1] != 'h' ? "" : row->value);
+            good &= buf_add_format(out, "\n#%s = %s\n", row->key,
+                                   row->value[0] == '<' && row->value[1] != 'h' ? "" : row->value);
         }
     }
     return good;
@@ -111,28 +128,36 @@ bool config_sample(struct buf *out) {
 static bool mdoc_text(struct buf *out, const char *text) {
     bool good = true;
     for (const char *c = text; *c != 0; c++) {
-        if (*c == '\\') good &= buf_add_text(out, "\\e");
-        else if (*c == '-') good &= buf_add_text(out, "\\-");
-        else if (c == text && (*c == '.' || *c == '\'')) good &= buf_add_format(out, "\\&%c", *c);
-        else good &= buf_add_byte(out, (uint8_t)*c);
+        if (*c == '\\')
+            good &= buf_add_text(out, "\\e");
+        else if (*c == '-')
+            good &= buf_add_text(out, "\\-");
+        else if (c == text && (*c == '.' || *c == '\''))
+            good &= buf_add_format(out, "\\&%c", *c);
+        else
+            good &= buf_add_byte(out, (uint8_t)*c);
     }
     return good;
 }
 
 bool config_manual(struct buf *out) {
-    bool good = buf_add_text(out,
-        ".Sh DESCRIPTION\nThe file is INI text in UTF\\-8; lines that begin with ; or # are comments.\n"
-        "After it, the files of conf.d beside it are read in the order of their names; what comes later wins.\n"
-        "A number of a duration without unit is seconds.\n"
-        "A running node applies a change with\n.Xr silktalk\\-reload 1 ;\nkeys that need a restart say so.\n");
+    bool good = buf_add_text(
+        out, ".Sh DESCRIPTION\nThe file is INI text in UTF\\-8; lines that begin with ; or # are comments.\n"
+             "After it, the files of conf.d beside it are read in the order of their names; what comes later "
+             "wins.\n"
+             "A number of a duration without unit is seconds.\n"
+             "A running node applies a change with\n.Xr silktalk\\-reload 1 ;\nkeys that need a restart say "
+             "so.\n");
     for (size_t s = 0; s < LEN(sections); s++) {
         good &= buf_add_format(out, ".Ss [%s]\n", sections[s].name) && mdoc_text(out, sections[s].text);
         good &= buf_add_text(out, "\n.Bl -tag -width Ds\n.It Va \"KEY = default\"\nMeaning, form, range.\n");
         for (size_t k = 0; k < CONFIG_KEY_COUNT; k++) {
             const struct config_row *row = &config_rows[k];
             if (strcmp(row->section, sections[s].name) != 0) continue;
-            good &= buf_add_format(out, ".It Va \"%s = ", row->key) && mdoc_text(out, row->value[0] == 0 ? "none" : shown_default(row));
-            good &= buf_add_text(out, "\"\n") && mdoc_text(out, row->meaning) && buf_add_format(out, ";\n%s", type_name(row->type));
+            good &= buf_add_format(out, ".It Va \"%s = ", row->key) &&
+                    mdoc_text(out, row->value[0] == 0 ? "none" : shown_default(row));
+            good &= buf_add_text(out, "\"\n") && mdoc_text(out, row->meaning) &&
+                    buf_add_format(out, ";\n%s", type_name(row->type));
             if (row->range[0] != 0) good &= buf_add_text(out, ", ") && mdoc_text(out, row->range);
             good &= buf_add_text(out, row->applies == CONFIG_RESTART ? "; needs a restart\n" : "\n");
         }
@@ -142,7 +167,6 @@ bool config_manual(struct buf *out) {
 }
 
 /* ---- edits: line by line, all others stay as they are */
-
 
 static struct bytes key_name(struct bytes line, bool *sample) {
     line = bytes_trim(line);
@@ -165,7 +189,9 @@ struct place { /* what a first walk over the lines finds; line numbers from 1, 0
     size_t last_key, sample, section_end, lines;
 };
 
-static bool continues(struct bytes line) { return line.n > 0 && (line.p[0] == ' ' || line.p[0] == '\t') && bytes_trim(line).n > 0; }
+static bool continues(struct bytes line) {
+    return line.n > 0 && (line.p[0] == ' ' || line.p[0] == '\t') && bytes_trim(line).n > 0;
+}
 
 static struct place find_place(struct bytes text, const struct config_row *row) {
     struct place p = {0};
@@ -177,17 +203,21 @@ static struct place find_place(struct bytes text, const struct config_row *row) 
         if (!inside) continue;
         if (bytes_trim(line).n > 0) p.section_end = i;
         if (!bytes_is(key_name(line, &sample), row->key)) continue;
-        if (sample) p.sample = i;
-        else p.last_key = i;
+        if (sample)
+            p.sample = i;
+        else
+            p.last_key = i;
     }
     return p;
 }
 
 static bool put_key(struct buf *out, const struct config_row *row, const struct bytes *value, bool crlf) {
-    return buf_add_format(out, "%s = %.*s%s\n", row->key, (int)value->n, (const char *)value->p, crlf ? "\r" : "");
+    return buf_add_format(out, "%s = %.*s%s\n", row->key, (int)value->n, (const char *)value->p,
+                          crlf ? "\r" : "");
 }
 
-enum err config_edit(struct bytes old, enum config_key key, const struct bytes *value, struct buf *out, struct why *w) {
+enum err config_edit(struct bytes old, enum config_key key, const struct bytes *value, struct buf *out,
+                     struct why *w) {
     const struct config_row *row = &config_rows[key];
     struct place p = find_place(old, row);
     struct bytes text = old, line, name;
@@ -210,7 +240,8 @@ enum err config_edit(struct bytes old, enum config_key key, const struct bytes *
     }
     if (value != NULL && p.section_end == 0) {
         if (out->n > 0 && out->p[out->n - 1] != '\n') good &= buf_add_byte(out, '\n');
-        good &= buf_add_format(out, "\n[%s]%s\n", row->section, crlf ? "\r" : "") && put_key(out, row, value, crlf);
+        good &= buf_add_format(out, "\n[%s]%s\n", row->section, crlf ? "\r" : "") &&
+                put_key(out, row, value, crlf);
     }
     return good ? OK : fail(w, E_LIMIT, "the configuration would be larger than 1 MiB");
 }

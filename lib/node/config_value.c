@@ -5,7 +5,9 @@
 #include "base/mem.h"
 #include "base/text.h"
 
-bool config_is_list(enum config_type type) { return type >= CONFIG_PEERS; }
+bool config_is_list(enum config_type type) {
+    return type >= CONFIG_PEERS;
+}
 
 void config_value_free(enum config_type type, union config_value *v) {
     if (type == CONFIG_TEXT || type == CONFIG_PATH) mem_free(v->text);
@@ -64,9 +66,12 @@ static bool parse_number(enum config_type type, struct bytes text, uint64_t *out
     }
 }
 
-static const char *const forms[] = {
-    [CONFIG_COUNT] = "a number", [CONFIG_RATE] = "a rate, such as 5/s", [CONFIG_TIME] = "a duration, such as 90s, 15m, 24h or 7d",
-    [CONFIG_SIZE] = "a size, such as 64KiB, 1MiB or 4GiB", [CONFIG_BOOL] = "yes or no", [CONFIG_MODE] = "an octal mode, such as 0660"};
+static const char *const forms[] = {[CONFIG_COUNT] = "a number",
+                                    [CONFIG_RATE] = "a rate, such as 5/s",
+                                    [CONFIG_TIME] = "a duration, such as 90s, 15m, 24h or 7d",
+                                    [CONFIG_SIZE] = "a size, such as 64KiB, 1MiB or 4GiB",
+                                    [CONFIG_BOOL] = "yes or no",
+                                    [CONFIG_MODE] = "an octal mode, such as 0660"};
 
 /* "least..most" of the table. */
 static bool range_of(enum config_key key, uint64_t *least, uint64_t *most) {
@@ -74,7 +79,8 @@ static bool range_of(enum config_key key, uint64_t *least, uint64_t *most) {
     const char *dots = strstr(row->range, "..");
     enum config_type type = row->type >= CONFIG_PEERS || row->type == CONFIG_TEXT ? CONFIG_COUNT : row->type;
     if (dots == NULL) return false;
-    return parse_number(type, bytes_at(row->range, (size_t)(dots - row->range)), least) && parse_number(type, bytes_of(dots + 2), most);
+    return parse_number(type, bytes_at(row->range, (size_t)(dots - row->range)), least) &&
+           parse_number(type, bytes_of(dots + 2), most);
 }
 
 static enum err check_range(enum config_key key, uint64_t v, struct why *w) {
@@ -108,10 +114,12 @@ static enum err parse_text(enum config_key key, struct bytes text, union config_
     enum err e = check_range(key, text.n, w);
     if (e != OK) return e;
     for (size_t i = 0; i < text.n; i++)
-        if (text.p[i] < 0x20 || text.p[i] == 0x7f) return fail(w, E_INPUT, "%s has a control character", config_rows[key].name);
+        if (text.p[i] < 0x20 || text.p[i] == 0x7f)
+            return fail(w, E_INPUT, "%s has a control character", config_rows[key].name);
     if (key == CONFIG_node_name)
         for (size_t i = 0; i < text.n; i++)
-            if (strchr("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-", text.p[i]) == NULL)
+            if (strchr("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-", text.p[i]) ==
+                NULL)
                 return fail(w, E_INPUT, "node.name is of A-Z a-z 0-9 . _ -");
     if (config_rows[key].type == CONFIG_PATH && (text.n == 0 || text.p[0] != '/' || text.n > 500))
         return fail(w, E_INPUT, "%s is an absolute path", config_rows[key].name);
@@ -148,13 +156,16 @@ static bool grow(struct adding *a) {
 static enum err parse_address(struct adding *a, struct bytes text, struct buf *binary, struct peer_id *peer) {
     const struct config_row *row = &config_rows[a->key];
     struct why inner;
-    if (multiaddr_parse(text, binary, &inner) != OK) return fail(a->w, E_INPUT, "%s: %.100s", row->name, inner.text);
+    if (multiaddr_parse(text, binary, &inner) != OK)
+        return fail(a->w, E_INPUT, "%s: %.100s", row->name, inner.text);
     struct multiaddr_target t = multiaddr_target(buf_view(binary));
     *peer = t.peer;
     if (a->key == CONFIG_network_listen && (t.host != TARGET_IP || !t.tcp))
-        return fail(a->w, E_INPUT, "%s: %.*s is not /ip4 or /ip6 with /tcp", row->name, (int)MIN(text.n, (size_t)80), (const char *)text.p);
+        return fail(a->w, E_INPUT, "%s: %.*s is not /ip4 or /ip6 with /tcp", row->name,
+                    (int)MIN(text.n, (size_t)80), (const char *)text.p);
     if (row->type == CONFIG_BOOTSTRAPS && t.peer.n == 0)
-        return fail(a->w, E_INPUT, "%s: %.*s has no /p2p/ part", row->name, (int)MIN(text.n, (size_t)80), (const char *)text.p);
+        return fail(a->w, E_INPUT, "%s: %.*s has no /p2p/ part", row->name, (int)MIN(text.n, (size_t)80),
+                    (const char *)text.p);
     return OK;
 }
 
@@ -168,16 +179,24 @@ static enum err add_item(struct adding *a, struct bytes text) {
     if (text.n == 0) return OK;
     if (!grow(a)) return fail(a->w, E_MEMORY, "out of memory");
     switch ((int)row->type) {
-    case CONFIG_MULTIADDRS: case CONFIG_BOOTSTRAPS: e = parse_address(a, text, &binary, &peer); break;
+    case CONFIG_MULTIADDRS:
+    case CONFIG_BOOTSTRAPS: e = parse_address(a, text, &binary, &peer); break;
     case CONFIG_PEERS:
-        if (!peer_id_parse(text, &peer)) e = fail(a->w, E_INPUT, "%s: %.*s is no Peer ID", row->name, (int)MIN(text.n, (size_t)80), (const char *)text.p);
-        else buf_add(&binary, peer_id_view(&peer));
+        if (!peer_id_parse(text, &peer))
+            e = fail(a->w, E_INPUT, "%s: %.*s is no Peer ID", row->name, (int)MIN(text.n, (size_t)80),
+                     (const char *)text.p);
+        else
+            buf_add(&binary, peer_id_view(&peer));
         break;
     case CONFIG_CIDRS:
-        if (!cidr_parse(text, &cidr)) e = fail(a->w, E_INPUT, "%s: %.*s is no block such as 10.0.0.0/8", row->name, (int)MIN(text.n, (size_t)80), (const char *)text.p);
+        if (!cidr_parse(text, &cidr))
+            e = fail(a->w, E_INPUT, "%s: %.*s is no block such as 10.0.0.0/8", row->name,
+                     (int)MIN(text.n, (size_t)80), (const char *)text.p);
         break;
     default:
-        if (!ip_parse(text, &cidr.base)) e = fail(a->w, E_INPUT, "%s: %.*s is no IP address", row->name, (int)MIN(text.n, (size_t)80), (const char *)text.p);
+        if (!ip_parse(text, &cidr.base))
+            e = fail(a->w, E_INPUT, "%s: %.*s is no IP address", row->name, (int)MIN(text.n, (size_t)80),
+                     (const char *)text.p);
         break;
     }
     struct config_list *l = a->list;
@@ -202,10 +221,12 @@ static enum err parse_list(enum config_key key, struct bytes text, union config_
         struct why inner;
         struct json_doc *doc = json_parse(text, &inner);
         const struct json *array = doc == NULL ? NULL : json_root(doc);
-        if (!json_is_array(array)) e = fail(w, E_INPUT, "%s is a comma list or a JSON array of texts", config_rows[key].name);
+        if (!json_is_array(array))
+            e = fail(w, E_INPUT, "%s is a comma list or a JSON array of texts", config_rows[key].name);
         for (size_t i = 0; e == OK && i < json_count(array); i++) {
             const struct json *item = json_at(array, i);
-            e = json_is_text(item) ? add_item(&a, json_bytes(item)) : fail(w, E_INPUT, "%s is an array of texts", config_rows[key].name);
+            e = json_is_text(item) ? add_item(&a, json_bytes(item))
+                                   : fail(w, E_INPUT, "%s is an array of texts", config_rows[key].name);
         }
         json_free(doc);
     } else {
@@ -223,7 +244,8 @@ static char *normal_list(const struct config_list *l) {
     return out;
 }
 
-enum err config_value_parse(enum config_key key, struct bytes text, union config_value *out, char **normal, struct why *w) {
+enum err config_value_parse(enum config_key key, struct bytes text, union config_value *out, char **normal,
+                            struct why *w) {
     const struct config_row *row = &config_rows[key];
     char number[48] = "";
     uint64_t v = 0;
@@ -242,11 +264,14 @@ enum err config_value_parse(enum config_key key, struct bytes text, union config
         e = parse_list(key, text, out, w);
         if (e == OK) *normal = normal_list(&out->list);
     } else {
-        if (!parse_number(row->type, text, &v)) e = fail(w, E_INPUT, "%s is %s, not '%.*s'", row->name, forms[row->type],
-                                                         (int)MIN(text.n, (size_t)60), (const char *)text.p);
+        if (!parse_number(row->type, text, &v))
+            e = fail(w, E_INPUT, "%s is %s, not '%.*s'", row->name, forms[row->type],
+                     (int)MIN(text.n, (size_t)60), (const char *)text.p);
         if (e == OK) e = check_range(key, v, w);
-        if (e == OK && row->type == CONFIG_TIME) out->ms = (int64_t)v;
-        else if (e == OK) out->count = v;
+        if (e == OK && row->type == CONFIG_TIME)
+            out->ms = (int64_t)v;
+        else if (e == OK)
+            out->count = v;
         normal_number(row->type, v, number);
         if (e == OK) *normal = mem_text(number, strlen(number));
     }

@@ -5,7 +5,8 @@
 #include "node/config.h"
 
 /* Parses and checks the range. *out and *text are owned by the caller (config_value_free, mem_free). */
-enum err config_value_parse(enum config_key key, struct bytes text, union config_value *out, char **normal, struct why *w);
+enum err config_value_parse(enum config_key key, struct bytes text, union config_value *out, char **normal,
+                            struct why *w);
 void config_value_free(enum config_type type, union config_value *v);
 bool config_is_list(enum config_type type);
 

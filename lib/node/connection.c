@@ -159,7 +159,8 @@ void connection_run(struct connection *c) {
         if (c->mux.out.n >= MUX_OUT_MAX || c->tx.n - c->tx_at >= CONN_TX_HIGH) break;
         if (s->ready || s->tx.n > 0) stream_run(s);
     }
-    if (c->state == CONN_OPEN && c->mux.why.code != OK) connection_close(c, c->mux.why.code, "%s", c->mux.why.text);
+    if (c->state == CONN_OPEN && c->mux.why.code != OK)
+        connection_close(c, c->mux.why.code, "%s", c->mux.why.text);
     if (c->state == CONN_OPEN) connection_flush(c);
     if (c->state == CONN_OPEN && c->mux.out.n == 0) buf_shrink(&c->mux.out, 0);
 }
@@ -197,7 +198,8 @@ static enum err start_noise(struct connection *c) {
     struct upgrade *u = c->upgrade;
     u->step = UPGRADE_NOISE;
     c->noise.any_peer = false;
-    enum err e = noise_start(&c->noise, !c->inbound, c->node->self, &u->expected, muxer_protocols, &c->node->rng, &c->tx);
+    enum err e = noise_start(&c->noise, !c->inbound, c->node->self, &u->expected, muxer_protocols,
+                             &c->node->rng, &c->tx);
     if (e != OK) c->why = c->noise.why;
     return e;
 }
@@ -239,7 +241,8 @@ static enum err muxer_step(struct connection *c, uint8_t *data, struct bytes *in
     return e;
 }
 
-/* Goes as far through the handshake as the input lets it. `in` are plain bytes of the connection (below Noise). */
+/* Goes as far through the handshake as the input lets it. `in` are plain bytes of the connection (below
+ * Noise). */
 static enum err upgrade_input(struct connection *c, struct bytes *in) {
     struct upgrade *u = c->upgrade;
     bool more = true, agreed = false;
@@ -267,7 +270,8 @@ static enum err upgrade_input(struct connection *c, struct bytes *in) {
 static void mux_event(struct connection *c, const struct yamux_event *ev) {
     struct stream *s = ev->stream == NULL ? NULL : ev->stream->user;
     switch (ev->kind) {
-    case YAMUX_NONE: case YAMUX_PONG: break;
+    case YAMUX_NONE:
+    case YAMUX_PONG: break;
     case YAMUX_OPENED:
         if (c->node->stopping)
             yamux_drop(&c->mux, ev->stream);
@@ -289,7 +293,9 @@ static void mux_event(struct connection *c, const struct yamux_event *ev) {
     case YAMUX_WRITABLE:
         if (s != NULL) s->ready = true;
         break;
-    case YAMUX_GOAWAY: connection_close(c, E_CLOSED, "the peer said goodbye (code %u)", (unsigned)ev->code); break;
+    case YAMUX_GOAWAY:
+        connection_close(c, E_CLOSED, "the peer said goodbye (code %u)", (unsigned)ev->code);
+        break;
     }
 }
 
@@ -431,8 +437,10 @@ void connection_close(struct connection *c, enum err code, const char *format, .
 static void connection_free(struct connection *c) {
     struct node *n = c->node;
     map_drop(&n->conn_by_id, bytes_at(c->id_key, sizeof c->id_key));
-    if (c->prev != NULL) c->prev->next = c->next;
-    else n->connections = c->next;
+    if (c->prev != NULL)
+        c->prev->next = c->next;
+    else
+        n->connections = c->next;
     if (c->next != NULL) c->next->prev = c->prev;
     for (struct connection **at = &n->dirty; *at != NULL; at = &(*at)->next_dirty)
         if (*at == c) {
@@ -473,7 +481,8 @@ void connection_tick(struct connection *c) {
     struct node *n = c->node;
     if (c->state == CONN_SECURING || c->state == CONN_MUXING || c->state == CONN_DIALING) {
         if (mono_due(c->deadline, n->now.mono))
-            connection_close(c, E_TIMEOUT, c->state == CONN_DIALING ? "no answer" : "handshake not finished in time");
+            connection_close(c, E_TIMEOUT,
+                             c->state == CONN_DIALING ? "no answer" : "handshake not finished in time");
         return;
     }
     if (c->state != CONN_OPEN) return;
@@ -504,6 +513,7 @@ struct mono connection_deadline(const struct connection *c) {
 struct connection *peer_connection(const struct peer *p) {
     struct connection *best = NULL;
     for (struct connection *c = p->connections; c != NULL; c = c->next_of_peer)
-        if (c->state == CONN_OPEN && !c->mux.gone && !c->mux.going_away) best = c; /* the list's end is the oldest */
+        if (c->state == CONN_OPEN && !c->mux.gone && !c->mux.going_away)
+            best = c; /* the list's end is the oldest */
     return best;
 }

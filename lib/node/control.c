@@ -46,7 +46,8 @@ static struct request *request_new(struct node *n, const struct node_client *cli
 
 static bool open_answer(struct request *r, struct buf *line, const char *member) {
     line->max = CONTROL_ANSWER_SIZE;
-    return buf_add_text(line, "{\"id\":") && buf_add(line, buf_view(&r->id)) && buf_add_format(line, ",\"%s\":", member);
+    return buf_add_text(line, "{\"id\":") && buf_add(line, buf_view(&r->id)) &&
+           buf_add_format(line, ",\"%s\":", member);
 }
 
 struct json_out control_begin(struct request *r, struct buf *line, const char *schema) {
@@ -144,8 +145,10 @@ void control_stored(struct node *n, struct store_op *op) {
 static enum err dispatch(struct node *n, struct request *r, const struct json *root, struct why *w) {
     struct bytes method = json_get_bytes(root, "method");
     if (!json_is_object(root)) return fail(w, E_USAGE, "a request is a JSON object");
-    if (json_get_int(root, "v", 1) != 1) return fail(w, E_USAGE, "this node speaks version 1 of the control protocol");
-    if (!bytes_cstr(method, r->method, sizeof r->method)) return fail(w, E_USAGE, "the method's name is missing or too long");
+    if (json_get_int(root, "v", 1) != 1)
+        return fail(w, E_USAGE, "this node speaks version 1 of the control protocol");
+    if (!bytes_cstr(method, r->method, sizeof r->method))
+        return fail(w, E_USAGE, "the method's name is missing or too long");
     size_t waiting = 0;
     for (const struct request *o = n->requests; o != NULL; o = o->next) waiting += !o->dead;
     if (waiting > CONTROL_REQUESTS_MAX) return fail(w, E_BUSY, "too many requests are waiting");
@@ -167,8 +170,8 @@ void control_request(struct node *n, const struct node_client *client, struct by
         control_error(r, &(struct why){E_USAGE, "the line is not JSON"});
     else if (dispatch(n, r, root, &w) != OK && !r->dead)
         control_error(r, &w);
-    LOG(n->log, EV_CONTROL_CLIENT, kv_int("uid", client->uid), kv_int("pid", client->pid), kv_str("method", r->method),
-        kv_str("result", err_name(w.code)));
+    LOG(n->log, EV_CONTROL_CLIENT, kv_int("uid", client->uid), kv_int("pid", client->pid),
+        kv_str("method", r->method), kv_str("result", err_name(w.code)));
     json_free(doc);
 }
 
@@ -192,10 +195,14 @@ enum err control_peer(struct node *n, const struct json *params, struct peer **o
 static void timed_out(struct node *n, struct request *r) {
     r->deadline = MONO_NEVER;
     switch (r->wait) {
-    case WAIT_RECEIPT: case WAIT_FOLLOW: messages_timeout(n, r); break;
-    case WAIT_STORE: case WAIT_DIAL: case WAIT_PING: case WAIT_PERF: case WAIT_RELOAD: case WAIT_IDENTIFY:
-        control_error(r, &(struct why){E_TIMEOUT, "no answer in time"});
-        break;
+    case WAIT_RECEIPT:
+    case WAIT_FOLLOW: messages_timeout(n, r); break;
+    case WAIT_STORE:
+    case WAIT_DIAL:
+    case WAIT_PING:
+    case WAIT_PERF:
+    case WAIT_RELOAD:
+    case WAIT_IDENTIFY: control_error(r, &(struct why){E_TIMEOUT, "no answer in time"}); break;
     }
 }
 
@@ -317,8 +324,10 @@ enum err method_log_level(struct node *n, struct request *r, const struct json *
         json_open(&o, NULL, '{');
         json_put_str(&o, "component", log_component_name((enum log_component)i));
         json_put_str(&o, "level", log_level_name(n->log->level[i]));
-        if (until.us == 0) json_put_null(&o, "until");
-        else json_put_wall(&o, "until", (struct wall){n->now.wall.ms + mono_diff_ms(until, n->now.mono)});
+        if (until.us == 0)
+            json_put_null(&o, "until");
+        else
+            json_put_wall(&o, "until", (struct wall){n->now.wall.ms + mono_diff_ms(until, n->now.mono)});
         json_shut(&o, '}');
     }
     json_shut(&o, ']');

@@ -1,5 +1,5 @@
-/* lib/node/control.h: between control.c (requests: parsing, answering, time-outs) and control_*.c (the methods).
- * The protocol is documented for other programs in contrib/control-protocol.md. */
+/* lib/node/control.h: between control.c (requests: parsing, answering, time-outs) and control_*.c (the
+ * methods). The protocol is documented for other programs in contrib/control-protocol.md. */
 #ifndef SILKTALK_NODE_CONTROL_H
 #define SILKTALK_NODE_CONTROL_H
 
@@ -7,21 +7,23 @@
 
 enum { CONTROL_ANSWER_SIZE = 16 << 20, CONTROL_REQUESTS_MAX = 1024 };
 
-/* A method gets the request and its params. It answers at once, or sets r->wait and answers later. Not OK: w is the
- * error answer. */
+/* A method gets the request and its params. It answers at once, or sets r->wait and answers later. Not OK: w
+ * is the error answer. */
 typedef enum err control_method(struct node *n, struct request *r, const struct json *params, struct why *w);
 struct control_row {
     const char *name;
     control_method *run;
 };
-extern const struct control_row control_rows[];  /* ends with a NULL name */
+extern const struct control_row control_rows[]; /* ends with a NULL name */
 
-/* Begins the result object `{"schema":"silktalk.SCHEMA/1",`...; the caller adds members, then control_finish. */
+/* Begins the result object `{"schema":"silktalk.SCHEMA/1",`...; the caller adds members, then control_finish.
+ */
 struct json_out control_begin(struct request *r, struct buf *line, const char *schema);
-void control_finish(struct request *r, struct buf *line, struct json_out *o); /* sends it; the request is done */
-void control_done(struct request *r);                    /* an empty result */
+void control_finish(struct request *r, struct buf *line,
+                    struct json_out *o); /* sends it; the request is done */
+void control_done(struct request *r);    /* an empty result */
 void control_error(struct request *r, const struct why *w);
-struct json_out control_event(struct request *r, struct buf *line);           /* `"event":{`, of a stream */
+struct json_out control_event(struct request *r, struct buf *line); /* `"event":{`, of a stream */
 void control_event_end(struct request *r, struct buf *line, struct json_out *o);
 /* A store operation that answers r (control_stored finds it by tag). NULL: memory. */
 struct store_op *control_op(struct request *r, enum store_kind kind);
@@ -35,6 +37,7 @@ void messages_stored(struct node *n, struct request *r, struct store_op *op);
 void messages_timeout(struct node *n, struct request *r);
 void status_stored(struct node *n, struct request *r, struct store_op *op);
 
+/* clang-format off */
 #define CONTROL_METHODS(X)                                                                                    \
     X("version", method_version) X("status", method_status) X("id", method_id) X("peers", method_peers)       \
     X("peers.list", method_peers) X("peer.show", method_peer_show) X("peer.name", method_peer_name)           \
@@ -46,6 +49,7 @@ void status_stored(struct node *n, struct request *r, struct store_op *op);
     X("outbox.list", method_outbox) X("outbox.retry", method_outbox_retry)                                    \
     X("outbox.cancel", method_outbox_cancel) X("diag.limits", method_limits) X("log.level", method_log_level) \
     X("config.list", method_config_list) X("reload", method_reload) X("stop", method_stop)
+/* clang-format on */
 #define CONTROL_DECLARE(name, run) control_method run;
 CONTROL_METHODS(CONTROL_DECLARE)
 

@@ -17,7 +17,7 @@ struct sending {
     struct sending_item {
         uint8_t id[MESSAGE_ID];
         struct peer_id peer;
-        const char *state;           /* queued, failed, or the receipt in lower case */
+        const char *state; /* queued, failed, or the receipt in lower case */
         bool final, refused;
         char text[64];
     } items[];
@@ -59,7 +59,9 @@ static enum err read_body(const struct json *params, struct buf *body, struct wh
     const struct json *encoded = json_get(params, "body_base64");
     body->max = MESSAGE_FRAME_MAX;
     if (encoded != NULL)
-        return base64_decode(body, json_bytes(encoded), false) ? OK : fail(w, E_USAGE, "body_base64 is not base64, or too long");
+        return base64_decode(body, json_bytes(encoded), false)
+                   ? OK
+                   : fail(w, E_USAGE, "body_base64 is not base64, or too long");
     struct bytes text = json_get_bytes(params, "body");
     return buf_add(body, text) ? OK : fail(w, E_INPUT, "the body is too long");
 }
@@ -107,7 +109,8 @@ enum err method_send(struct node *n, struct request *r, const struct json *param
     const struct json *list = json_get(params, "peers");
     if (list == NULL) list = json_get(params, "peer");
     size_t count = json_is_array(list) ? json_count(list) : json_is_text(list);
-    if (count == 0 || count > SEND_PEERS_MAX) return fail(w, E_USAGE, "params.peers names 1 to %d peers", SEND_PEERS_MAX);
+    if (count == 0 || count > SEND_PEERS_MAX)
+        return fail(w, E_USAGE, "params.peers names 1 to %d peers", SEND_PEERS_MAX);
     struct sending *s = mem_new(1, sizeof *s + count * sizeof s->items[0]);
     struct buf body = {NULL, 0, 0, 0};
     struct message m = {.sent_ms = (uint64_t)n->now.wall.ms};
@@ -126,7 +129,8 @@ enum err method_send(struct node *n, struct request *r, const struct json *param
     m.subject = json_get_bytes(params, "subject");
     m.content_type = json_get_bytes(params, "content_type");
     if (m.content_type.n == 0)
-        m.content_type = utf8_valid(m.body) ? bytes_of(MESSAGE_DEFAULT_TYPE) : bytes_of("application/octet-stream");
+        m.content_type = utf8_valid(m.body) ? bytes_of(MESSAGE_DEFAULT_TYPE)
+                                            : bytes_of("application/octet-stream");
     s->wait = json_get_bool(params, "wait", false) || json_get_int(params, "wait_ms", -1) >= 0;
     s->wait_ms = json_get_int(params, "wait_ms", 0);
     r->wait = WAIT_RECEIPT;
@@ -154,7 +158,8 @@ void control_message_stored(struct request *r, const struct store_op *op) {
     settle(r);
 }
 
-void control_receipt(struct node *n, const uint8_t id[MESSAGE_ID], enum receipt_status status, const char *text) {
+void control_receipt(struct node *n, const uint8_t id[MESSAGE_ID], enum receipt_status status,
+                     const char *text) {
     for (struct request *r = n->requests; r != NULL; r = r->next) {
         struct sending *s = r->state;
         if (r->dead || r->wait != WAIT_RECEIPT || s == NULL || !s->wait) continue;
@@ -196,7 +201,8 @@ enum err method_inbox(struct node *n, struct request *r, const struct json *para
     return OK;
 }
 
-static enum err by_id(struct request *r, const struct json *params, enum store_kind kind, uint32_t flags, struct why *w) {
+static enum err by_id(struct request *r, const struct json *params, enum store_kind kind, uint32_t flags,
+                      struct why *w) {
     struct bytes id = json_get_bytes(params, "id");
     if (id.n == 0) return fail(w, E_USAGE, "which message? params.id is missing");
     struct store_op *op = ask(r, kind, id, w);
@@ -253,7 +259,8 @@ enum err method_outbox_cancel(struct node *n, struct request *r, const struct js
 
 /* ---- one message as JSON */
 
-static void put_message(struct node *n, struct json_out *o, const struct peer_id *from, const struct message *m) {
+static void put_message(struct node *n, struct json_out *o, const struct peer_id *from,
+                        const struct message *m) {
     char id[2 * MESSAGE_ID + 1], peer[PEER_TEXT_MAX];
     message_id_text(m->id, id);
     peer_id_text(from, peer);
@@ -285,8 +292,8 @@ static bool whole_frame(struct bytes in, struct message_frame *f) {
     struct bytes frame;
     bool whole = false;
     size_t need;
-    return message_frame_next(&in, &frame, &whole, &need) == OK && whole && message_frame_read(frame, f, NULL) == OK &&
-           f->kind == FRAME_MESSAGE;
+    return message_frame_next(&in, &frame, &whole, &need) == OK && whole &&
+           message_frame_read(frame, f, NULL) == OK && f->kind == FRAME_MESSAGE;
 }
 
 static void answer_read(struct node *n, struct request *r, struct store_op *op) {
@@ -372,8 +379,10 @@ static void next_stored(struct node *n, struct request *r, struct store_op *op) 
     bool first = f->after == INT64_MAX;
     f->asked = false;
     if (first) f->after = op->seq; /* the newest row */
-    if (op->out.n == 0 && !first && f->again) ask_next(r);
-    else if (op->out.n > 0 || first || r->deadline.us == 0) answer_next(n, r, buf_view(&op->out), f->after);
+    if (op->out.n == 0 && !first && f->again)
+        ask_next(r);
+    else if (op->out.n > 0 || first || r->deadline.us == 0)
+        answer_next(n, r, buf_view(&op->out), f->after);
 }
 
 void control_inbox_new(struct node *n) {
@@ -386,8 +395,10 @@ void control_inbox_new(struct node *n) {
 }
 
 void messages_timeout(struct node *n, struct request *r) {
-    if (r->wait == WAIT_FOLLOW) answer_next(n, r, (struct bytes){NULL, 0}, ((struct following *)r->state)->after);
-    else answer_send(r);
+    if (r->wait == WAIT_FOLLOW)
+        answer_next(n, r, (struct bytes){NULL, 0}, ((struct following *)r->state)->after);
+    else
+        answer_send(r);
 }
 
 /* ---- the store's answers */

@@ -10,8 +10,10 @@ static void put_address(struct json_out *o, const char *key, struct bytes addr) 
 
 static void put_endpoint(struct json_out *o, const char *key, const struct endpoint *e) {
     struct buf addr = {.max = MULTIADDR_MAX};
-    if (multiaddr_from_endpoint(e, &addr)) put_address(o, key, buf_view(&addr));
-    else json_put_null(o, key);
+    if (multiaddr_from_endpoint(e, &addr))
+        put_address(o, key, buf_view(&addr));
+    else
+        json_put_null(o, key);
     buf_free(&addr);
 }
 
@@ -36,14 +38,18 @@ static void put_row(struct json_out *o, const struct peer *p, const struct conne
         json_put_str(o, "direction", c->inbound ? "in" : "out");
         json_put_str(o, "path", "direct");
         json_put_wall(o, "since", c->since);
-        if (c->mux.rtt_us > 0) json_put_real(o, "rtt_seconds", (double)c->mux.rtt_us / 1e6);
-        else json_put_null(o, "rtt_seconds");
+        if (c->mux.rtt_us > 0)
+            json_put_real(o, "rtt_seconds", (double)c->mux.rtt_us / 1e6);
+        else
+            json_put_null(o, "rtt_seconds");
         json_put_uint(o, "streams", open_streams(c));
         json_put_uint(o, "bytes_in", c->bytes_in);
         json_put_uint(o, "bytes_out", c->bytes_out);
     } else {
-        if (p->n_addrs > 0) put_address(o, "addr", bytes_at(p->addrs[0].p, p->addrs[0].n));
-        else json_put_null(o, "addr");
+        if (p->n_addrs > 0)
+            put_address(o, "addr", bytes_at(p->addrs[0].p, p->addrs[0].n));
+        else
+            json_put_null(o, "addr");
         json_put_null(o, "direction");
         json_put_null(o, "path");
         json_put_null(o, "since");
@@ -143,7 +149,8 @@ enum err method_peer_forget(struct node *n, struct request *r, const struct json
 
 /* ---- connect */
 
-static void answer_connected(struct request *r, const struct connection *c, const struct peer *p, bool already) {
+static void answer_connected(struct request *r, const struct connection *c, const struct peer *p,
+                             bool already) {
     struct buf line = {NULL, 0, 0, 0};
     struct json_out o = control_begin(r, &line, "connect");
     json_put_str(&o, "peer_id", p->text);
@@ -209,8 +216,10 @@ enum err method_connect(struct node *n, struct request *r, const struct json *pa
             r->peer = p;
             struct connection *c = peer_connection(p);
             peers_touch(n, p, PEER_OPERATOR);
-            if (c != NULL) answer_connected(r, c, p, true);
-            else if ((d = swarm_dial(n, p, true, w)) == NULL) e = w->code;
+            if (c != NULL)
+                answer_connected(r, c, p, true);
+            else if ((d = swarm_dial(n, p, true, w)) == NULL)
+                e = w->code;
         }
     }
     buf_free(&addr);
@@ -250,10 +259,16 @@ enum err method_bootstrap_list(struct node *n, struct request *r, const struct j
         const struct peer *p = peers_find(n, &list->peers[i]);
         json_open(&o, NULL, '{');
         json_put_str(&o, "addr", list->texts[i]);
-        json_put_str(&o, "state", p == NULL ? "unknown" : p->n_connections > 0 ? "connected" : p->dial != NULL ? "dialing" : "waiting");
+        json_put_str(&o, "state",
+                     p == NULL              ? "unknown"
+                     : p->n_connections > 0 ? "connected"
+                     : p->dial != NULL      ? "dialing"
+                                            : "waiting");
         json_put_uint(&o, "tries", p == NULL ? 0 : p->dial_fails);
-        json_put_str(&o, "error", p == NULL || p->n_connections > 0 || p->n_traces == 0 ? NULL
-                                      : p->traces[(p->n_traces - 1) % TRACES_MAX].detail);
+        json_put_str(&o, "error",
+                     p == NULL || p->n_connections > 0 || p->n_traces == 0
+                         ? NULL
+                         : p->traces[(p->n_traces - 1) % TRACES_MAX].detail);
         json_shut(&o, '}');
     }
     json_shut(&o, ']');
@@ -263,11 +278,14 @@ enum err method_bootstrap_list(struct node *n, struct request *r, const struct j
 
 /* ---- ping and perf */
 
-static enum err connected_peer(struct node *n, const struct json *params, struct peer **p, struct connection **c, struct why *w) {
+static enum err connected_peer(struct node *n, const struct json *params, struct peer **p,
+                               struct connection **c, struct why *w) {
     enum err e = control_peer(n, params, p, w);
     if (e != OK) return e;
     *c = peer_connection(*p);
-    return *c != NULL ? OK : fail(w, E_NOT_FOUND, "%s is not connected; try `silktalk connect %s`", (*p)->text, (*p)->text);
+    return *c != NULL ? OK
+                      : fail(w, E_NOT_FOUND, "%s is not connected; try `silktalk connect %s`", (*p)->text,
+                             (*p)->text);
 }
 
 enum err method_ping(struct node *n, struct request *r, const struct json *params, struct why *w) {
@@ -276,7 +294,8 @@ enum err method_ping(struct node *n, struct request *r, const struct json *param
     enum err e = connected_peer(n, params, &p, &c, w);
     if (e != OK) return e;
     int64_t count = json_get_int(params, "count", 4), pause = json_get_int(params, "interval_ms", 1000);
-    if (count < 1 || count > 1000000 || pause < 1 || pause > 3600000) return fail(w, E_USAGE, "count or interval_ms is out of range");
+    if (count < 1 || count > 1000000 || pause < 1 || pause > 3600000)
+        return fail(w, E_USAGE, "count or interval_ms is out of range");
     r->wait = WAIT_PING;
     r->ids_left = (uint64_t)count;
     r->cursor = pause;
@@ -317,7 +336,8 @@ enum err method_perf(struct node *n, struct request *r, const struct json *param
     return perf_begin(r, c, (uint64_t)up, (uint64_t)down, w);
 }
 
-void control_perf_done(struct request *r, uint64_t up, uint64_t down, int64_t up_us, int64_t down_us, const struct why *why) {
+void control_perf_done(struct request *r, uint64_t up, uint64_t down, int64_t up_us, int64_t down_us,
+                       const struct why *why) {
     if (why != NULL) {
         control_error(r, why);
         return;
@@ -364,12 +384,18 @@ enum err method_explain(struct node *n, struct request *r, const struct json *pa
     const struct connection *c = peer_connection(p);
     char verdict[200];
     bool wanted = p->bootstrap || (p->lane != NULL && p->lane->queued > 0);
-    if (c != NULL) snprintf(verdict, sizeof verdict, "connected");
-    else if (rule != NULL) snprintf(verdict, sizeof verdict, "refused by access.%s", rule);
-    else if (p->dial != NULL) snprintf(verdict, sizeof verdict, "dialing now");
-    else if (p->n_addrs == 0) snprintf(verdict, sizeof verdict, "no address is known");
-    else if (wanted) snprintf(verdict, sizeof verdict, "not connected, will be tried again");
-    else snprintf(verdict, sizeof verdict, "not connected, and nothing asks for it");
+    if (c != NULL)
+        snprintf(verdict, sizeof verdict, "connected");
+    else if (rule != NULL)
+        snprintf(verdict, sizeof verdict, "refused by access.%s", rule);
+    else if (p->dial != NULL)
+        snprintf(verdict, sizeof verdict, "dialing now");
+    else if (p->n_addrs == 0)
+        snprintf(verdict, sizeof verdict, "no address is known");
+    else if (wanted)
+        snprintf(verdict, sizeof verdict, "not connected, will be tried again");
+    else
+        snprintf(verdict, sizeof verdict, "not connected, and nothing asks for it");
     struct buf line = {NULL, 0, 0, 0};
     struct json_out o = control_begin(r, &line, "explain");
     json_put_str(&o, "peer_id", p->text);

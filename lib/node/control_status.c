@@ -94,16 +94,20 @@ static void put_messages(struct json_out *o, const struct node *n, const struct 
     json_put_value(o, "outbox_oldest", json_get(totals, "outbox_oldest"));
     json_put_value(o, "inbox", json_get(totals, "inbox"));
     json_put_value(o, "inbox_unread", json_get(totals, "inbox_unread"));
-    if (p95 < 0) json_put_null(o, "latency_p95_seconds");
-    else json_put_real(o, "latency_p95_seconds", (double)p95 / 1000);
+    if (p95 < 0)
+        json_put_null(o, "latency_p95_seconds");
+    else
+        json_put_real(o, "latency_p95_seconds", (double)p95 / 1000);
     double all = (double)n->totals.operations;
     json_put_real(o, "errors_percent", all > 0 ? 100.0 * (double)n->totals.operations_failed / all : 0.0);
     json_shut(o, '}');
 }
 
 static void put_known_number(struct json_out *o, const char *key, int64_t v) {
-    if (v < 0) json_put_null(o, key);
-    else json_put_int(o, key, v);
+    if (v < 0)
+        json_put_null(o, key);
+    else
+        json_put_int(o, key, v);
 }
 
 void status_stored(struct node *n, struct request *r, struct store_op *op) {

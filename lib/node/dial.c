@@ -1,5 +1,6 @@
-/* Dials: from the addresses of a peer to one open connection. Names are resolved, addresses raced (RFC 8305: IPv6 and
- * IPv4 in turn, the next one RACE_MS after the last or as soon as it failed), the first that is secured wins. */
+/* Dials: from the addresses of a peer to one open connection. Names are resolved, addresses raced (RFC 8305:
+ * IPv6 and IPv4 in turn, the next one RACE_MS after the last or as soon as it failed), the first that is
+ * secured wins. */
 #include "node/swarm.h"
 
 #include <stdio.h>
@@ -75,7 +76,8 @@ static void add_candidate(struct dial *d, const struct endpoint *e, struct bytes
     d->candidates = more;
     /* IPv6 and IPv4 take turns, IPv6 first: the place behind as many of the own kind as of the other. */
     size_t at = d->n_candidates, same = 0;
-    for (size_t i = d->next_candidate; i < d->n_candidates; i++) same += more[i].endpoint.ip.version == e->ip.version;
+    for (size_t i = d->next_candidate; i < d->n_candidates; i++)
+        same += more[i].endpoint.ip.version == e->ip.version;
     for (size_t i = d->next_candidate, seen = 0, other = 0; i < d->n_candidates; i++) {
         bool alike = more[i].endpoint.ip.version == e->ip.version;
         seen += alike;
@@ -105,7 +107,8 @@ static void resolve(struct dial *d, const struct multiaddr_target *t, struct byt
     case TARGET_DNS4: e.resolve = RESOLVE_A; break;
     case TARGET_DNS6: e.resolve = RESOLVE_AAAA; break;
     case TARGET_DNSADDR: e.resolve = RESOLVE_TXT; break;
-    case TARGET_IP: case TARGET_NONE: return;
+    case TARGET_IP:
+    case TARGET_NONE: return;
     }
     snprintf(e.name, sizeof e.name, "%s%.*s", t->host == TARGET_DNSADDR ? "_dnsaddr." : "", (int)t->name.n,
              (const char *)t->name.p);
@@ -136,14 +139,17 @@ static struct bytes keep_address(struct dial *d, struct bytes addr) {
     return buf_add(&d->addrs, addr) ? bytes_at(d->addrs.p + at, addr.n) : (struct bytes){NULL, 0};
 }
 
-static bool all_resolved(const struct dial *d) { return d->n_resolved == d->n_queries; }
+static bool all_resolved(const struct dial *d) {
+    return d->n_resolved == d->n_queries;
+}
 
 static void backoff_address(struct dial *d, const struct candidate *c, bool worked) {
     struct node *n = d->node;
     struct peer *p = d->peer;
     for (size_t i = 0; p != NULL && i < p->n_addrs; i++) {
         struct peer_address *a = &p->addrs[i];
-        if (!bytes_eq(multiaddr_without_peer(bytes_at(a->p, a->n)), multiaddr_without_peer(c->addr))) continue;
+        if (!bytes_eq(multiaddr_without_peer(bytes_at(a->p, a->n)), multiaddr_without_peer(c->addr)))
+            continue;
         if (worked) {
             a->fails = 0;
             a->next_try = MONO_NEVER;
@@ -277,7 +283,8 @@ static void add_dnsaddr(struct dial *d, const char *text, unsigned depth) {
     buf_free(&addr);
 }
 
-void swarm_resolved(struct node *n, uint32_t query, const struct node_resolved *answer, const struct why *why) {
+void swarm_resolved(struct node *n, uint32_t query, const struct node_resolved *answer,
+                    const struct why *why) {
     struct dial *d = n->dials;
     size_t i = 0;
     for (; d != NULL; d = d->next) {
@@ -297,7 +304,8 @@ void swarm_resolved(struct node *n, uint32_t query, const struct node_resolved *
             struct endpoint e = {.ip = answer->ips[k], .port = q.port};
             add_candidate(d, &e, q.addr);
         }
-        for (size_t k = 0; k < answer->n_texts && k < DNS_RESULTS_MAX; k++) add_dnsaddr(d, answer->texts[k], q.depth);
+        for (size_t k = 0; k < answer->n_texts && k < DNS_RESULTS_MAX; k++)
+            add_dnsaddr(d, answer->texts[k], q.depth);
     }
     advance(d);
 }
@@ -314,8 +322,13 @@ void swarm_dial_result(struct connection *c, const struct why *why) {
     d->why = *why;
     if (c->noise.peer.n > 0) d->found = c->noise.peer;
     backoff_address(d, k, false);
-    trace(d, why->code == E_VERIFY ? "identity" : c->got_bytes ? "handshake" : "connect", k->addr, "failed", why->text);
-    LOG(d->node->log, EV_DIAL_ENDED, kv_str("peer", d->peer == NULL ? "" : d->peer->text), kv_str("reason", why->text));
+    trace(d,
+          why->code == E_VERIFY ? "identity"
+          : c->got_bytes        ? "handshake"
+                                : "connect",
+          k->addr, "failed", why->text);
+    LOG(d->node->log, EV_DIAL_ENDED, kv_str("peer", d->peer == NULL ? "" : d->peer->text),
+        kv_str("reason", why->text));
     d->race_at = MONO_NEVER;
     if (d->running == 0 || d->next_candidate < d->n_candidates) advance(d);
 }

@@ -1,5 +1,5 @@
-/* One stream of /silktalk/message/1.0.0: frames in, each answered by a receipt once it is on disk; or our lane's
- * messages out and their receipts in. Either side may open it, and both may send on it. */
+/* One stream of /silktalk/message/1.0.0: frames in, each answered by a receipt once it is on disk; or our
+ * lane's messages out and their receipts in. Either side may open it, and both may send on it. */
 #include "node/messenger.h"
 
 #include <stdio.h>
@@ -7,9 +7,9 @@
 enum { RECEIVE_WINDOW = 256, RECEIVE_BYTES = 8 << 20 };
 
 struct message_stream {
-    struct lane *lane;         /* we send on it; NULL: we only receive */
-    bool said_busy;            /* from the first BUSY on, everything that follows is BUSY: order is kept */
-    size_t storing;            /* messages at the store */
+    struct lane *lane; /* we send on it; NULL: we only receive */
+    bool said_busy;    /* from the first BUSY on, everything that follows is BUSY: order is kept */
+    size_t storing;    /* messages at the store */
     size_t storing_bytes;
 };
 
@@ -85,8 +85,9 @@ static enum err keep(struct stream *s, const struct message_frame *f, struct byt
     memcpy(op->id, f->message.id, MESSAGE_ID);
     op->tag = s->serial;
     op->flags = access_is_stranger(n, p) ? INBOX_STRANGER : 0;
-    static const enum limit_id quotas[] = {LIMIT_INBOX, LIMIT_INBOX_BYTES, LIMIT_INBOX_PER_PEER,
-                                           LIMIT_INBOX_BYTES_PER_PEER, LIMIT_INBOX_STRANGERS, LIMIT_REMEMBERED_IDS};
+    static const enum limit_id quotas[] = {LIMIT_INBOX,           LIMIT_INBOX_BYTES,
+                                           LIMIT_INBOX_PER_PEER,  LIMIT_INBOX_BYTES_PER_PEER,
+                                           LIMIT_INBOX_STRANGERS, LIMIT_REMEMBERED_IDS};
     for (size_t i = 0; i < LEN(quotas); i++) op->limits[i] = limit_max(&n->limits, quotas[i]);
     m->storing++;
     m->storing_bytes += frame.n;
@@ -142,8 +143,10 @@ static void closed(struct stream *s, const struct why *why) {
     struct message_stream *m = s->state;
     if (m->lane != NULL && m->lane->stream == s) {
         bool connected = s->connection->state == CONN_OPEN;
-        /* A refused protocol or a broken stream is tried again later; a lost connection as soon as there is one. */
-        lane_lost(m->lane, why->code == E_BUSY ? "the peer is busy" : why->text, connected && why->code != E_BUSY);
+        /* A refused protocol or a broken stream is tried again later; a lost connection as soon as there is
+         * one. */
+        lane_lost(m->lane, why->code == E_BUSY ? "the peer is busy" : why->text,
+                  connected && why->code != E_BUSY);
     }
     mem_free(m);
 }
@@ -183,4 +186,5 @@ void message_stored(struct node *n, struct store_op *op) {
         }
 }
 
-const struct protocol_handler message_handler = {.open = opened, .input = input, .output = output, .close = closed};
+const struct protocol_handler message_handler = {
+    .open = opened, .input = input, .output = output, .close = closed};

@@ -1,5 +1,6 @@
-/* Sending: one lane per peer. The store has every queued message; a lane keeps the oldest of them in memory and sends
- * them, in order, over one stream at a time. A message leaves the store when its receipt has come. */
+/* Sending: one lane per peer. The store has every queued message; a lane keeps the oldest of them in memory
+ * and sends them, in order, over one stream at a time. A message leaves the store when its receipt has come.
+ */
 #include "node/messenger.h"
 
 #include <stdio.h>
@@ -53,8 +54,10 @@ void messenger_free(struct node *n) {
 }
 
 static void append(struct lane *l, struct outgoing *o) {
-    if (l->last == NULL) l->first = o;
-    else l->last->next = o;
+    if (l->last == NULL)
+        l->first = o;
+    else
+        l->last->next = o;
     l->last = o;
     l->loaded++;
     l->loaded_bytes += o->frame.n;
@@ -106,7 +109,8 @@ static struct outgoing *outgoing_new(struct node *n, struct buf *frame, int64_t 
 }
 
 static bool has_room(const struct lane *l) {
-    return l->loaded < limit_max(&l->node->limits, LIMIT_MESSAGES_IN_FLIGHT) && l->loaded_bytes < LANE_BYTES_MAX;
+    return l->loaded < limit_max(&l->node->limits, LIMIT_MESSAGES_IN_FLIGHT) &&
+           l->loaded_bytes < LANE_BYTES_MAX;
 }
 
 static void load(struct lane *l) {
@@ -224,7 +228,8 @@ static void added(struct node *n, struct store_op *op) {
         size_t bytes = op->in.n;
         char id[2 * MESSAGE_ID + 1];
         message_id_text(op->id, id);
-        LOG(n->log, EV_MESSAGE_SENT, kv_str("peer", p->text), kv_str("id", id), kv_int("bytes", (int64_t)bytes));
+        LOG(n->log, EV_MESSAGE_SENT, kv_str("peer", p->text), kv_str("id", id),
+            kv_int("bytes", (int64_t)bytes));
         l->queued++;
         l->bytes += bytes;
         n->outbox_count++;
@@ -232,8 +237,10 @@ static void added(struct node *n, struct store_op *op) {
         if (l->queued == 1) l->oldest = n->now.wall;
         if (l->complete && has_room(l)) {
             struct outgoing *o = outgoing_new(n, &op->in, op->seq);
-            if (o != NULL) append(l, o);
-            else l->complete = false;
+            if (o != NULL)
+                append(l, o);
+            else
+                l->complete = false;
         } else {
             l->complete = false;
         }
@@ -319,7 +326,7 @@ static void learn_latency(struct node *n, const struct lane *l, const struct out
 int64_t messenger_latency_p95_ms(const struct node *n) {
     size_t count = MIN(n->latency.n, LEN(n->latency.ms));
     if (count == 0) return -1;
-    uint32_t sorted[LEN(n->latency.ms)];
+    uint32_t sorted[LEN(n->latency.ms)] = {0};
     for (size_t i = 0; i < count; i++) {
         size_t k = i;
         for (; k > 0 && sorted[k - 1] > n->latency.ms[i]; k--) sorted[k] = sorted[k - 1];
@@ -464,7 +471,9 @@ void messenger_stored(struct node *n, struct store_op *op) {
     store_op_free(op);
 }
 
-uint64_t node_outbox(const struct node *n) { return n->outbox_count; }
+uint64_t node_outbox(const struct node *n) {
+    return n->outbox_count;
+}
 
 void messenger_tick(struct node *n) {
     n->limits.of[LIMIT_OUTBOX].used = n->outbox_count;

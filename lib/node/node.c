@@ -83,7 +83,9 @@ void node_free(struct node *n) {
     mem_free(n);
 }
 
-void node_now(struct node *n, struct clocks now) { n->now = now; }
+void node_now(struct node *n, struct clocks now) {
+    n->now = now;
+}
 
 /* ---- effects: a ring that grows; every effect costs its cause a limited thing already */
 
@@ -146,7 +148,8 @@ static void loaded_peers(struct node *n, struct store_op *op) {
 }
 
 static void maintained(struct node *n, struct store_op *op) {
-    if (op->err != OK) LOG(n->log, EV_DATABASE_FAULT, kv_str("operation", "maintain"), kv_str("reason", op->why.text));
+    if (op->err != OK)
+        LOG(n->log, EV_DATABASE_FAULT, kv_str("operation", "maintain"), kv_str("reason", op->why.text));
     n->next_maintain = mono_add_ms(n->now.mono, op->more ? UPKEEP_MORE_MS : UPKEEP_MS);
 }
 
@@ -160,8 +163,12 @@ void node_stored(struct node *n, struct store_op *op) {
     switch ((int)op->kind) {
     case STORE_PEERS_LOAD: loaded_peers(n, op); break;
     case STORE_MAINTAIN: maintained(n, op); break;
-    case STORE_PEER_PUT: case STORE_PEER_DROP: case STORE_STRANGER: case STORE_META_PUT:
-        if (op->err != OK) LOG(n->log, EV_DATABASE_FAULT, kv_str("operation", "peers"), kv_str("reason", op->why.text));
+    case STORE_PEER_PUT:
+    case STORE_PEER_DROP:
+    case STORE_STRANGER:
+    case STORE_META_PUT:
+        if (op->err != OK)
+            LOG(n->log, EV_DATABASE_FAULT, kv_str("operation", "peers"), kv_str("reason", op->why.text));
         break;
     default: messenger_stored(n, op); return;
     }
@@ -248,16 +255,23 @@ void node_listening(struct node *n, const struct endpoint *endpoints, size_t cou
     n->announce_changed = true;
 }
 
-void node_resolve_done(struct node *n, uint32_t query, const struct node_resolved *answer, const struct why *why) {
+void node_resolve_done(struct node *n, uint32_t query, const struct node_resolved *answer,
+                       const struct why *why) {
     swarm_resolved(n, query, answer, why);
 }
 
-void node_request(struct node *n, const struct node_client *client, struct bytes line) { control_request(n, client, line); }
-void node_client_gone(struct node *n, uint32_t client) { control_client_gone(n, client); }
+void node_request(struct node *n, const struct node_client *client, struct bytes line) {
+    control_request(n, client, line);
+}
+void node_client_gone(struct node *n, uint32_t client) {
+    control_client_gone(n, client);
+}
 void node_reloaded(struct node *n, const struct why *why, struct bytes changed, struct bytes pending) {
     control_reloaded(n, why, changed, pending);
 }
-const struct config *node_config(const struct node *n) { return n->config; }
+const struct config *node_config(const struct node *n) {
+    return n->config;
+}
 
 /* ---- configuration */
 
@@ -294,7 +308,9 @@ void node_reconfigure(struct node *n, struct config *config, struct buf *changed
 
 /* ---- what operators look at */
 
-const char *node_state(const struct node *n) { return n->stopping ? "stopping" : n->loaded ? "healthy" : "starting"; }
+const char *node_state(const struct node *n) {
+    return n->stopping ? "stopping" : n->loaded ? "healthy" : "starting";
+}
 
 void node_measured(struct node *n, const struct node_resources *r) {
     int64_t passed = n->now.mono.us - n->cpu_before.at.us;
@@ -317,17 +333,20 @@ void node_dump(struct node *n) {
     node_status_line(n, text, sizeof text);
     LOG(n->log, EV_STATE, kv_str("part", "status"), kv_str("state", text),
         kv_int("connections", (int64_t)n->n_connections), kv_int("known", (int64_t)n->peers.n),
-        kv_int("messages_in", (int64_t)n->totals.messages_in), kv_int("messages_out", (int64_t)n->totals.messages_out));
+        kv_int("messages_in", (int64_t)n->totals.messages_in),
+        kv_int("messages_out", (int64_t)n->totals.messages_out));
     for (size_t i = 0; i < LIMIT_COUNT; i++) {
         const struct limit *l = &n->limits.of[i];
-        LOG(n->log, EV_STATE, kv_str("part", "limit"), kv_str("name", limit_rows[i].name), kv_int("used", (int64_t)l->used),
-            kv_int("max", (int64_t)l->max), kv_int("hits", (int64_t)l->hits));
+        LOG(n->log, EV_STATE, kv_str("part", "limit"), kv_str("name", limit_rows[i].name),
+            kv_int("used", (int64_t)l->used), kv_int("max", (int64_t)l->max),
+            kv_int("hits", (int64_t)l->hits));
     }
     for (const struct connection *c = n->connections; c != NULL; c = c->next) {
         endpoint_text(&c->remote, text);
-        LOG(n->log, EV_STATE, kv_str("part", "connection"), kv_str("peer", c->peer == NULL ? "" : c->peer->text),
-            kv_str("addr", text), kv_int("streams", (int64_t)c->n_streams),
-            kv_int("output", (int64_t)(c->tx.n + c->mux.out.n)), kv_int("input", (int64_t)c->rx.n));
+        LOG(n->log, EV_STATE, kv_str("part", "connection"),
+            kv_str("peer", c->peer == NULL ? "" : c->peer->text), kv_str("addr", text),
+            kv_int("streams", (int64_t)c->n_streams), kv_int("output", (int64_t)(c->tx.n + c->mux.out.n)),
+            kv_int("input", (int64_t)c->rx.n));
     }
     LOG(n->log, EV_STATE, kv_str("part", "memory"), kv_int("blocks", (int64_t)mem_blocks()));
 }

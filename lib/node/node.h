@@ -1,9 +1,10 @@
-/* lib/node/node.h: a SilkTalk node without a kernel: connections, streams, peers, messages and control requests as
- * state, fed with events and drained of effects. The daemon (ops/daemon.c) joins it to sockets, disk and clock; the
- * simulation joins thousands of them to each other.
+/* lib/node/node.h: a SilkTalk node without a kernel: connections, streams, peers, messages and control
+ * requests as state, fed with events and drained of effects. The daemon (ops/daemon.c) joins it to sockets,
+ * disk and clock; the simulation joins thousands of them to each other.
  *
- * One turn: the owner calls node_now, then the node_* events that happened, then node_tick, and then takes effects until there are
- * none, hands out the output of each connection that node_writable names, and sleeps until node_deadline. */
+ * One turn: the owner calls node_now, then the node_* events that happened, then node_tick, and then takes
+ * effects until there are none, hands out the output of each connection that node_writable names, and sleeps
+ * until node_deadline. */
 #ifndef SILKTALK_NODE_NODE_H
 #define SILKTALK_NODE_NODE_H
 
@@ -12,67 +13,75 @@
 
 struct node;
 struct node_setup {
-    const struct identity *self;    /* borrowed for the node's life */
-    const uint8_t *swarm_key;       /* 32 bytes, or NULL: no private network; copied */
-    struct config *config;          /* ownership goes to the node */
-    struct log *log;                /* borrowed */
+    const struct identity *self; /* borrowed for the node's life */
+    const uint8_t *swarm_key;    /* 32 bytes, or NULL: no private network; copied */
+    struct config *config;       /* ownership goes to the node */
+    struct log *log;             /* borrowed */
     struct rng rng;
     struct clocks now;
-    const char *version, *home;     /* borrowed */
+    const char *version, *home; /* borrowed */
     int pid;
 };
 struct node *node_new(const struct node_setup *setup); /* NULL: out of memory (config is freed then too) */
 void node_free(struct node *n);
 void node_now(struct node *n, struct clocks now);
 void node_tick(struct node *n);
-struct mono node_deadline(const struct node *n);       /* MONO_NEVER: nothing planned */
-void node_stop(struct node *n);                        /* begins a graceful stop: no new work, GoAway to all */
-bool node_drained(const struct node *n);               /* all output and store operations are out: may exit */
+struct mono node_deadline(const struct node *n); /* MONO_NEVER: nothing planned */
+void node_stop(struct node *n);                  /* begins a graceful stop: no new work, GoAway to all */
+bool node_drained(const struct node *n);         /* all output and store operations are out: may exit */
 
 /* ---- connections: ids are unique for the process, never 0 */
-/* May the daemon accept now? False: leave them in the kernel's queue (limits connections, inbound_pending). */
+/* May the daemon accept now? False: leave them in the kernel's queue (limits connections, inbound_pending).
+ */
 bool node_accepting(const struct node *n);
 /* An inbound connection. 0: refused (rule or limit): close it without a word. */
 uint32_t node_accepted(struct node *n, const struct endpoint *remote, const struct endpoint *local);
 /* A dial of EFFECT_DIAL ended: why NULL: connected. */
 void node_dialed(struct node *n, uint32_t id, const struct endpoint *local, const struct why *why);
-/* Where to read into: reserve room in it, append, then call node_received. NULL: do not read now (back pressure) or unknown id. */
+/* Where to read into: reserve room in it, append, then call node_received. NULL: do not read now (back
+ * pressure) or unknown id. */
 struct buf *node_rx(struct node *n, uint32_t id);
 void node_received(struct node *n, uint32_t id);
-void node_hangup(struct node *n, uint32_t id, enum err reason, const char *text); /* end of stream: E_CLOSED */
-struct bytes node_tx(struct node *n, uint32_t id);     /* waiting output */
+void node_hangup(struct node *n, uint32_t id, enum err reason,
+                 const char *text);                /* end of stream: E_CLOSED */
+struct bytes node_tx(struct node *n, uint32_t id); /* waiting output */
 void node_sent(struct node *n, uint32_t id, size_t bytes);
-uint32_t node_writable(struct node *n);                /* next connection that got new output; 0: none */
-bool node_reading(const struct node *n, uint32_t id);  /* false: node_rx would be NULL; keep POLLIN off */
+uint32_t node_writable(struct node *n);               /* next connection that got new output; 0: none */
+bool node_reading(const struct node *n, uint32_t id); /* false: node_rx would be NULL; keep POLLIN off */
 
 /* ---- what the daemon tells about listening and names */
-void node_listening(struct node *n, const struct endpoint *endpoints, size_t count); /* concrete addresses, no 0.0.0.0 */
+void node_listening(struct node *n, const struct endpoint *endpoints,
+                    size_t count); /* concrete addresses, no 0.0.0.0 */
 struct node_resolved {
     struct ip ips[32];
     size_t n_ips;
-    char (*texts)[256];              /* TXT strings */
+    char (*texts)[256]; /* TXT strings */
     size_t n_texts;
 };
-void node_resolve_done(struct node *n, uint32_t query, const struct node_resolved *answer, const struct why *why);
+void node_resolve_done(struct node *n, uint32_t query, const struct node_resolved *answer,
+                       const struct why *why);
 
 /* ---- the store gives an operation back; ownership returns to the node */
 void node_stored(struct node *n, struct store_op *op);
 
 /* ---- control requests: one JSON line each (operations.md S12); `uid`, `pid` as the kernel tells them */
-struct node_client { uint32_t id; uint32_t uid, pid; };
+struct node_client {
+    uint32_t id;
+    uint32_t uid, pid;
+};
 void node_request(struct node *n, const struct node_client *client, struct bytes line);
 void node_client_gone(struct node *n, uint32_t client);
 
-/* A new configuration (ownership goes to the node): swaps all reloadable keys at once; appends the names of keys
- * that changed, and of those that wait for a restart, to the two buffers (either may be NULL). */
+/* A new configuration (ownership goes to the node): swaps all reloadable keys at once; appends the names of
+ * keys that changed, and of those that wait for a restart, to the two buffers (either may be NULL). */
 void node_reconfigure(struct node *n, struct config *config, struct buf *changed, struct buf *pending);
 const struct config *node_config(const struct node *n);
-void node_dump(struct node *n);                        /* SIGUSR1: status, limits, memory as EV_STATE lines */
+void node_dump(struct node *n); /* SIGUSR1: status, limits, memory as EV_STATE lines */
 void node_status_line(struct node *n, char *out, size_t size); /* systemd's STATUS= */
 
-bool node_paused(const struct node *n);                /* buffers are at node.memoryMax: nobody is read for now */
+bool node_paused(const struct node *n); /* buffers are at node.memoryMax: nobody is read for now */
 bool node_client_busy(const struct node *n, uint32_t client); /* it waits for an answer */
-uint64_t node_outbox(const struct node *n);            /* messages not delivered yet */
+uint64_t node_outbox(const struct node *n);                   /* messages not delivered yet */
 
 /* What the owner measured of this process, for `status`; -1: not known. */
 struct node_resources {
@@ -82,12 +91,13 @@ void node_measured(struct node *n, const struct node_resources *r);
 
 struct node_effect {
     enum node_effect_kind {
-        EFFECT_DIAL,        /* connect `id` to `endpoint` */
-        EFFECT_CLOSE,       /* close `id` after what is in its output (try), then forget it */
-        EFFECT_RESOLVE,     /* query `id`: name, of kind */
-        EFFECT_STORE,       /* op: ownership goes to the taker */
-        EFFECT_ANSWER,      /* client `id`: line, ends in \n; valid until the next node_* call */
-        EFFECT_RELOAD       /* client asked: the owner reads the files and calls node_reconfigure, then node_reloaded */
+        EFFECT_DIAL,    /* connect `id` to `endpoint` */
+        EFFECT_CLOSE,   /* close `id` after what is in its output (try), then forget it */
+        EFFECT_RESOLVE, /* query `id`: name, of kind */
+        EFFECT_STORE,   /* op: ownership goes to the taker */
+        EFFECT_ANSWER,  /* client `id`: line, ends in \n; valid until the next node_* call */
+        EFFECT_RELOAD   /* client asked: the owner reads the files and calls node_reconfigure, then
+                           node_reloaded */
     } kind;
     uint32_t id;
     struct endpoint endpoint;
@@ -95,7 +105,7 @@ struct node_effect {
     enum node_resolve_kind { RESOLVE_A = 1, RESOLVE_AAAA = 2, RESOLVE_BOTH = 3, RESOLVE_TXT = 4 } resolve;
     struct store_op *op;
     struct bytes line;
-    struct buf owned;       /* the node's own: where `line` lives */
+    struct buf owned; /* the node's own: where `line` lives */
 };
 bool node_effect(struct node *n, struct node_effect *out);
 /* The owner's answer to EFFECT_RELOAD (and what SIGHUP did). why NULL: it was applied. */

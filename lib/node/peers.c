@@ -5,11 +5,15 @@
 
 enum { RECORD_VERSION = 1, NAME_MAX_CHARS = 63, ENDING_MIN = 6, PUTS_PER_FLUSH = 200, PROTOCOLS_KEPT = 64 };
 
-struct peer *peers_find(const struct node *n, const struct peer_id *id) { return map_find(&n->peers, peer_id_view(id)); }
+struct peer *peers_find(const struct node *n, const struct peer_id *id) {
+    return map_find(&n->peers, peer_id_view(id));
+}
 
 /* ---- making and forgetting */
 
-static void free_address(struct peer_address *a) { mem_free(a->p); }
+static void free_address(struct peer_address *a) {
+    mem_free(a->p);
+}
 
 static void drop_protocols(struct peer *p) {
     for (size_t i = 0; i < p->n_protocols; i++) mem_free(p->protocols[i]);
@@ -37,7 +41,8 @@ static bool forget_one(struct node *n) {
     struct peer *oldest = NULL;
     size_t i = 0;
     for (struct peer *p; (p = map_next(&n->peers, &i)) != NULL;)
-        if (!in_use(p) && p->flags == 0 && (oldest == NULL || p->last_seen.ms < oldest->last_seen.ms)) oldest = p;
+        if (!in_use(p) && p->flags == 0 && (oldest == NULL || p->last_seen.ms < oldest->last_seen.ms))
+            oldest = p;
     return oldest != NULL && peers_forget(n, oldest, NULL) == OK;
 }
 
@@ -63,9 +68,10 @@ struct peer *peers_add(struct node *n, const struct peer_id *id) {
 
 enum err peers_forget(struct node *n, struct peer *p, struct why *w) {
     if (in_use(p))
-        return fail(w, E_BUSY, p->connections != NULL ? "it is connected; disconnect first"
-                               : p->lane != NULL      ? "messages wait for it in the outbox"
-                                                      : "the configuration names it");
+        return fail(w, E_BUSY,
+                    p->connections != NULL ? "it is connected; disconnect first"
+                    : p->lane != NULL      ? "messages wait for it in the outbox"
+                                           : "the configuration names it");
     for (struct request *r = n->requests; r != NULL; r = r->next)
         if (r->peer == p && !r->dead) return fail(w, E_BUSY, "a command works with it just now");
     struct store_op *op = store_op_new(STORE_PEER_DROP);
@@ -87,9 +93,10 @@ static enum err by_ending(struct node *n, struct bytes text, struct peer **out, 
         *out = p;
         if (found++ < 2) buf_add_format(&names, " %s", p->text);
     }
-    enum err e = found == 1 ? OK
+    enum err e = found == 1  ? OK
                  : found > 1 ? fail(w, E_INPUT, "several peers end so:%s", buf_cstr(&names))
-                             : fail(w, E_NOT_FOUND, "no peer is known by that name or ending; see `silktalk peers --all`");
+                             : fail(w, E_NOT_FOUND,
+                                    "no peer is known by that name or ending; see `silktalk peers --all`");
     buf_free(&names);
     return e;
 }
@@ -101,8 +108,10 @@ static enum err by_address(struct node *n, struct bytes text, struct peer **out,
     if (e == OK && t.peer.n == 0) e = fail(w, E_INPUT, "the address has no /p2p/ part");
     if (e == OK) {
         *out = peers_add(n, &t.peer);
-        if (*out == NULL) e = fail(w, E_LIMIT, "the peer book is full");
-        else if (multiaddr_without_peer(buf_view(&addr)).n > 0) peers_add_address(n, *out, buf_view(&addr), true, false);
+        if (*out == NULL)
+            e = fail(w, E_LIMIT, "the peer book is full");
+        else if (multiaddr_without_peer(buf_view(&addr)).n > 0)
+            peers_add_address(n, *out, buf_view(&addr), true, false);
     }
     buf_free(&addr);
     return e;
@@ -123,7 +132,9 @@ enum err peers_resolve(struct node *n, struct bytes text, struct peer **out, str
         *out = peers_add(n, &id);
         return *out != NULL ? OK : fail(w, E_LIMIT, "the peer book is full");
     }
-    if (text.n < ENDING_MIN) return fail(w, E_NOT_FOUND, "no peer has that name; an ending of a Peer ID needs 6 characters or more");
+    if (text.n < ENDING_MIN)
+        return fail(w, E_NOT_FOUND,
+                    "no peer has that name; an ending of a Peer ID needs 6 characters or more");
     return by_ending(n, text, out, w);
 }
 
@@ -133,7 +144,8 @@ enum err peers_name(struct node *n, struct peer *p, struct bytes name, struct wh
     char *copy = NULL;
     if (name.n > NAME_MAX_CHARS) return fail(w, E_INPUT, "a name has 1 to 63 characters");
     for (size_t k = 0; k < name.n; k++)
-        if (strchr("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-", name.p[k]) == NULL || name.p[k] == 0)
+        if (strchr("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-", name.p[k]) == NULL ||
+            name.p[k] == 0)
             return fail(w, E_INPUT, "a name is of A-Z a-z 0-9 . _ -");
     if (name.n > 0 && peer_id_parse(name, &id)) return fail(w, E_INPUT, "that is a Peer ID, not a name");
     for (struct peer *o; (o = map_next(&n->peers, &i)) != NULL;)
@@ -160,13 +172,15 @@ static size_t worst_address(const struct peer *p) {
     size_t worst = 0;
     for (size_t i = 1; i < p->n_addrs; i++) {
         const struct peer_address *a = &p->addrs[i], *b = &p->addrs[worst];
-        int x = a->operator_given * 4 + a->certified * 2 + (a->last_ok.ms != 0), y = b->operator_given * 4 + b->certified * 2 + (b->last_ok.ms != 0);
+        int x = a->operator_given * 4 + a->certified * 2 + (a->last_ok.ms != 0),
+            y = b->operator_given * 4 + b->certified * 2 + (b->last_ok.ms != 0);
         if (x < y || (x == y && a->fails > b->fails)) worst = i;
     }
     return worst;
 }
 
-void peers_add_address(struct node *n, struct peer *p, struct bytes addr, bool operator_given, bool certified) {
+void peers_add_address(struct node *n, struct peer *p, struct bytes addr, bool operator_given,
+                       bool certified) {
     struct multiaddr_target t = multiaddr_target(addr);
     if (t.peer.n > 0 && !t.circuit && peer_id_eq(&t.peer, &p->id)) addr = multiaddr_without_peer(addr);
     if (addr.n == 0 || addr.n > MULTIADDR_MAX) return;
@@ -196,8 +210,8 @@ void peers_add_address(struct node *n, struct peer *p, struct bytes addr, bool o
     p->dirty = true;
 }
 
-/* What a peer says of its addresses is believed as far as it makes sense for where it is seen: loopback only over
- * loopback, private ones only over private ones (protocols.md section 8). */
+/* What a peer says of its addresses is believed as far as it makes sense for where it is seen: loopback only
+ * over loopback, private ones only over private ones (protocols.md section 8). */
 static bool sensible(const struct peer *p, struct bytes addr) {
     struct multiaddr_target t = multiaddr_target(addr);
     if (t.host != TARGET_IP) return multiaddr_valid(addr);
@@ -218,7 +232,8 @@ static void keep_protocols(struct peer *p, const struct identify *id) {
     p->protocols = NEW_ARRAY(char *, n + 1);
     for (size_t i = 0; p->protocols != NULL && i < n; i++) {
         struct buf safe = {.max = 4 * IDENTIFY_PROTOCOL_MAX};
-        if (text_escape(&safe, id->protocols[i], false)) p->protocols[p->n_protocols] = mem_text(safe.p, safe.n);
+        if (text_escape(&safe, id->protocols[i], false))
+            p->protocols[p->n_protocols] = mem_text(safe.p, safe.n);
         if (p->protocols[p->n_protocols] != NULL) p->n_protocols++;
         buf_free(&safe);
     }
@@ -260,14 +275,17 @@ void peers_trace(struct node *n, struct peer *p, const char *step, struct bytes 
     va_end(ap);
 }
 
-/* ---- to and from the store: version, first_seen, record_seq, then addresses {u8 marks, u64 last_ok, u16 length, bytes} */
+/* ---- to and from the store: version, first_seen, record_seq, then addresses {u8 marks, u64 last_ok, u16
+ * length, bytes} */
 
 static bool write_record(const struct peer *p, struct buf *out) {
-    bool good = wr_u8(out, RECORD_VERSION) && wr_u64(out, (uint64_t)p->first_seen.ms) && wr_u64(out, p->record_seq);
+    bool good = wr_u8(out, RECORD_VERSION) && wr_u64(out, (uint64_t)p->first_seen.ms) &&
+                wr_u64(out, p->record_seq);
     for (size_t i = 0; good && i < p->n_addrs; i++) {
         const struct peer_address *a = &p->addrs[i];
-        good = wr_u8(out, (uint8_t)(a->operator_given | a->certified << 1)) && wr_u64(out, (uint64_t)a->last_ok.ms) &&
-               wr_u16(out, (uint16_t)a->n) && buf_add(out, bytes_at(a->p, a->n));
+        good = wr_u8(out, (uint8_t)(a->operator_given | a->certified << 1)) &&
+               wr_u64(out, (uint64_t)a->last_ok.ms) && wr_u16(out, (uint16_t)a->n) &&
+               buf_add(out, bytes_at(a->p, a->n));
     }
     return good;
 }
@@ -327,11 +345,14 @@ void peers_loaded(struct node *n, struct bytes rows) {
 }
 
 void peers_reconfigured(struct node *n) {
-    const struct config_list *bootstrap = &cfg(n->config, discovery_bootstrap).list, *allow = &cfg(n->config, access_allowPeers).list;
+    const struct config_list *bootstrap = &cfg(n->config, discovery_bootstrap).list,
+                             *allow = &cfg(n->config, access_allowPeers).list;
     size_t i = 0;
     for (struct peer *p; (p = map_next(&n->peers, &i)) != NULL;) p->bootstrap = p->trusted = false;
     for (i = 0; i < bootstrap->n; i++) {
-        struct peer *p = peer_id_eq(&bootstrap->peers[i], &n->self->peer) ? NULL : peers_add(n, &bootstrap->peers[i]);
+        struct peer *p = peer_id_eq(&bootstrap->peers[i], &n->self->peer)
+                             ? NULL
+                             : peers_add(n, &bootstrap->peers[i]);
         if (p == NULL) continue;
         p->bootstrap = true;
         peers_touch(n, p, PEER_OPERATOR); /* the operator named it: its messages are welcome */

@@ -41,7 +41,8 @@ void node_make_record(struct node *n) {
     buf_free(&addr);
     struct bytes list[PEER_RECORD_ADDRESSES_MAX];
     size_t count = own_addresses(n, list, LEN(list));
-    /* The number must grow over restarts, also when the clock was set back a little: never below the last one. */
+    /* The number must grow over restarts, also when the clock was set back a little: never below the last
+     * one. */
     uint64_t seq = (uint64_t)n->now.wall.ms * 1000000;
     n->record_seq = seq > n->record_seq ? seq : n->record_seq + 1;
     if (!peer_record_seal(n->self, n->record_seq, list, count, &n->record)) buf_clear(&n->record);
@@ -55,9 +56,14 @@ static bool write_identify(struct stream *s) {
     struct buf agent_text = {.max = sizeof agent};
     buf_add_format(&agent_text, "silktalk/%.40s", n->version);
     if (!multiaddr_from_endpoint(&s->connection->remote, &observed)) buf_clear(&observed);
-    struct identify_self self = {.self = n->self, .agent = buf_cstr(&agent_text), .protocol_version = "ipfs/0.1.0",
-                                 .protocols = protocols_served(n), .addrs = list, .n_addrs = own_addresses(n, list, LEN(list)),
-                                 .observed = buf_view(&observed), .record = buf_view(&n->record)};
+    struct identify_self self = {.self = n->self,
+                                 .agent = buf_cstr(&agent_text),
+                                 .protocol_version = "ipfs/0.1.0",
+                                 .protocols = protocols_served(n),
+                                 .addrs = list,
+                                 .n_addrs = own_addresses(n, list, LEN(list)),
+                                 .observed = buf_view(&observed),
+                                 .record = buf_view(&n->record)};
     bool good = identify_write(&self, &s->tx);
     buf_free(&observed);
     buf_free(&agent_text);
@@ -171,7 +177,8 @@ const struct protocol_handler push_handler = {
 
 void identify_push_all(struct node *n) {
     for (struct connection *c = n->connections; c != NULL; c = c->next)
-        if (c->state == CONN_OPEN && peer_speaks(c->peer, PROTOCOL_PUSH)) stream_open(c, PROTOCOL_PUSH, NULL, NULL);
+        if (c->state == CONN_OPEN && peer_speaks(c->peer, PROTOCOL_PUSH))
+            stream_open(c, PROTOCOL_PUSH, NULL, NULL);
 }
 
 /* ---- ping */
@@ -198,7 +205,8 @@ static size_t inbound_streams(const struct peer *p, enum protocol protocol) {
 static enum err ping_opened(struct stream *s) {
     struct node *n = s->connection->node;
     if (!s->inbound) return OK;
-    size_t others = inbound_streams(s->connection->peer, PROTOCOL_PING) - 1; /* this one is negotiated already */
+    size_t others = inbound_streams(s->connection->peer, PROTOCOL_PING) -
+                    1; /* this one is negotiated already */
     if (limit_hit(&n->limits, LIMIT_PINGS, others)) {
         limit_reached(n, LIMIT_PINGS);
         return E_LIMIT;
@@ -264,8 +272,8 @@ static void ping_closed(struct stream *s, const struct why *why) {
     mem_free(s->state);
 }
 
-const struct protocol_handler ping_handler = {.open = ping_opened, .input = ping_input, .output = ping_output,
-                                              .tick = ping_tick, .close = ping_closed};
+const struct protocol_handler ping_handler = {
+    .open = ping_opened, .input = ping_input, .output = ping_output, .tick = ping_tick, .close = ping_closed};
 
 enum err ping_begin(struct request *r, struct connection *c, struct why *w) {
     struct pinging *p = NEW(struct pinging);
@@ -329,7 +337,8 @@ static enum err perf_input(struct stream *s, struct bytes *in) {
     if (!done) return e;
     struct request *r = find_request(n, m->tag);
     if (r != NULL)
-        control_perf_done(r, m->up, m->down, m->uploaded.us - m->started.us, n->now.mono.us - m->uploaded.us, NULL);
+        control_perf_done(r, m->up, m->down, m->uploaded.us - m->started.us, n->now.mono.us - m->uploaded.us,
+                          NULL);
     m->tag = 0;
     return e;
 }

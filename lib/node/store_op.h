@@ -1,9 +1,9 @@
-/* lib/node/store_op.h: what the node asks of the store, and what it gets back: plain values, no kernel, so that
- * the daemon's thread, the simulation and tests answer them alike.
+/* lib/node/store_op.h: what the node asks of the store, and what it gets back: plain values, no kernel, so
+ * that the daemon's thread, the simulation and tests answer them alike.
  *
- * A store_op is owned by one side at a time. `in` carries the request's bytes, `out` the answer's. Listings come
- * as JSON items (the members of operations.md S2.3's tables, snake_case), ready to be put into an answer: `out`
- * holds `{...},{...}` without the brackets. */
+ * A store_op is owned by one side at a time. `in` carries the request's bytes, `out` the answer's. Listings
+ * come as JSON items (the members of operations.md S2.3's tables, snake_case), ready to be put into an
+ * answer: `out` holds `{...},{...}` without the brackets. */
 #ifndef SILKTALK_NODE_STORE_OP_H
 #define SILKTALK_NODE_STORE_OP_H
 
@@ -12,50 +12,68 @@
 
 enum store_kind {
     /* Everywhere a message is its whole frame, as message_frame_write makes it: length prefix and Frame.
-     * Outbox. `in` of ADD: the frame; `peer`, `now`; quotas in limits[]: [0] messages, [1] bytes, [2] messages per
-     * peer. Result: seq (sending order). E_LIMIT: full. */
+     * Outbox. `in` of ADD: the frame; `peer`, `now`; quotas in limits[]: [0] messages, [1] bytes, [2]
+     * messages per peer. Result: seq (sending order). E_LIMIT: full. */
     STORE_OUTBOX_ADD,
-    /* Loads queued messages of `peer` with seq > op.seq, oldest first, at most `count` messages or `bytes` of `out`
-     * (at least one): out = repeated { u64 BE seq, u64 BE tries, u32 BE n, n bytes of a frame }. */
+    /* Loads queued messages of `peer` with seq > op.seq, oldest first, at most `count` messages or `bytes` of
+     * `out` (at least one): out = repeated { u64 BE seq, u64 BE tries, u32 BE n, n bytes of a frame }. */
     STORE_OUTBOX_LOAD,
-    STORE_OUTBOX_DONE,        /* seq: delivered (row goes; totals count it with `latency_ms`) */
-    STORE_OUTBOX_FAILED,      /* seq, text: refused for good: state failed, last_error = text */
-    STORE_OUTBOX_TRIED,       /* peer: its oldest queued: tries + 1, next_try = `when`, last_error = text */
-    STORE_OUTBOX_EXPIRE,      /* now: queued ones past expires_ms become failed "expired"; out = repeated {u8 n, peer, 16 id, u64 seq} */
-    STORE_OUTBOX_PEERS,       /* out = repeated {u8 n, peer id, u32 BE count, u64 BE bytes, u64 BE oldest seq, u64 BE created_ms of oldest}: for the start */
-    STORE_OUTBOX_LIST,        /* JSON items: id peer_id name state bytes created tries next_try last_error expires */
-    STORE_OUTBOX_RETRY,       /* id prefix text in `in` (hex), or empty: all failed: queued again under new random ids (`random` 32 bytes seed) and fresh expiry; count = how many; out as STORE_OUTBOX_PEERS of those touched */
-    STORE_OUTBOX_CANCEL,      /* id text in `in`: E_NOT_FOUND; the row goes; peer, seq, id are set */
+    STORE_OUTBOX_DONE,   /* seq: delivered (row goes; totals count it with `latency_ms`) */
+    STORE_OUTBOX_FAILED, /* seq, text: refused for good: state failed, last_error = text */
+    STORE_OUTBOX_TRIED,  /* peer: its oldest queued: tries + 1, next_try = `when`, last_error = text */
+    STORE_OUTBOX_EXPIRE, /* now: queued ones past expires_ms become failed "expired"; out = repeated {u8 n,
+                            peer, 16 id, u64 seq} */
+    STORE_OUTBOX_PEERS,  /* out = repeated {u8 n, peer id, u32 BE count, u64 BE bytes, u64 BE oldest seq, u64
+                            BE created_ms of oldest}: for the start */
+    STORE_OUTBOX_LIST, /* JSON items: id peer_id name state bytes created tries next_try last_error expires */
+    STORE_OUTBOX_RETRY,  /* id prefix text in `in` (hex), or empty: all failed: queued again under new random
+                            ids (`random` 32 bytes seed) and fresh expiry; count = how many; out as
+                            STORE_OUTBOX_PEERS of those touched */
+    STORE_OUTBOX_CANCEL, /* id text in `in`: E_NOT_FOUND; the row goes; peer, seq, id are set */
     /* Inbox. `in`: a frame; peer; now; flags INBOX_STRANGER; limits[]: [0] messages, [1] bytes, [2] per
      * peer messages, [3] per peer bytes, [4] bytes of strangers together, [5] remembered ids. Result: status
      * STORED, DUPLICATE or BUSY (quota, database full), count = rowid for followers. */
     STORE_INBOX_ADD,
-    STORE_INBOX_LIST,         /* filter: peer (n 0: all), flags INBOX_UNREAD, text search in `in` (subject, body if text, case-insensitive for ASCII), count = most rows, newest last; JSON items: id peer_id name received bytes read subject sent content_type file reply_to */
-    STORE_INBOX_READ,         /* id text (hex, unique prefix or ending of >= 6) in `in`; flags INBOX_MARK; out: a frame; peer, when = received; E_NOT_FOUND, E_INPUT ambiguous (text names candidates) */
-    STORE_INBOX_AFTER,        /* rows with rowid > seq, oldest first, flags INBOX_UNREAD, at most count or `bytes`: out = repeated { u64 BE rowid, u8 n, peer id, u64 BE received_ms, u8 read, u32 BE n, a frame } */
-    STORE_INBOX_MARK,         /* id text: read = flags & INBOX_MARK */
-    STORE_INBOX_DELETE,       /* id text in `in`, or empty with `when`: all received before it; count = how many */
+    STORE_INBOX_LIST,   /* filter: peer (n 0: all), flags INBOX_UNREAD, text search in `in` (subject, body if
+                           text, case-insensitive for ASCII), count = most rows, newest last; JSON items: id
+                           peer_id name received bytes read subject sent content_type file reply_to */
+    STORE_INBOX_READ,   /* id text (hex, unique prefix or ending of >= 6) in `in`; flags INBOX_MARK; out: a
+                           frame; peer, when = received; E_NOT_FOUND, E_INPUT ambiguous (text names candidates)
+                         */
+    STORE_INBOX_AFTER,  /* rows with rowid > seq, oldest first, flags INBOX_UNREAD, at most count or `bytes`:
+                           out = repeated { u64 BE rowid, u8 n, peer id, u64 BE received_ms, u8 read, u32 BE n,
+                           a frame } */
+    STORE_INBOX_MARK,   /* id text: read = flags & INBOX_MARK */
+    STORE_INBOX_DELETE, /* id text in `in`, or empty with `when`: all received before it; count = how many */
     /* Peers. */
-    STORE_PEER_PUT,           /* in = the node's own record bytes (opaque to the store), text = name, flags, when = last seen */
+    STORE_PEER_PUT, /* in = the node's own record bytes (opaque to the store), text = name, flags, when = last
+                       seen */
     STORE_PEER_DROP,
-    STORE_PEERS_LOAD,         /* out = repeated {u8 n, peer id, u64 BE last_seen_ms, u32 BE flags, u16 n name, u32 n record} */
+    STORE_PEERS_LOAD, /* out = repeated {u8 n, peer id, u64 BE last_seen_ms, u32 BE flags, u16 n name, u32 n
+                         record} */
     /* Access rules learnt at run time and the strangers that were denied come with later deliveries. */
-    STORE_STRANGER,           /* peer, now: remembers that it was denied; at most limits[0] kept */
+    STORE_STRANGER, /* peer, now: remembers that it was denied; at most limits[0] kept */
     /* Upkeep. */
-    STORE_SPOOL_TAKE,         /* takes files of HOME/spool into the outbox (quotas in limits[]), at most count a call; count = taken; out as STORE_OUTBOX_PEERS; refused ones are moved aside, text names the last */
-    STORE_MAINTAIN,           /* now, limits[0] = read messages older than so many ms go (0: none), [1] = remembered ids older than so many ms go; count = rows gone; bounded work per call, `more` set when there is more to do */
-    STORE_TOTALS,             /* out: one JSON object: messages_in messages_out outbox inbox inbox_unread inbox_bytes outbox_bytes outbox_oldest database_bytes latency_p95_ms */
-    STORE_META_GET, STORE_META_PUT, /* text = key; in/out = value */
+    STORE_SPOOL_TAKE, /* takes files of HOME/spool into the outbox (quotas in limits[]), at most count a call;
+                         count = taken; out as STORE_OUTBOX_PEERS; refused ones are moved aside, text names
+                         the last */
+    STORE_MAINTAIN, /* now, limits[0] = read messages older than so many ms go (0: none), [1] = remembered ids
+                       older than so many ms go; count = rows gone; bounded work per call, `more` set when
+                       there is more to do */
+    STORE_TOTALS,   /* out: one JSON object: messages_in messages_out outbox inbox inbox_unread inbox_bytes
+                       outbox_bytes outbox_oldest database_bytes latency_p95_ms */
+    STORE_META_GET,
+    STORE_META_PUT, /* text = key; in/out = value */
     STORE_KINDS
 };
 enum { INBOX_STRANGER = 1, INBOX_UNREAD = 2, INBOX_MARK = 4 };
 enum { OUTBOX_QUEUED = 0, OUTBOX_FAILED = 1 };
 
 struct store_op {
-    struct store_op *next;       /* of the list that has it */
+    struct store_op *next; /* of the list that has it */
     enum store_kind kind;
-    uint64_t tag;                /* the node's: which conversation this belongs to */
-    void *user;                  /* the node's */
+    uint64_t tag; /* the node's: which conversation this belongs to */
+    void *user;   /* the node's */
     struct peer_id peer;
     uint8_t id[MESSAGE_ID];
     uint8_t random[32];
@@ -64,15 +82,15 @@ struct store_op {
     uint32_t flags;
     struct wall now, when;
     int64_t latency_ms;
-    struct mono given;           /* when the node gave it */
+    struct mono given; /* when the node gave it */
     char text[240];
     struct buf in, out;
     enum receipt_status status;
     bool more;
-    enum err err;                /* result; why has the sentence */
+    enum err err; /* result; why has the sentence */
     struct why why;
 };
-struct store_op *store_op_new(enum store_kind kind);  /* in.max, out.max set to 16 MiB */
+struct store_op *store_op_new(enum store_kind kind); /* in.max, out.max set to 16 MiB */
 void store_op_free(struct store_op *op);
 void store_op_list_free(struct store_op *first);
 

@@ -3,7 +3,9 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-static void wake(struct stream *s) { s->ready = true; }
+static void wake(struct stream *s) {
+    s->ready = true;
+}
 
 static struct stream *stream_new(struct connection *c, struct yamux_stream *y, bool inbound) {
     struct stream *s = NEW(struct stream);
@@ -76,7 +78,8 @@ struct stream *stream_open(struct connection *c, enum protocol protocol, void *s
         fail(w, E_MEMORY, "out of memory");
         return NULL;
     }
-    /* Optimistic data only when identify listed the protocol: a refusal would void it (libp2p/specs issue 643). */
+    /* Optimistic data only when identify listed the protocol: a refusal would void it (libp2p/specs issue
+     * 643). */
     if (peer_speaks(c->peer, protocol) && protocol_handlers[protocol]->output != NULL) wake(s);
     s->ready = true;
     return s;
@@ -138,8 +141,8 @@ static enum err take(struct stream *s, struct bytes *in) {
     return e;
 }
 
-/* The peer gets credit for what the handler took, and for what must wait in rx because it is needed in one piece: a
- * frame may be larger than the window. */
+/* The peer gets credit for what the handler took, and for what must wait in rx because it is needed in one
+ * piece: a frame may be larger than the window. */
 static void consume(struct stream *s, size_t taken) {
     if (s->dead) return;
     size_t fresh = taken - MIN(taken, s->credited);
@@ -185,7 +188,8 @@ void stream_run(struct stream *s) {
     }
     const struct protocol_handler *h = protocol_handlers[s->protocol];
     bool may_write = s->negotiated || (!s->inbound && peer_speaks(s->connection->peer, s->protocol));
-    if (e == OK && !s->dead && may_write && h->output != NULL && s->tx.n < MUX_OUT_MAX && !s->fin_out) e = h->output(s);
+    if (e == OK && !s->dead && may_write && h->output != NULL && s->tx.n < MUX_OUT_MAX && !s->fin_out)
+        e = h->output(s);
     if (e != OK && !s->dead) {
         stream_fail(s, e, "%s", err_text(e));
         return;
@@ -207,7 +211,8 @@ void stream_fail(struct stream *s, enum err code, const char *format, ...) {
     s->dead = true;
     struct connection *c = s->connection;
     c->node->sweep = true;
-    if (s->state != NULL && protocol_handlers[s->protocol]->close != NULL) protocol_handlers[s->protocol]->close(s, &why);
+    if (s->state != NULL && protocol_handlers[s->protocol]->close != NULL)
+        protocol_handlers[s->protocol]->close(s, &why);
     s->state = NULL;
     s->y->user = NULL;
     yamux_drop(&c->mux, s->y);

@@ -6,14 +6,15 @@ enum { KEEP_MS = 1000, TRIM_GRACE_MS = 20000, WALK_MS = 250 };
 
 static bool protected(const struct connection *c) {
     const struct peer *p = c->peer;
-    return c->trusted || (p != NULL && (p->trusted || p->bootstrap || (p->lane != NULL && p->lane->queued > 0)));
+    return c->trusted ||
+           (p != NULL && (p->trusted || p->bootstrap || (p->lane != NULL && p->lane->queued > 0)));
 }
 
 /* Higher is more useful; only unprotected connections are compared. */
 static int usefulness(const struct connection *c) {
     const struct peer *p = c->peer;
     int value = 0;
-    if (p != NULL && p->flags != 0) value += 8;      /* the operator knows this peer */
+    if (p != NULL && p->flags != 0) value += 8; /* the operator knows this peer */
     if (c->n_streams > 0) value += 4;
     if (!c->inbound) value += 2;
     if (p != NULL && p->n_connections == 1) value += 1;
@@ -38,7 +39,8 @@ bool swarm_make_room(struct node *n) {
     return true;
 }
 
-/* At the high-water mark the least useful go, down to the low-water mark, so that newcomers are not refused one by one. */
+/* At the high-water mark the least useful go, down to the low-water mark, so that newcomers are not refused
+ * one by one. */
 static void trim(struct node *n) {
     uint64_t max = limit_max(&n->limits, LIMIT_CONNECTIONS), low = max - max / 20;
     if (n->n_connections < max) return;
@@ -103,7 +105,8 @@ static bool too_many_of_peer(struct connection *c) {
     if (p->n_connections <= cfg(c->node->config, connection_maxConnectionsPerPeer).count) return false;
     struct connection *idle = NULL;
     for (struct connection *o = p->connections; o != NULL; o = o->next_of_peer)
-        if (o != c && (idle == NULL || o->n_streams < idle->n_streams || o->used.us < idle->used.us)) idle = o;
+        if (o != c && (idle == NULL || o->n_streams < idle->n_streams || o->used.us < idle->used.us))
+            idle = o;
     limit_hit(&c->node->limits, LIMIT_PER_PEER, p->n_connections);
     connection_close(idle == NULL ? c : idle, E_LIMIT, "connection.maxConnectionsPerPeer is reached");
     return idle == NULL;
@@ -116,15 +119,18 @@ static bool admit_peer(struct connection *c) {
     endpoint_text(&c->remote, addr);
     const char *rule = access_refuses(n, &c->remote.ip, c->peer);
     if (rule != NULL) {
-        LOG(n->log, EV_ACCESS_FAILED, kv_str("peer", c->peer->text), kv_str("addr", addr), kv_str("rule", rule));
+        LOG(n->log, EV_ACCESS_FAILED, kv_str("peer", c->peer->text), kv_str("addr", addr),
+            kv_str("rule", rule));
         connection_close(c, E_DENIED, "refused by access.%s", rule);
         return false;
     }
-    uint64_t free_for_all = limit_max(&n->limits, LIMIT_CONNECTIONS) - cfg(n->config, connection_reservedForTrusted).count;
+    uint64_t free_for_all = limit_max(&n->limits, LIMIT_CONNECTIONS) -
+                            cfg(n->config, connection_reservedForTrusted).count;
     c->trusted = c->peer->trusted;
     if (!c->trusted && c->inbound && strangers_open(n) > free_for_all) {
         struct connection *least = least_useful(n, true);
-        connection_close(least == NULL ? c : least, E_LIMIT, "the rest of connection.maxConnections is reserved");
+        connection_close(least == NULL ? c : least, E_LIMIT,
+                         "the rest of connection.maxConnections is reserved");
         limit_reached(n, LIMIT_CONNECTIONS);
         return least != NULL;
     }
@@ -247,14 +253,16 @@ static void want(struct node *n, struct peer *p) {
 
 static void keep_wanted(struct node *n) {
     size_t connected = 0, i = 0;
-    for (const struct connection *c = n->connections; c != NULL; c = c->next) connected += c->state == CONN_OPEN;
+    for (const struct connection *c = n->connections; c != NULL; c = c->next)
+        connected += c->state == CONN_OPEN;
     bool few = connected < cfg(n->config, connection_minConnections).count;
     for (struct peer *p; (p = map_next(&n->peers, &i)) != NULL;) {
         bool mail = p->lane != NULL && p->lane->queued > 0 && p->lane->retry_at.us <= n->now.mono.us;
         if (p->bootstrap || mail) {
             want(n, p);
             if (p->bootstrap && p->dial_fails == 5 && p->n_connections == 0 && p->dial == NULL) {
-                LOG(n->log, EV_BOOTSTRAP_UNREACHABLE, kv_str("peer", p->text), kv_int("tries", p->dial_fails));
+                LOG(n->log, EV_BOOTSTRAP_UNREACHABLE, kv_str("peer", p->text),
+                    kv_int("tries", p->dial_fails));
                 p->dial_fails++; /* said once until it was there again */
             }
         } else if (few && (p->flags & PEER_OPERATOR) != 0 && p->n_addrs > 0) {
@@ -268,7 +276,8 @@ static void close_idle(struct node *n) {
     size_t open = 0;
     for (const struct connection *c = n->connections; c != NULL; c = c->next) open += c->state == CONN_OPEN;
     for (struct connection *c = n->connections; c != NULL; c = c->next) {
-        if (c->state != CONN_OPEN || protected(c) || open <= cfg(n->config, connection_minConnections).count) continue;
+        if (c->state != CONN_OPEN || protected(c) || open <= cfg(n->config, connection_minConnections).count)
+            continue;
         if (mono_diff_ms(n->now.mono, c->used) < idle || c->n_streams > 0) continue;
         connection_close(c, E_TIMEOUT, "idle");
         open--;
@@ -282,7 +291,8 @@ static void close_oldest_pending(struct node *n) {
     struct connection *oldest = NULL;
     for (struct connection *c = n->connections; c != NULL; c = c->next)
         if (c->inbound && (c->state == CONN_SECURING || c->state == CONN_MUXING) &&
-            (oldest == NULL || c->opened.us < oldest->opened.us)) oldest = c;
+            (oldest == NULL || c->opened.us < oldest->opened.us))
+            oldest = c;
     if (oldest == NULL || mono_diff_ms(n->now.mono, oldest->opened) < PENDING_GRACE_MS) return;
     limit_reached(n, LIMIT_INBOUND_PENDING);
     connection_close(oldest, E_LIMIT, "handshake too slow while others wait");
@@ -302,7 +312,9 @@ static void count_buffers(struct node *n) {
     n->paused = n->paused ? bytes >= max - max / 4 : bytes >= max;
 }
 
-bool node_paused(const struct node *n) { return n->paused; }
+bool node_paused(const struct node *n) {
+    return n->paused;
+}
 
 void swarm_tick(struct node *n) {
     if (mono_due(n->next_walk, n->now.mono)) {
@@ -327,7 +339,9 @@ struct mono swarm_deadline(const struct node *n) {
     return at;
 }
 
-void swarm_cancel(struct dial *d, const char *text) { dial_cancel(d, E_CLOSED, text); }
+void swarm_cancel(struct dial *d, const char *text) {
+    dial_cancel(d, E_CLOSED, text);
+}
 
 void swarm_reconfigured(struct node *n) {
     for (struct connection *c = n->connections; c != NULL; c = c->next) {

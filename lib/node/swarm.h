@@ -4,8 +4,8 @@
 
 #include "node/core.h"
 
-void dial_won(struct connection *c);          /* secured and muxed: the others of its dial are closed */
-void dial_connected(struct connection *c);    /* TCP is there: gives its handshake a head start */
+void dial_won(struct connection *c);       /* secured and muxed: the others of its dial are closed */
+void dial_connected(struct connection *c); /* TCP is there: gives its handshake a head start */
 void dial_tick(struct dial *d);
 struct mono dial_deadline(const struct dial *d);
 void dial_cancel(struct dial *d, enum err code, const char *text);

@@ -7,8 +7,13 @@
 #include "proto/multiaddr.h"
 
 enum {
-    FIELD_KEY = 1, FIELD_ADDRESS = 2, FIELD_PROTOCOL = 3, FIELD_OBSERVED = 4, FIELD_PROTOCOL_VERSION = 5,
-    FIELD_AGENT = 6, FIELD_RECORD = 8
+    FIELD_KEY = 1,
+    FIELD_ADDRESS = 2,
+    FIELD_PROTOCOL = 3,
+    FIELD_OBSERVED = 4,
+    FIELD_PROTOCOL_VERSION = 5,
+    FIELD_AGENT = 6,
+    FIELD_RECORD = 8
 };
 enum { LENGTH_BYTES = 2 }; /* of a length from 128 to 16,383 */
 enum { STORE_MAX = IDENTIFY_MESSAGES_MAX * (IDENTIFY_MESSAGE_MAX + LENGTH_BYTES) };
@@ -72,9 +77,7 @@ static bool protocol_valid(struct bytes name) {
 /* One bad address or name costs itself only (protocols.md section 17, 28). */
 static void field_merge(struct identify *id, const struct pb_field *f, struct bytes *key) {
     switch (f->number) {
-    case FIELD_KEY:
-        *key = f->data;
-        break;
+    case FIELD_KEY: *key = f->data; break;
     case FIELD_ADDRESS:
         id->has_addrs = true;
         if (id->n_addrs < IDENTIFY_ADDRESSES_MAX && multiaddr_valid(f->data)) {
@@ -91,18 +94,13 @@ static void field_merge(struct identify *id, const struct pb_field *f, struct by
         id->has_observed = multiaddr_valid(f->data);
         id->observed = id->has_observed ? f->data : (struct bytes){NULL, 0};
         break;
-    case FIELD_PROTOCOL_VERSION:
-        id->protocol_version = text_cut(f->data, IDENTIFY_AGENT_MAX);
-        break;
+    case FIELD_PROTOCOL_VERSION: id->protocol_version = text_cut(f->data, IDENTIFY_AGENT_MAX); break;
     case FIELD_AGENT:
         id->has_agent = true;
         id->agent = text_cut(f->data, IDENTIFY_AGENT_MAX);
         break;
-    case FIELD_RECORD:
-        id->record = f->data;
-        break;
-    default:
-        break;
+    case FIELD_RECORD: id->record = f->data; break;
+    default: break;
     }
 }
 

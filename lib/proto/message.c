@@ -5,7 +5,8 @@
 
 const char *receipt_status_name(enum receipt_status s) {
     switch (s) {
-#define STATUS_NAME(name, number) case RECEIPT_##name: return #name;
+#define STATUS_NAME(name, number)                                                                            \
+    case RECEIPT_##name: return #name;
         RECEIPT_STATUSES(STATUS_NAME)
     case RECEIPT_NONE: break;
     }
@@ -42,7 +43,8 @@ static const char *rule_broken(const struct message *m) {
     if (!utf8_valid(m->subject)) return "the subject is not UTF-8";
     if (m->content_type.n > MESSAGE_TYPE_MAX) return "the content type has more than 128 bytes";
     for (size_t i = 0; i < m->content_type.n; i++)
-        if (m->content_type.p[i] < 0x20 || m->content_type.p[i] > 0x7e) return "the content type is not printable ASCII";
+        if (m->content_type.p[i] < 0x20 || m->content_type.p[i] > 0x7e)
+            return "the content type is not printable ASCII";
     return NULL;
 }
 
@@ -53,12 +55,30 @@ static bool read_message(struct bytes in, struct message_frame *out) {
     bool has_id = false, typed = true;
     while (pb_next(&r, &f)) {
         switch (f.number) {
-        case 1: has_id = f.is_bytes && copy_id(m->id, f.data); if (!has_id) return false; break;
-        case 2: typed &= !f.is_bytes; m->sent_ms = f.value; break;
-        case 3: typed &= f.is_bytes; m->content_type = f.data; break;
-        case 4: typed &= f.is_bytes; m->body = f.data; break;
-        case 5: typed &= f.is_bytes; m->subject = f.data; break;
-        case 6: typed &= !f.is_bytes; m->expires_ms = f.value; break;
+        case 1:
+            has_id = f.is_bytes && copy_id(m->id, f.data);
+            if (!has_id) return false;
+            break;
+        case 2:
+            typed &= !f.is_bytes;
+            m->sent_ms = f.value;
+            break;
+        case 3:
+            typed &= f.is_bytes;
+            m->content_type = f.data;
+            break;
+        case 4:
+            typed &= f.is_bytes;
+            m->body = f.data;
+            break;
+        case 5:
+            typed &= f.is_bytes;
+            m->subject = f.data;
+            break;
+        case 6:
+            typed &= !f.is_bytes;
+            m->expires_ms = f.value;
+            break;
         case 7:
             m->has_reply_to = f.is_bytes && copy_id(m->reply_to, f.data);
             typed &= m->has_reply_to || (f.is_bytes && f.data.n == 0); /* empty: not there */
@@ -82,7 +102,9 @@ static bool read_receipt(struct bytes in, struct receipt *out) {
             if (!has_id) return false;
         }
         if (f.number == 2 && !f.is_bytes)
-            out->status = f.value >= RECEIPT_STORED && f.value <= RECEIPT_INVALID ? (enum receipt_status)f.value : RECEIPT_BUSY;
+            out->status = f.value >= RECEIPT_STORED && f.value <= RECEIPT_INVALID
+                              ? (enum receipt_status)f.value
+                              : RECEIPT_BUSY;
         if (f.number == 3 && !f.is_bytes) out->received_ms = f.value;
     }
     return !r.bad && has_id;
@@ -97,8 +119,10 @@ enum err message_frame_read(struct bytes frame, struct message_frame *out, struc
     while (pb_next(&r, &f)) {
         if (f.number > 2) continue;
         if (!f.is_bytes) return fail(w, E_PROTO, "a frame's member has the wrong type");
-        if (f.number == 1) message = f.data;
-        else receipt = f.data;
+        if (f.number == 1)
+            message = f.data;
+        else
+            receipt = f.data;
         has_message |= f.number == 1;
         has_receipt |= f.number == 2;
     }
@@ -106,16 +130,22 @@ enum err message_frame_read(struct bytes frame, struct message_frame *out, struc
     if (has_message && has_receipt) return fail(w, E_PROTO, "a frame with both a message and a receipt");
     if (has_message) {
         out->kind = FRAME_MESSAGE;
-        return read_message(message, out) ? OK : fail(w, E_PROTO, "malformed message, or an id that has not 16 bytes");
+        return read_message(message, out)
+                   ? OK
+                   : fail(w, E_PROTO, "malformed message, or an id that has not 16 bytes");
     }
     if (has_receipt) {
         out->kind = FRAME_RECEIPT;
-        return read_receipt(receipt, &out->receipt) ? OK : fail(w, E_PROTO, "malformed receipt, or an id that has not 16 bytes");
+        return read_receipt(receipt, &out->receipt)
+                   ? OK
+                   : fail(w, E_PROTO, "malformed receipt, or an id that has not 16 bytes");
     }
     return OK;
 }
 
-static bool is_default_type(struct bytes type) { return type.n == 0 || bytes_is(type, MESSAGE_DEFAULT_TYPE); }
+static bool is_default_type(struct bytes type) {
+    return type.n == 0 || bytes_is(type, MESSAGE_DEFAULT_TYPE);
+}
 
 static size_t message_size(const struct message *m) {
     size_t n = pb_size_bytes(1, MESSAGE_ID) + pb_size_uint(2, m->sent_ms) + pb_size_bytes(4, m->body.n);
@@ -146,7 +176,8 @@ bool message_frame_write(struct buf *out, const struct message *m) {
 }
 
 bool message_receipt_write(struct buf *out, const struct receipt *r) {
-    size_t inner = pb_size_bytes(1, MESSAGE_ID) + pb_size_uint(2, r->status) + pb_size_uint(3, r->received_ms);
+    size_t inner = pb_size_bytes(1, MESSAGE_ID) + pb_size_uint(2, r->status) +
+                   pb_size_uint(3, r->received_ms);
     size_t frame = pb_size_bytes(2, inner);
     if (!buf_reserve(out, varint_size(frame) + frame)) return false;
     return wr_varint(out, frame) && wr_varint(out, 2 << 3 | 2) && wr_varint(out, inner) &&

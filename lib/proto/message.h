@@ -1,6 +1,7 @@
 /* lib/proto/message.h: /silktalk/message/1.0.0: frames of messages and receipts.
  * Source: design.md "Messages"; documented for others in contrib/protocol.md.
- * A frame is a varint length (at most MESSAGE_FRAME_MAX), then one protobuf Frame. Unknown fields are ignored. */
+ * A frame is a varint length (at most MESSAGE_FRAME_MAX), then one protobuf Frame. Unknown fields are
+ * ignored. */
 #ifndef SILKTALK_PROTO_MESSAGE_H
 #define SILKTALK_PROTO_MESSAGE_H
 
@@ -9,8 +10,11 @@
 #define MESSAGE_PROTOCOL "/silktalk/message/1.0.0"
 #define MESSAGE_DEFAULT_TYPE "text/plain; charset=utf-8"
 enum {
-    MESSAGE_FRAME_MAX = 4 << 20, MESSAGE_ID = 16, MESSAGE_SUBJECT_MAX = 256, MESSAGE_TYPE_MAX = 128,
-    MESSAGE_HEAD_MAX = 512          /* most bytes of a frame besides body, type and subject... rounded up */
+    MESSAGE_FRAME_MAX = 4 << 20,
+    MESSAGE_ID = 16,
+    MESSAGE_SUBJECT_MAX = 256,
+    MESSAGE_TYPE_MAX = 128,
+    MESSAGE_HEAD_MAX = 512 /* most bytes of a frame besides body, type and subject... rounded up */
 };
 #define RECEIPT_STATUSES(X) X(STORED, 1) X(DUPLICATE, 2) X(DENIED, 3) X(TOO_LARGE, 4) X(BUSY, 5) X(INVALID, 6)
 #define RECEIPT_SYMBOL(name, number) RECEIPT_##name = number,
@@ -26,15 +30,16 @@ struct message { /* all views borrowed */
 };
 struct receipt {
     uint8_t id[MESSAGE_ID];
-    enum receipt_status status;     /* an unknown or absent one reads as BUSY */
+    enum receipt_status status; /* an unknown or absent one reads as BUSY */
     uint64_t received_ms;
 };
 struct message_frame {
     enum { FRAME_MESSAGE, FRAME_RECEIPT, FRAME_UNKNOWN } kind; /* UNKNOWN: neither; ignore it */
     struct message message;
     struct receipt receipt;
-    enum receipt_status verdict;    /* of a MESSAGE: RECEIPT_NONE fine; RECEIPT_INVALID: id is set, the rest breaks a rule
-                                       (bad UTF-8, subject or type too long, sent_ms absent...); answer it so */
+    enum receipt_status
+        verdict; /* of a MESSAGE: RECEIPT_NONE fine; RECEIPT_INVALID: id is set, the rest breaks a rule
+                    (bad UTF-8, subject or type too long, sent_ms absent...); answer it so */
 };
 /* Takes the length prefix at the front of in: E_LIMIT: too long; OK with *whole false: more bytes are needed
  * (*need: total bytes of prefix and frame, 0 while the prefix itself is incomplete). */

@@ -7,14 +7,32 @@
 #include <inttypes.h>
 
 enum kind {
-    NOTHING, IP4, IP6, PORT, BYTE, NUMBER, NAME, PEER, HASH, PATH, HTTP_PATH,
-    ONION, ONION3, GARLIC64, GARLIC32
+    NOTHING,
+    IP4,
+    IP6,
+    PORT,
+    BYTE,
+    NUMBER,
+    NAME,
+    PEER,
+    HASH,
+    PATH,
+    HTTP_PATH,
+    ONION,
+    ONION3,
+    GARLIC64,
+    GARLIC32
 };
 enum {
     VARIES = -1, /* length before the value */
-    ONION_HOST = 10, ONION3_HOST = 35,
-    GARLIC64_MIN = 386, GARLIC32_HASH = 32, GARLIC32_MIN = 35, /* bytes; I2P destinations */
-    MULTIHASH_IDENTITY = 0x00, MULTIHASH_SHA256 = 0x12, MULTIHASH_DIGEST_MAX = 128,
+    ONION_HOST = 10,
+    ONION3_HOST = 35,
+    GARLIC64_MIN = 386,
+    GARLIC32_HASH = 32,
+    GARLIC32_MIN = 35, /* bytes; I2P destinations */
+    MULTIHASH_IDENTITY = 0x00,
+    MULTIHASH_SHA256 = 0x12,
+    MULTIHASH_DIGEST_MAX = 128,
 };
 static const struct row {
     uint32_t code;
@@ -22,8 +40,7 @@ static const struct row {
     enum kind kind;
 } rows[] = {
 #define ROW(symbol, code, name, kind) {code, name, kind},
-    MULTIADDR_CODES(ROW)
-};
+    MULTIADDR_CODES(ROW)};
 
 static int kind_size(enum kind kind) {
     switch (kind) {
@@ -35,7 +52,13 @@ static int kind_size(enum kind kind) {
     case NUMBER: return 8;
     case ONION: return ONION_HOST + 2;
     case ONION3: return ONION3_HOST + 2;
-    case NAME: case PEER: case HASH: case PATH: case HTTP_PATH: case GARLIC64: case GARLIC32: break;
+    case NAME:
+    case PEER:
+    case HASH:
+    case PATH:
+    case HTTP_PATH:
+    case GARLIC64:
+    case GARLIC32: break;
     }
     return VARIES;
 }
@@ -82,13 +105,19 @@ static bool hash_valid(struct bytes v) {
 static bool value_valid(enum kind kind, struct bytes v) {
     struct peer_id id;
     switch (kind) {
-    case NOTHING: case IP4: case IP6: case PORT: case BYTE: case NUMBER: return true;
+    case NOTHING:
+    case IP4:
+    case IP6:
+    case PORT:
+    case BYTE:
+    case NUMBER: return true;
     case NAME: return name_valid(v);
     case PEER: return peer_id_read(v, &id);
     case HASH: return hash_valid(v);
     case PATH: return path_valid(v);
     case HTTP_PATH: return v.n > 0;
-    case ONION: case ONION3: return get_u16(v.p + v.n - 2) != 0; /* there is no service at port 0 */
+    case ONION:
+    case ONION3: return get_u16(v.p + v.n - 2) != 0; /* there is no service at port 0 */
     case GARLIC64: return v.n >= GARLIC64_MIN;
     case GARLIC32: return v.n == GARLIC32_HASH || v.n >= GARLIC32_MIN;
     }
@@ -132,8 +161,8 @@ bool multiaddr_valid(struct bytes addr) {
 /* ---- bytes to text */
 
 static bool is_unreserved(uint8_t c) { /* RFC 3986 section 2.3 */
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-           c == '-' || c == '.' || c == '_' || c == '~';
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
+           c == '.' || c == '_' || c == '~';
 }
 
 static bool percent_encode(struct buf *out, struct bytes v) {
@@ -184,11 +213,13 @@ static bool value_text(enum kind kind, struct bytes v, struct buf *out) {
     case PORT: return buf_add_format(out, "%u", (unsigned)get_u16(v.p));
     case BYTE: return buf_add_format(out, "%u", (unsigned)v.p[0]);
     case NUMBER: return buf_add_format(out, "%" PRIu64, get_u64(v.p));
-    case NAME: case PATH: return buf_add(out, v);
+    case NAME:
+    case PATH: return buf_add(out, v);
     case PEER: return peer_text(v, out);
     case HASH: return buf_add_byte(out, 'u') && base64_encode(out, v, true);
     case HTTP_PATH: return percent_encode(out, v);
-    case ONION: case ONION3: return onion_text(v, out);
+    case ONION:
+    case ONION3: return onion_text(v, out);
     case GARLIC64: return garlic64_encode(out, v);
     case GARLIC32: return base32_encode(out, v);
     }
@@ -299,7 +330,8 @@ static bool value_parse(enum kind kind, struct bytes text, struct buf *out) {
     case PORT: return port_parse(text, out);
     case BYTE: return bytes_to_u64(text, UINT8_MAX, &v) && wr_u8(out, (uint8_t)v);
     case NUMBER: return bytes_to_u64(text, UINT64_MAX, &v) && wr_u64(out, v);
-    case NAME: case PATH: return buf_add(out, text);
+    case NAME:
+    case PATH: return buf_add(out, text);
     case PEER: return peer_id_parse(text, &id) && buf_add(out, peer_id_view(&id));
     case HASH: return multibase_decode(out, text);
     case HTTP_PATH: return percent_decode(text, out);
@@ -376,7 +408,8 @@ enum err multiaddr_parse(struct bytes text, struct buf *out, struct why *w) {
 
 static void target_host(struct multiaddr_target *t, const struct multiaddr_part *part) {
     switch (part->code) {
-    case MA_IP4: case MA_IP6:
+    case MA_IP4:
+    case MA_IP6:
         t->host = TARGET_IP;
         t->ip = ip_of(part->code == MA_IP4 ? 4 : 6, part->value.p);
         return;

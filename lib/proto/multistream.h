@@ -14,9 +14,9 @@ enum { MULTISTREAM_LINE_MAX = 1024, MULTISTREAM_TRIES_MAX = 16 };
  * half-closed). */
 struct multistream_listener {
     enum { MSL_HEADER, MSL_PROPOSALS, MSL_DONE, MSL_DEAD } state;
-    const char *const *offers;    /* NULL-terminated, borrowed until MSL_DONE */
-    size_t tries, chosen;         /* chosen: index into offers, when MSL_DONE */
-    struct why why;               /* code OK, unless MSL_DEAD */
+    const char *const *offers; /* NULL-terminated, borrowed until MSL_DONE */
+    size_t tries, chosen;      /* chosen: index into offers, when MSL_DONE */
+    struct why why;            /* code OK, unless MSL_DEAD */
 };
 void multistream_listen(struct multistream_listener *m, const char *const *offers);
 /* Takes whole messages off *in, appends replies to out. Bytes behind the agreement stay in *in.
@@ -27,9 +27,9 @@ enum err multistream_listener_input(struct multistream_listener *m, struct bytes
  * optimistic negotiation; if the listener then says `na` all of it was void and the stream must be reset). */
 struct multistream_dialer {
     enum { MSD_HEADER, MSD_REPLY, MSD_DONE, MSD_DEAD } state;
-    const char *const *wants;     /* NULL-terminated, in order of preference, borrowed */
-    size_t proposed;              /* index into wants; the agreed one, when MSD_DONE */
-    struct why why;               /* E_REFUSED: none of them is spoken there; E_PROTO: broken */
+    const char *const *wants; /* NULL-terminated, in order of preference, borrowed */
+    size_t proposed;          /* index into wants; the agreed one, when MSD_DONE */
+    struct why why;           /* E_REFUSED: none of them is spoken there; E_PROTO: broken */
 };
 enum err multistream_dial(struct multistream_dialer *m, const char *const *wants, struct buf *out);
 /* `optimistic`: a refusal is final (E_REFUSED), the next proposal is not made. */

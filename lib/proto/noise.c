@@ -5,10 +5,10 @@
 #include "crypto/aead.h"
 
 enum { /* fields of NoiseHandshakePayload and of its NoiseExtensions */
-    FIELD_KEY = 1,
-    FIELD_SIGNATURE = 2,
-    FIELD_EXTENSIONS = 4,
-    FIELD_STREAM_MUXERS = 2
+       FIELD_KEY = 1,
+       FIELD_SIGNATURE = 2,
+       FIELD_EXTENSIONS = 4,
+       FIELD_STREAM_MUXERS = 2
 };
 #define SIGNED_PREFIX "noise-libp2p-static-key:"
 enum { SIGNED = sizeof SIGNED_PREFIX - 1 + 32, LENGTH = 2 };
@@ -29,7 +29,9 @@ static enum err enter(struct noise *z, enum noise_state next, enum err e, const 
     mem_wipe(z->receive_key, sizeof z->receive_key);
     return fail(&z->why, e, "%s", text);
 }
-static enum err dead(struct noise *z, enum err e, const char *text) { return enter(z, NOISE_DEAD, e, text); }
+static enum err dead(struct noise *z, enum err e, const char *text) {
+    return enter(z, NOISE_DEAD, e, text);
+}
 
 /* What the identity key signs: the prefix and the static key of the side that it belongs to. */
 static struct bytes signed_text(const uint8_t static_key[32], uint8_t text[SIGNED]) {
@@ -55,10 +57,10 @@ static enum err send_message(struct noise *z, int number, struct buf *out) {
     struct buf payload = {.max = NOISE_PAYLOAD_MAX};
     size_t before = out->n;
     identity_sign(z->self, signed_text(z->xx.s_public, text), signature);
-    bool good =
-        pb_put_bytes(&payload, FIELD_KEY, bytes_at(z->self->public_key, sizeof z->self->public_key)) &&
-        pb_put_bytes(&payload, FIELD_SIGNATURE, bytes_at(signature, sizeof signature)) &&
-        add_extensions(z->muxers, &payload);
+    bool good = pb_put_bytes(&payload, FIELD_KEY,
+                             bytes_at(z->self->public_key, sizeof z->self->public_key)) &&
+                pb_put_bytes(&payload, FIELD_SIGNATURE, bytes_at(signature, sizeof signature)) &&
+                add_extensions(z->muxers, &payload);
     size_t n = payload.n + (number == 2 ? NOISE_XX_2 : NOISE_XX_3);
     good = good && buf_reserve(out, LENGTH + n);
     bool agreed = good && wr_u16(out, (uint16_t)n) && noise_xx_write(&z->xx, number, buf_view(&payload), out);
@@ -173,7 +175,8 @@ static bool length_fits(enum noise_state state, size_t n) {
     case NOISE_WAIT_1: return n == NOISE_XX_1; /* its payload must be empty: nothing protects it */
     case NOISE_WAIT_2: return n >= NOISE_XX_2 && n <= NOISE_XX_2 + NOISE_PAYLOAD_MAX;
     case NOISE_WAIT_3: return n >= NOISE_XX_3 && n <= NOISE_XX_3 + NOISE_PAYLOAD_MAX;
-    case NOISE_DONE: case NOISE_DEAD: break;
+    case NOISE_DONE:
+    case NOISE_DEAD: break;
     }
     return false;
 }
@@ -242,4 +245,6 @@ enum err noise_seal(struct noise *z, struct bytes plain, struct buf *out) {
     }
     return OK;
 }
-void noise_wipe(struct noise *z) { mem_wipe(z, sizeof *z); }
+void noise_wipe(struct noise *z) {
+    mem_wipe(z, sizeof *z);
+}

@@ -22,17 +22,17 @@ enum {
 struct noise {
     enum noise_state { NOISE_WAIT_1, NOISE_WAIT_2, NOISE_WAIT_3, NOISE_DONE, NOISE_DEAD } state;
     bool initiator;
-    bool any_peer; /* initiator: take whatever identity shows up (connect without /p2p/) */
-    const struct identity *self;          /* borrowed */
-    struct peer_id expected;              /* initiator: the dialed peer, n 0 with any_peer */
-    struct peer_id peer;                  /* who it is, from NOISE_DONE on */
+    bool any_peer;               /* initiator: take whatever identity shows up (connect without /p2p/) */
+    const struct identity *self; /* borrowed */
+    struct peer_id expected;     /* initiator: the dialed peer, n 0 with any_peer */
+    struct peer_id peer;         /* who it is, from NOISE_DONE on */
     enum key_type peer_key_type;
-    const char *const *muxers;            /* NULL-terminated, ours, in order of preference; borrowed */
-    const char *muxer; /* from NOISE_DONE on: the early agreement, or NULL: use multistream */
-    struct noise_xx xx;                   /* the handshake's own state */
+    const char *const *muxers; /* NULL-terminated, ours, in order of preference; borrowed */
+    const char *muxer;         /* from NOISE_DONE on: the early agreement, or NULL: use multistream */
+    struct noise_xx xx;        /* the handshake's own state */
     uint8_t send_key[32], receive_key[32];
     uint64_t send_n, receive_n;
-    struct why why;                       /* E_VERIFY: not who it should be; E_PROTO: broken */
+    struct why why; /* E_VERIFY: not who it should be; E_PROTO: broken */
 };
 /* `expected` NULL (or n 0): any peer will do, as always for the responder. `muxers` NULL or empty: no early
  * agreement is offered. The initiator's first message is appended to `out` at once. */

@@ -71,12 +71,12 @@ bool noise_xx_write(struct noise_xx *x, int number, struct bytes payload, struct
     struct bytes s = bytes_at(x->s_public, sizeof x->s_public);
     bool good = false;
     switch (number) {
-    case 1: good = put_ephemeral(x, out); break;                                                   /* e */
-    case 2: /* e ee s es */
+    case 1: good = put_ephemeral(x, out); break; /* e */
+    case 2:                                      /* e ee s es */
         good = put_ephemeral(x, out) && mix_dh(x, x->e_secret, x->re) && put(x, s, out) &&
                mix_dh(x, x->s_secret, x->re);
         break;
-    case 3: good = put(x, s, out) && mix_dh(x, x->s_secret, x->re); break;                         /* s se */
+    case 3: good = put(x, s, out) && mix_dh(x, x->s_secret, x->re); break; /* s se */
     }
     return good && put(x, payload, out);
 }
@@ -113,4 +113,6 @@ void noise_xx_split(struct noise_xx *x, uint8_t from_initiator[32], uint8_t from
     mem_wipe(x->e_secret, sizeof x->e_secret);
     x->has_key = false;
 }
-void noise_xx_wipe(struct noise_xx *x) { mem_wipe(x, sizeof *x); }
+void noise_xx_wipe(struct noise_xx *x) {
+    mem_wipe(x, sizeof *x);
+}

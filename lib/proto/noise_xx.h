@@ -16,7 +16,7 @@ enum { /* bytes of a message around its payload: public key; public key, sealed 
 };
 struct noise_xx {
     uint8_t h[32], ck[32], k[32];
-    uint64_t n;       /* nonce of k */
+    uint64_t n; /* nonce of k */
     bool has_key;
     uint8_t s_secret[32], s_public[32], e_secret[32], e_public[32];
     uint8_t rs[32], re[32]; /* the peer's: rs after message 2 or 3 was read, re after 1 or 2 */

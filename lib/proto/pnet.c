@@ -22,5 +22,9 @@ void pnet_input(struct pnet *p, uint8_t *data, struct bytes *in) {
     }
     xsalsa20_xor(&p->in, data, in->n);
 }
-void pnet_output(struct pnet *p, uint8_t *data, size_t n) { xsalsa20_xor(&p->out, data, n); }
-void pnet_wipe(struct pnet *p) { mem_wipe(p, sizeof *p); }
+void pnet_output(struct pnet *p, uint8_t *data, size_t n) {
+    xsalsa20_xor(&p->out, data, n);
+}
+void pnet_wipe(struct pnet *p) {
+    mem_wipe(p, sizeof *p);
+}

@@ -13,7 +13,7 @@ static enum err nothing(struct db *db, struct store_op *op) {
 static const struct {
     enum err (*run)(struct db *, struct store_op *);
     bool writes;
-    bool alone;   /* may take long: what came before it is committed and given back first */
+    bool alone; /* may take long: what came before it is committed and given back first */
 } kinds[STORE_KINDS] = {
     [STORE_OUTBOX_ADD] = {outbox_add, true, false},
     [STORE_OUTBOX_LOAD] = {outbox_load, false, false},
@@ -49,25 +49,32 @@ enum err db_error(struct db *db, int rc, struct why *w) {
     case SQLITE_FULL:
         if (no_space) return fail(w, E_LIMIT, "no space left on the disk of %s", db->path);
         return fail(w, E_LIMIT, "the database is full (database.maxSize): delete messages, or allow more");
-    case SQLITE_CORRUPT: case SQLITE_NOTADB:
-        return fail(w, E_IO, "%s is damaged: stop the node, copy the file, then restore a backup or move it away", db->path);
-    case SQLITE_READONLY: case SQLITE_PERM: case SQLITE_AUTH:
-        return fail(w, E_IO, "%s cannot be written: check its owner, its mode (0600) and the file system", db->path);
+    case SQLITE_CORRUPT:
+    case SQLITE_NOTADB:
+        return fail(w, E_IO,
+                    "%s is damaged: stop the node, copy the file, then restore a backup or move it away",
+                    db->path);
+    case SQLITE_READONLY:
+    case SQLITE_PERM:
+    case SQLITE_AUTH:
+        return fail(w, E_IO, "%s cannot be written: check its owner, its mode (0600) and the file system",
+                    db->path);
     case SQLITE_CANTOPEN:
-        return fail(w, E_IO, "%s cannot be opened: %s", db->path, os == 0 ? "check its folder" : strerror(os));
-    case SQLITE_BUSY: case SQLITE_LOCKED: case SQLITE_PROTOCOL:
-        return fail(w, E_BUSY, "another program keeps %s locked", db->path);
-    case SQLITE_NOMEM:
-        return fail(w, E_MEMORY, "out of memory in the database");
+        return fail(w, E_IO, "%s cannot be opened: %s", db->path,
+                    os == 0 ? "check its folder" : strerror(os));
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED:
+    case SQLITE_PROTOCOL: return fail(w, E_BUSY, "another program keeps %s locked", db->path);
+    case SQLITE_NOMEM: return fail(w, E_MEMORY, "out of memory in the database");
     case SQLITE_IOERR:
         if (no_space) return fail(w, E_LIMIT, "no space left on the disk of %s", db->path);
         if (rc == SQLITE_IOERR_NOMEM) return fail(w, E_MEMORY, "out of memory in the database");
         return fail(w, E_IO, "%s: %s%s%s: check the disk", db->path, sqlite3_errstr(rc), os == 0 ? "" : ", ",
                     os == 0 ? "" : strerror(os));
-    case SQLITE_TOOBIG:
-        return fail(w, E_LIMIT, "too big for the database");
+    case SQLITE_TOOBIG: return fail(w, E_LIMIT, "too big for the database");
     default:
-        return fail(w, E_IO, "%s: %s", db->path, db->sql == NULL ? sqlite3_errstr(rc) : sqlite3_errmsg(db->sql));
+        return fail(w, E_IO, "%s: %s", db->path,
+                    db->sql == NULL ? sqlite3_errstr(rc) : sqlite3_errmsg(db->sql));
     }
 }
 
@@ -78,7 +85,8 @@ enum err db_open(struct db **out, const struct store_setup *setup, struct why *w
     db->path = mem_text(setup->path, strlen(setup->path));
     db->spool = setup->spool == NULL ? NULL : mem_text(setup->spool, strlen(setup->spool));
     enum err e = OK;
-    if (db->path == NULL || (setup->spool != NULL && db->spool == NULL)) e = fail(w, E_MEMORY, "out of memory");
+    if (db->path == NULL || (setup->spool != NULL && db->spool == NULL))
+        e = fail(w, E_MEMORY, "out of memory");
     if (e == OK) e = db_schema_open(db, setup, w);
     if (e == OK && (!search_install(db) || !db_load_totals(db))) e = db_error(db, db->rc, w);
     if (e == OK) {
@@ -172,7 +180,8 @@ static void failed(struct store_op *op, enum err e) {
     op->status = op->kind == STORE_INBOX_ADD ? RECEIPT_BUSY : RECEIPT_NONE;
 }
 
-/* False: the transaction holds a part of it, or SQLite gave up: it must be rolled back. *rc: SQLite's error. */
+/* False: the transaction holds a part of it, or SQLite gave up: it must be rolled back. *rc: SQLite's error.
+ */
 static bool apply(struct db *db, struct store_op *op, int *rc) {
     bool known = (size_t)op->kind < STORE_KINDS && kinds[op->kind].run != NULL;
     db->rc = SQLITE_OK;
@@ -196,7 +205,8 @@ static bool apply(struct db *db, struct store_op *op, int *rc) {
 static bool is_lasting(int rc) {
     int kind = rc & 0xff;
     return kind == SQLITE_BUSY || kind == SQLITE_LOCKED || kind == SQLITE_IOERR || kind == SQLITE_CORRUPT ||
-           kind == SQLITE_NOTADB || kind == SQLITE_READONLY || kind == SQLITE_PROTOCOL || kind == SQLITE_CANTOPEN;
+           kind == SQLITE_NOTADB || kind == SQLITE_READONLY || kind == SQLITE_PROTOCOL ||
+           kind == SQLITE_CANTOPEN;
 }
 
 /* Each in a transaction of its own, from first to last. */

@@ -1,5 +1,5 @@
-/* lib/store/db_counters.c: what the quotas look at, kept in memory while a transaction runs and written once at its
- * end: a batch of a thousand messages of one sender changes each counter's row once. */
+/* lib/store/db_counters.c: what the quotas look at, kept in memory while a transaction runs and written once
+ * at its end: a batch of a thousand messages of one sender changes each counter's row once. */
 #include "store/db_query.h"
 
 static const char *const total_keys[TOTAL_COUNT] = {
@@ -166,20 +166,23 @@ void db_forget(struct db *db) {
     db->latency_loaded = db->latency_dirty = false;
     int rc = db->rc;
     db->rc = SQLITE_OK;
-    db_load_totals(db); /* if that fails too the counters are zero, and the next transaction loads them again */
+    db_load_totals(
+        db); /* if that fails too the counters are zero, and the next transaction loads them again */
     if (db->rc != SQLITE_OK) db->data_version = -1;
     db->rc = rc;
 }
 
-#define COUNTERS_OF_ROWS                                                                                           \
-    "SELECT 'inbox_messages' AS key, count(*) AS value FROM inbox UNION ALL "                                      \
-    "SELECT 'inbox_bytes', ifnull(sum(frame_bytes), 0) FROM inbox UNION ALL "                                      \
-    "SELECT 'inbox_unread', count(*) FROM inbox WHERE is_read = 0 UNION ALL "                                      \
-    "SELECT 'inbox_stranger_bytes', ifnull(sum(frame_bytes), 0) FROM inbox WHERE stranger <> 0 UNION ALL "         \
-    "SELECT 'outbox_queued', count(*) FROM outbox WHERE state = 'queued' UNION ALL "                               \
-    "SELECT 'outbox_queued_bytes', ifnull(sum(frame_bytes), 0) FROM outbox WHERE state = 'queued' UNION ALL "      \
-    "SELECT 'outbox_failed', count(*) FROM outbox WHERE state <> 'queued' UNION ALL "                              \
-    "SELECT 'outbox_failed_bytes', ifnull(sum(frame_bytes), 0) FROM outbox WHERE state <> 'queued' UNION ALL "     \
+#define COUNTERS_OF_ROWS                                                                                     \
+    "SELECT 'inbox_messages' AS key, count(*) AS value FROM inbox UNION ALL "                                \
+    "SELECT 'inbox_bytes', ifnull(sum(frame_bytes), 0) FROM inbox UNION ALL "                                \
+    "SELECT 'inbox_unread', count(*) FROM inbox WHERE is_read = 0 UNION ALL "                                \
+    "SELECT 'inbox_stranger_bytes', ifnull(sum(frame_bytes), 0) FROM inbox WHERE stranger <> 0 UNION ALL "   \
+    "SELECT 'outbox_queued', count(*) FROM outbox WHERE state = 'queued' UNION ALL "                         \
+    "SELECT 'outbox_queued_bytes', ifnull(sum(frame_bytes), 0) FROM outbox WHERE state = 'queued' UNION "    \
+    "ALL "                                                                                                   \
+    "SELECT 'outbox_failed', count(*) FROM outbox WHERE state <> 'queued' UNION ALL "                        \
+    "SELECT 'outbox_failed_bytes', ifnull(sum(frame_bytes), 0) FROM outbox WHERE state <> 'queued' UNION "   \
+    "ALL "                                                                                                   \
     "SELECT 'seen_ids', count(*) FROM seen"
 
 void db_recount(struct db *db) {
@@ -187,7 +190,8 @@ void db_recount(struct db *db) {
         "INSERT OR REPLACE INTO totals(key, value) " COUNTERS_OF_ROWS ";"
         "UPDATE usage SET inbox_messages = 0, inbox_bytes = 0, outbox_messages = 0, outbox_bytes = 0;"
         "INSERT INTO usage(peer, inbox_messages, inbox_bytes) "
-        "SELECT peer, count(*), sum(frame_bytes) FROM inbox WHERE true GROUP BY peer ON CONFLICT(peer) DO UPDATE SET "
+        "SELECT peer, count(*), sum(frame_bytes) FROM inbox WHERE true GROUP BY peer ON CONFLICT(peer) DO "
+        "UPDATE SET "
         "inbox_messages = excluded.inbox_messages, inbox_bytes = excluded.inbox_bytes;"
         "INSERT INTO usage(peer, outbox_messages, outbox_bytes) "
         "SELECT peer, count(*), sum(frame_bytes) FROM outbox WHERE state = 'queued' GROUP BY peer "
@@ -204,8 +208,10 @@ static enum err check_counters(struct db *db, struct why *w) {
         "SELECT 'the counter ' || c.key || ' is ' || ifnull(t.value, 0) || ', its rows are ' || c.value FROM "
         "(" COUNTERS_OF_ROWS ") c LEFT JOIN totals t ON t.key = c.key WHERE c.value <> ifnull(t.value, 0)",
         "SELECT 'the counters of ' || u.peer || ' differ from its rows' FROM usage u "
-        "LEFT JOIN (SELECT peer, count(*) AS m, sum(frame_bytes) AS b FROM inbox GROUP BY peer) i ON i.peer = u.peer "
-        "LEFT JOIN (SELECT peer, count(*) AS m, sum(frame_bytes) AS b FROM outbox WHERE state = 'queued' GROUP BY peer) o "
+        "LEFT JOIN (SELECT peer, count(*) AS m, sum(frame_bytes) AS b FROM inbox GROUP BY peer) i ON i.peer "
+        "= u.peer "
+        "LEFT JOIN (SELECT peer, count(*) AS m, sum(frame_bytes) AS b FROM outbox WHERE state = 'queued' "
+        "GROUP BY peer) o "
         "ON o.peer = u.peer WHERE u.inbox_messages <> ifnull(i.m, 0) OR u.inbox_bytes <> ifnull(i.b, 0) OR "
         "u.outbox_messages <> ifnull(o.m, 0) OR u.outbox_bytes <> ifnull(o.b, 0)",
     };
@@ -234,7 +240,8 @@ enum err db_check(struct db *db, bool quick, struct why *w) {
         e = db_error(db, rc, w);
     } else {
         const char *text = (const char *)sqlite3_column_text(s, 0);
-        if (text == NULL || strcmp(text, "ok") != 0) e = fail(w, E_IO, "%s is damaged: %s", db->path, text == NULL ? "?" : text);
+        if (text == NULL || strcmp(text, "ok") != 0)
+            e = fail(w, E_IO, "%s is damaged: %s", db->path, text == NULL ? "?" : text);
     }
     sqlite3_finalize(s);
     return e != OK ? e : check_counters(db, w);

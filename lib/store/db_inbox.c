@@ -1,197 +1,159 @@
-/* lib/store/db_inbox.c: received messages, their quotas, and the ids that are remembered. */
+/* lib/store/db_inbox.c: messages that came. */
 #include "store/db_query.h"
 
-#include <stdio.h>
+enum { ADD_PAGES_MORE = 12, FORGET_MAX = 4, LIST_COUNT = 1000 };
 
-static bool seen_has(struct db *db, int64_t sender, struct bytes id) {
-    struct query q = query_open(db, SQL_SEEN_HAS);
-    bind_int(&q, 1, sender);
-    bind_bytes(&q, 2, id);
-    bool there = query_row(&q);
-    query_end(&q);
-    return there;
-}
-
-bool seen_remove_oldest(struct db *db, uint64_t most, int64_t before_ms, uint64_t *gone) {
-    int64_t rows[DB_STEP_MAX];
-    size_t n = 0;
-    struct query q = query_open(db, SQL_SEEN_OLDEST);
-    bind_count(&q, 1, MIN(most, (uint64_t)DB_STEP_MAX));
-    while (n < DB_STEP_MAX && query_row(&q)) {
-        if (before_ms != 0 && column_int(&q, 1) >= before_ms) break;
-        rows[n++] = column_int(&q, 0);
-    }
-    query_end(&q);
-    for (size_t i = 0; i < n && db->rc == SQLITE_OK; i++) {
-        q = query_open(db, SQL_SEEN_DROP);
-        bind_int(&q, 1, rows[i]);
-        if (query_run(&q)) total_add(db, TOTAL_SEEN, -1);
-    }
-    *gone += n;
-    return db->rc == SQLITE_OK;
-}
-
-/* NULL: it fits; else what is full. */
-static const char *full(struct db *db, const struct party *p, size_t bytes, const struct store_op *op) {
-    int64_t pages = (int64_t)(bytes / DB_PAGE + 2);
-    if ((uint64_t)db->totals[TOTAL_INBOX] >= op->limits[0]) return "messages.inboxMax";
-    if ((uint64_t)db->totals[TOTAL_INBOX_BYTES] + bytes > op->limits[1]) return "messages.inboxMaxBytes";
-    if ((uint64_t)p->inbox_messages >= op->limits[2]) return "messages.inboxPerPeer";
-    if ((uint64_t)p->inbox_bytes + bytes > op->limits[3]) return "messages.inboxBytesPerPeer";
-    if ((op->flags & INBOX_STRANGER) != 0 && (uint64_t)db->totals[TOTAL_STRANGER_BYTES] + bytes > op->limits[4])
-        return "messages.inboxBytesStrangers";
-    if (db->room_pages < pages) return "database.maxSize";
-    db->room_pages -= pages;
+/* Which quota of limits[] refuses a message of n bytes; NULL: none does. */
+static const char *refused_by(const struct db *db, const struct party *p, const struct store_op *op, uint64_t n) {
+    const uint64_t *most = op->limits;
+    if ((uint64_t)db->totals[TOTAL_INBOX] >= most[0]) return "inbox_messages";
+    if (n > most[1] || (uint64_t)db->totals[TOTAL_INBOX_BYTES] > most[1] - n) return "inbox_bytes";
+    if ((uint64_t)p->inbox_messages >= most[2]) return "inbox_per_peer";
+    if (n > most[3] || (uint64_t)p->inbox_bytes > most[3] - n) return "inbox_bytes_per_peer";
+    if ((op->flags & INBOX_STRANGER) != 0 &&
+        (n > most[4] || (uint64_t)db->totals[TOTAL_STRANGER_BYTES] > most[4] - n)) return "inbox_bytes_strangers";
+    if ((int64_t)(n / DB_PAGE) + ADD_PAGES_MORE > db->room_pages) return "database_bytes";
     return NULL;
 }
 
-static void inbox_count(struct db *db, struct party *p, int64_t messages, int64_t bytes, bool unread, bool is_stranger) {
-    total_add(db, TOTAL_INBOX, messages);
-    total_add(db, TOTAL_INBOX_BYTES, bytes);
-    if (unread) total_add(db, TOTAL_INBOX_UNREAD, messages);
-    if (is_stranger) total_add(db, TOTAL_STRANGER_BYTES, bytes);
-    if (p == NULL) return;
-    p->inbox_messages = MAX(p->inbox_messages + messages, (int64_t)0);
-    p->inbox_bytes = MAX(p->inbox_bytes + bytes, (int64_t)0);
-    p->dirty = true;
+static bool is_seen(struct db *db, const struct party *p, const uint8_t id[MESSAGE_ID]) {
+    struct query q = query_open(db, SQL_SEEN_HAS);
+    bind_int(&q, 1, p->n);
+    bind_bytes(&q, 2, bytes_at(id, MESSAGE_ID));
+    bool seen = query_row(&q);
+    query_end(&q);
+    return seen;
 }
 
-static bool remember(struct db *db, const struct party *p, const struct message *m, const struct store_op *op) {
-    uint64_t gone = 0;
-    if ((uint64_t)db->totals[TOTAL_SEEN] >= op->limits[5] && !seen_remove_oldest(db, 1, 0, &gone)) return false;
+/* False: it was there before (or an error: db->rc). */
+static bool remember(struct db *db, struct party *p, const uint8_t id[MESSAGE_ID]) {
+    if (!party_number(db, p)) return false;
     struct query q = query_open(db, SQL_SEEN_ADD);
     bind_int(&q, 1, p->n);
-    bind_bytes(&q, 2, bytes_at(m->id, MESSAGE_ID));
-    bind_int(&q, 3, MAX(db->totals[TOTAL_RUNNING], (int64_t)1));
-    if (!query_run(&q)) return false;
+    bind_bytes(&q, 2, bytes_at(id, MESSAGE_ID));
+    bind_int(&q, 3, db->totals[TOTAL_RUNNING]);
+    if (!query_run(&q) || sqlite3_changes(db->sql) == 0) return false;
     total_add(db, TOTAL_SEEN, 1);
     return true;
 }
 
-static bool insert(struct db *db, const struct party *p, const struct message *m, const struct store_op *op) {
+static void insert(struct db *db, const struct party *p, const struct store_op *op, const struct message *m) {
     struct query q = query_open(db, SQL_INBOX_ADD);
     bind_bytes(&q, 1, bytes_at(m->id, MESSAGE_ID));
     bind_str(&q, 2, p->text);
     bind_int(&q, 3, op->now.ms);
-    bind_count(&q, 4, m->sent_ms);
-    bind_count(&q, 5, m->expires_ms);
+    bind_int(&q, 4, (int64_t)m->sent_ms);    /* a peer's: all 64 bits come back as they were */
+    bind_int(&q, 5, (int64_t)m->expires_ms);
     bind_int(&q, 6, (op->flags & INBOX_STRANGER) != 0);
     bind_message_text(&q, 7, m->content_type);
     bind_message_text(&q, 8, m->subject);
     if (m->has_reply_to) bind_bytes(&q, 9, bytes_at(m->reply_to, MESSAGE_ID));
-    bind_int(&q, 10, (int64_t)op->in.n);
+    bind_count(&q, 10, op->in.n);
     bind_bytes(&q, 11, m->body);
-    return query_run(&q);
-}
-
-/* A stream that was told BUSY is told so for good: what came behind must not overtake. */
-static bool tag_is_busy(const struct db *db, uint64_t tag) {
-    for (size_t i = 0; tag != 0 && i < BUSY_TAGS; i++)
-        if (db->busy_tags[i] == tag) return true;
-    return false;
-}
-
-static enum err busy(struct db *db, struct store_op *op) {
-    op->status = RECEIPT_BUSY;
-    if (!tag_is_busy(db, op->tag)) db->busy_tags[db->n_busy++ % BUSY_TAGS] = op->tag;
-    return OK;
+    query_run(&q);
 }
 
 enum err inbox_add(struct db *db, struct store_op *op) {
     struct message m;
     enum err e = message_of_frame(buf_view(&op->in), &m, &op->why);
     if (e != OK) return e;
-    if (tag_is_busy(db, op->tag)) return busy(db, op);
     struct party *p = party_find(db, &op->peer);
-    if (p == NULL || !party_number(db, p)) return E_IO;
-    if (seen_has(db, p->n, bytes_at(m.id, MESSAGE_ID))) {
+    if (p == NULL) return fail(&op->why, E_INPUT, "no sender");
+    memcpy(op->id, m.id, MESSAGE_ID);
+    const char *quota = refused_by(db, p, op, op->in.n);
+    if (quota != NULL) { /* a message that is there already must be told so, or its sender never gets rid of it */
+        op->status = is_seen(db, p, m.id) ? RECEIPT_DUPLICATE : RECEIPT_BUSY;
+        if (op->status == RECEIPT_BUSY) fail(&op->why, E_LIMIT, "%s is full", quota);
+        return OK;
+    }
+    if (!remember(db, p, m.id)) {
         op->status = RECEIPT_DUPLICATE;
         return OK;
     }
-    const char *what = full(db, p, op->in.n, op);
-    if (what != NULL) {
-        snprintf(op->text, sizeof op->text, "%s", what);
-        return busy(db, op);
-    }
-    if (!remember(db, p, &m, op) || !insert(db, p, &m, op)) return E_IO;
+    insert(db, p, op, &m);
+    if (db->rc != SQLITE_OK) return E_IO;
     op->seq = sqlite3_last_insert_rowid(db->sql);
-    inbox_count(db, p, 1, (int64_t)op->in.n, true, (op->flags & INBOX_STRANGER) != 0);
-    total_add(db, TOTAL_MESSAGES_IN, 1);
+    op->count = (uint64_t)op->seq;
     op->status = RECEIPT_STORED;
+    p->inbox_messages++;
+    p->inbox_bytes += (int64_t)op->in.n;
+    p->dirty = true;
+    total_add(db, TOTAL_MESSAGES_IN, 1);
+    total_add(db, TOTAL_INBOX, 1);
+    total_add(db, TOTAL_INBOX_UNREAD, 1);
+    total_add(db, TOTAL_INBOX_BYTES, (int64_t)op->in.n);
+    if ((op->flags & INBOX_STRANGER) != 0) total_add(db, TOTAL_STRANGER_BYTES, (int64_t)op->in.n);
+    db->room_pages -= (int64_t)(op->in.n / DB_PAGE) + 1;
+    uint64_t gone, most = MAX(op->limits[5], (uint64_t)1); /* never the one that has just come */
+    if ((uint64_t)db->totals[TOTAL_SEEN] > most) {
+        seen_remove_oldest(db, MIN((uint64_t)db->totals[TOTAL_SEEN] - most, (uint64_t)FORGET_MAX), INT64_MAX, &gone);
+    }
     return OK;
 }
 
-bool inbox_remove(struct db *db, int64_t seq) {
-    struct query q = query_open(db, SQL_INBOX_DROP);
-    struct peer_id peer = {0};
-    bind_int(&q, 1, seq);
-    bool there = query_row(&q);
-    int64_t bytes = 0;
-    bool unread = false, is_stranger = false;
-    if (there) {
-        column_peer(&q, 0, &peer);
-        bytes = column_int(&q, 1);
-        unread = column_int(&q, 2) == 0;
-        is_stranger = column_int(&q, 3) != 0;
-        while (query_row(&q)) continue;
+static void list_item(const struct query *q, struct json_out *o) {
+    json_open(o, NULL, '{');
+    json_put_id(o, "id", column_bytes(q, 1));
+    json_put(o, "peer_id", column_bytes(q, 2));
+    struct bytes name = column_bytes(q, 3), type = column_bytes(q, 9);
+    if (name.n == 0)
+        json_put_null(o, "name");
+    else
+        json_put(o, "name", name);
+    json_put_time(o, "received", column_int(q, 4));
+    json_put_int(o, "bytes", column_int(q, 5));
+    json_put_bool(o, "read", column_int(q, 6) != 0);
+    json_put(o, "subject", column_bytes(q, 7));
+    json_put_time(o, "sent", column_int(q, 8));
+    json_put(o, "content_type", type.n == 0 ? BYTES(MESSAGE_DEFAULT_TYPE) : type);
+    json_put_null(o, "file");
+    json_put_id(o, "reply_to", column_bytes(q, 10));
+    json_shut(o, '}');
+}
+
+/* Items are found newest first, each written behind the last; then their order is turned around. */
+static bool turn_around(struct buf *out, const uint32_t *ends, size_t n) {
+    struct buf turned = {.max = out->max};
+    bool done = true;
+    for (size_t i = n; done && i-- > 0;) {
+        size_t from = i == 0 ? 0 : ends[i - 1];
+        if (turned.n > 0) done = buf_add_byte(&turned, ',');
+        done = done && buf_add(&turned, bytes_sub(buf_view(out), from, ends[i] - from));
     }
-    query_end(&q);
-    if (!there || db->rc != SQLITE_OK) return false;
-    inbox_count(db, party_find(db, &peer), -1, -bytes, unread, is_stranger);
-    return db->rc == SQLITE_OK;
+    buf_free(out);
+    *out = turned;
+    return done;
 }
 
-static bool put_item(const struct query *q, struct buf *out) {
-    struct json_out o = json_begin(out);
-    json_open(&o, NULL, '{');
-    json_put_id(&o, "id", column_bytes(q, 1));
-    json_put(&o, "peer_id", column_bytes(q, 2));
-    if (column_bytes(q, 3).n > 0) json_put(&o, "name", column_bytes(q, 3));
-    else json_put_null(&o, "name");
-    json_put_time(&o, "received", column_int(q, 4));
-    json_put_int(&o, "bytes", column_int(q, 5));
-    json_put_bool(&o, "read", column_int(q, 6) != 0);
-    json_put(&o, "subject", column_bytes(q, 7));
-    json_put_time(&o, "sent", column_int(q, 8));
-    struct bytes type = column_bytes(q, 9);
-    json_put(&o, "content_type", type.n > 0 ? type : bytes_of(MESSAGE_DEFAULT_TYPE));
-    json_put_null(&o, "file");
-    json_put_id(&o, "reply_to", column_bytes(q, 10));
-    json_shut(&o, '}');
-    return json_end(&o);
-}
-
-/* Newest rows first out of the database, oldest first into the list. */
 enum err inbox_list(struct db *db, struct store_op *op) {
-    char from[PEER_TEXT_MAX];
-    size_t starts[DB_LIST_MAX + 1], n = 0, most = (size_t)MIN(MAX(op->count, (uint64_t)1), (uint64_t)DB_LIST_MAX);
-    struct buf rows = {.max = op->out.max};
-    bool searching = op->in.n > 0, good = true;
-    if (searching && !search_set(&db->search, buf_view(&op->in)))
-        return fail(&op->why, E_INPUT, "a search text has at most %d bytes", DB_SEARCH_MAX);
-    peer_id_text(&op->peer, from);
+    uint32_t ends[DB_LIST_MAX];
+    uint64_t most = op->count == 0 ? LIST_COUNT : MIN(op->count, (uint64_t)DB_LIST_MAX);
+    char peer[PEER_TEXT_MAX];
+    bool searching = op->in.n > 0;
+    if (searching && !search_set(&db->search, buf_view(&op->in))) {
+        return fail(&op->why, E_INPUT, "a search text has 1 to %d bytes", DB_SEARCH_MAX);
+    }
+    peer_id_text(&op->peer, peer);
     struct query q = query_open(db, searching ? SQL_INBOX_SEARCH : SQL_INBOX_LIST);
-    bind_str(&q, 1, from);
+    bind_str(&q, 1, peer);
     bind_int(&q, 2, (op->flags & INBOX_UNREAD) != 0);
     bind_int(&q, 3, op->seq);
     bind_count(&q, 4, most + 1);
-    while (good && query_row(&q)) {
-        if (n == most) {
-            op->more = true;
-            break;
-        }
-        starts[n++] = rows.n;
-        good = put_item(&q, &rows);
+    enum err e = OK;
+    size_t n = 0;
+    while (e == OK && query_row(&q)) {
+        op->more = n == most;
+        if (op->more) break;
+        struct json_out o = json_begin(&op->out);
+        list_item(&q, &o);
+        if (!json_end(&o) || op->out.n + most > op->out.max) e = fail(&op->why, E_MEMORY, "out of memory for the list");
+        ends[n++] = (uint32_t)op->out.n;
+        op->seq = column_int(&q, 0);
     }
     query_end(&q);
-    starts[n] = rows.n;
-    for (size_t i = n; good && i > 0; i--) {
-        if (i < n) good = buf_add_byte(&op->out, ',');
-        good = good && buf_add(&op->out, bytes_at(rows.p + starts[i - 1], starts[i] - starts[i - 1]));
-    }
-    buf_free(&rows);
     op->count = n;
-    return good ? OK : fail(&op->why, E_LIMIT, "the list is too long; ask for fewer with -n");
+    if (e == OK && !turn_around(&op->out, ends, n)) e = fail(&op->why, E_MEMORY, "out of memory for the list");
+    return e;
 }
 
 static bool mark(struct db *db, int64_t seq, bool read) {
@@ -199,89 +161,99 @@ static bool mark(struct db *db, int64_t seq, bool read) {
     bind_int(&q, 1, seq);
     bind_int(&q, 2, read);
     if (!query_run(&q)) return false;
-    if (sqlite3_changes64(db->sql) > 0) total_add(db, TOTAL_INBOX_UNREAD, read ? -1 : 1);
+    if (sqlite3_changes(db->sql) > 0) total_add(db, TOTAL_INBOX_UNREAD, read ? -1 : 1);
     return true;
 }
 
 enum err inbox_read(struct db *db, struct store_op *op) {
-    struct message m;
     int64_t seq = 0;
+    struct message m;
     enum err e = message_find(db, true, buf_view(&op->in), &op->peer, &seq, op);
     if (e != OK) return e;
     struct query q = query_open(db, SQL_INBOX_SHOW);
     bind_int(&q, 1, seq);
-    bool good = query_row(&q);
-    if (good) {
-        column_peer(&q, 0, &op->peer);
-        op->when.ms = column_int(&q, 1);
+    bool done = query_row(&q);
+    if (done) {
         column_message(&q, 3, &m);
+        done = column_peer(&q, 0, &op->peer) && message_frame_write(&op->out, &m);
+        op->when = (struct wall){column_int(&q, 1)};
+        op->seq = seq;
         memcpy(op->id, m.id, MESSAGE_ID);
-        good = message_frame_write(&op->out, &m);
     }
     query_end(&q);
-    op->seq = seq;
-    if (!good) return fail(&op->why, E_MEMORY, "out of memory");
+    if (!done) return fail(&op->why, E_MEMORY, "out of memory for the message");
     if ((op->flags & INBOX_MARK) != 0) mark(db, seq, true);
     return OK;
 }
 
-static int64_t newest(struct db *db) {
-    sqlite3_stmt *s = NULL;
-    int64_t seq = 0;
-    if (sqlite3_prepare_v2(db->sql, "SELECT ifnull(max(seq), 0) FROM inbox", -1, &s, NULL) == SQLITE_OK &&
-        sqlite3_step(s) == SQLITE_ROW) seq = sqlite3_column_int64(s, 0);
-    sqlite3_finalize(s);
-    return seq;
-}
-
 enum err inbox_after(struct db *db, struct store_op *op) {
-    struct message m;
-    uint64_t n = 0;
-    bool good = true;
     struct query q = query_open(db, SQL_INBOX_AFTER);
     bind_int(&q, 1, op->seq);
     bind_int(&q, 2, (op->flags & INBOX_UNREAD) != 0);
-    bind_count(&q, 3, MAX(op->count, (uint64_t)1) + 1);
-    while (good && query_row(&q)) {
-        if (n >= MAX(op->count, (uint64_t)1) || (n > 0 && op->out.n >= op->bytes)) {
-            op->more = true;
-            break;
-        }
-        struct peer_id peer = {0};
-        column_peer(&q, 1, &peer);
+    bind_int(&q, 3, op->count == 0 || op->count >= INT32_MAX ? INT32_MAX : (int64_t)op->count + 1);
+    enum err e = OK;
+    for (uint64_t n = 0; e == OK && query_row(&q); n++) {
+        struct message m;
+        struct peer_id peer;
+        uint64_t bytes = (uint64_t)column_int(&q, 4);
+        op->more = n > 0 && ((op->count != 0 && n == op->count) || op->out.n >= op->bytes || bytes > op->bytes - op->out.n);
+        if (op->more) break;
+        if (!column_peer(&q, 1, &peer)) continue;
         column_message(&q, 5, &m);
-        good = wr_u64(&op->out, (uint64_t)column_int(&q, 0)) && wr_u8(&op->out, peer.n) &&
-               buf_add(&op->out, peer_id_view(&peer)) && wr_u64(&op->out, (uint64_t)column_int(&q, 2)) &&
-               wr_u8(&op->out, column_int(&q, 3) != 0) && wr_u32(&op->out, (uint32_t)message_frame_size(&m)) &&
-               message_frame_write(&op->out, &m);
-        n++;
+        bool done = wr_u64(&op->out, (uint64_t)column_int(&q, 0)) && wr_u8(&op->out, peer.n) &&
+                    buf_add(&op->out, peer_id_view(&peer)) && wr_u64(&op->out, (uint64_t)column_int(&q, 2)) &&
+                    wr_u8(&op->out, column_int(&q, 3) != 0) && wr_u32(&op->out, (uint32_t)message_frame_size(&m)) &&
+                    message_frame_write(&op->out, &m);
+        if (!done) e = fail(&op->why, E_MEMORY, "out of memory for messages");
     }
     query_end(&q);
-    op->count = n;
-    op->seq = newest(db); /* where a follower without a cursor begins */
-    return good ? OK : fail(&op->why, E_MEMORY, "out of memory");
+    return e;
 }
 
 enum err inbox_mark(struct db *db, struct store_op *op) {
-    int64_t seq = 0;
-    enum err e = message_find(db, true, buf_view(&op->in), &op->peer, &seq, op);
-    if (e == OK) mark(db, seq, (op->flags & INBOX_MARK) != 0);
+    enum err e = message_find(db, true, buf_view(&op->in), &op->peer, &op->seq, op);
+    if (e == OK) mark(db, op->seq, (op->flags & INBOX_MARK) != 0);
     return e;
+}
+
+bool inbox_remove(struct db *db, int64_t seq) {
+    struct peer_id peer = {.n = 0};
+    int64_t bytes = 0;
+    bool read = false, strange = false;
+    struct query q = query_open(db, SQL_INBOX_DROP);
+    bind_int(&q, 1, seq);
+    bool there = query_row(&q);
+    if (there) {
+        column_peer(&q, 0, &peer);
+        bytes = column_int(&q, 1);
+        read = column_int(&q, 2) != 0;
+        strange = column_int(&q, 3) != 0;
+    }
+    query_end(&q);
+    if (!there) return false;
+    total_add(db, TOTAL_INBOX, -1);
+    total_add(db, TOTAL_INBOX_BYTES, -bytes);
+    if (!read) total_add(db, TOTAL_INBOX_UNREAD, -1);
+    if (strange) total_add(db, TOTAL_STRANGER_BYTES, -bytes);
+    struct party *p = party_find(db, &peer);
+    if (p == NULL) return true;
+    p->inbox_messages = MAX(p->inbox_messages - 1, (int64_t)0);
+    p->inbox_bytes = MAX(p->inbox_bytes - bytes, (int64_t)0);
+    p->dirty = true;
+    return true;
 }
 
 enum err inbox_delete(struct db *db, struct store_op *op) {
     int64_t seqs[DB_STEP_MAX];
-    op->count = 0;
+    size_t n = 1;
     if (op->in.n > 0) {
         enum err e = message_find(db, true, buf_view(&op->in), &op->peer, &seqs[0], op);
         if (e != OK) return e;
-        op->count = inbox_remove(db, seqs[0]);
-        return OK;
-    }
-    for (size_t n = DB_STEP_MAX, round = 0; n == DB_STEP_MAX && round < 64 && db->rc == SQLITE_OK; round++) {
+    } else {
         n = collect(db, SQL_INBOX_OLD, op->when.ms, DB_STEP_MAX, seqs);
-        for (size_t i = 0; i < n && db->rc == SQLITE_OK; i++) op->count += inbox_remove(db, seqs[i]);
         op->more = n == DB_STEP_MAX;
     }
+    op->count = 0;
+    for (size_t i = 0; i < n; i++) op->count += inbox_remove(db, seqs[i]) ? 1 : 0;
     return OK;
 }

@@ -15,7 +15,8 @@ enum err message_of_frame(struct bytes in, struct message *m, struct why *w) {
     }
     if (message_frame_read(frame, &f, w) != OK) return fail(w, E_INPUT, "malformed message");
     if (f.kind != FRAME_MESSAGE) return fail(w, E_INPUT, "the frame holds no message");
-    if (f.verdict != RECEIPT_NONE) return fail(w, E_INPUT, "the message breaks a rule (%s)", receipt_status_name(f.verdict));
+    if (f.verdict != RECEIPT_NONE)
+        return fail(w, E_INPUT, "the message breaks a rule (%s)", receipt_status_name(f.verdict));
     *m = f.message;
     return OK;
 }
@@ -31,7 +32,8 @@ static void copy_id(const struct query *q, int at, uint8_t id[MESSAGE_ID]) {
 }
 
 void column_message(const struct query *q, int at, struct message *m) {
-    *m = (struct message){.sent_ms = (uint64_t)column_int(q, at + 1), .expires_ms = (uint64_t)column_int(q, at + 2)};
+    *m = (struct message){.sent_ms = (uint64_t)column_int(q, at + 1),
+                          .expires_ms = (uint64_t)column_int(q, at + 2)};
     copy_id(q, at, m->id);
     m->content_type = column_bytes(q, at + 3);
     m->subject = column_bytes(q, at + 4);
@@ -80,8 +82,9 @@ static void gather(struct query *q, struct candidates *c) {
     query_end(q);
 }
 
-static void find_beginning(struct db *db, bool inbox, struct bytes upper, const char *from, struct candidates *c) {
-    uint8_t bounds[2][MESSAGE_ID];
+static void find_beginning(struct db *db, bool inbox, struct bytes upper, const char *from,
+                           struct candidates *c) {
+    uint8_t bounds[2][MESSAGE_ID] = {{0}};
     for (size_t i = 0; i < 2; i++) { /* the text filled up with 0 and with F */
         uint8_t full[ID_TEXT_MAX];
         memset(full, i == 0 ? '0' : 'F', sizeof(full));
@@ -97,7 +100,8 @@ static void find_beginning(struct db *db, bool inbox, struct bytes upper, const 
     gather(&q, c);
 }
 
-static void find_ending(struct db *db, bool inbox, struct bytes upper, const char *from, struct candidates *c) {
+static void find_ending(struct db *db, bool inbox, struct bytes upper, const char *from,
+                        struct candidates *c) {
     struct query q = query_open(db, inbox ? SQL_INBOX_BY_END : SQL_OUTBOX_BY_END);
     bind_int(&q, 1, (int64_t)(ID_TEXT_MAX - upper.n + 1));
     bind_text(&q, 2, upper);

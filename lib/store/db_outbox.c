@@ -1,36 +1,67 @@
-/* lib/store/db_outbox.c: what waits to be delivered. */
+/* lib/store/db_outbox.c: messages on their way out. Failed ones stay until they are sent again, cancelled or old; they
+ * give way to new ones when the outbox is full. */
 #include "store/db_query.h"
 
-#include "base/text.h"
+enum { EVICT_MAX = 64, FRAME_PAGES_MORE = 8 }; /* failed ones dropped for one new message; pages of indices and splits */
 
-static void count(struct db *db, struct party *p, bool queued, int64_t messages, int64_t bytes) {
-    total_add(db, queued ? TOTAL_QUEUED : TOTAL_FAILED, messages);
-    total_add(db, queued ? TOTAL_QUEUED_BYTES : TOTAL_FAILED_BYTES, bytes);
-    if (!queued || p == NULL) return;
-    p->outbox_messages = MAX(p->outbox_messages + messages, (int64_t)0);
-    p->outbox_bytes = MAX(p->outbox_bytes + bytes, (int64_t)0);
-    p->dirty = true;
+static bool has_room(struct db *db, size_t bytes) {
+    int64_t pages = (int64_t)(bytes / DB_PAGE) + FRAME_PAGES_MORE;
+    return pages <= db->room_pages;
 }
 
-static bool has_id(struct db *db, struct bytes id) {
+static bool exceeds(const struct db *db, enum total messages, enum total bytes, const uint64_t limits[6], size_t n) {
+    uint64_t m = (uint64_t)(db->totals[messages] + (messages == TOTAL_QUEUED ? db->totals[TOTAL_FAILED] : 0));
+    uint64_t b = (uint64_t)(db->totals[bytes] + (messages == TOTAL_QUEUED ? db->totals[TOTAL_FAILED_BYTES] : 0));
+    return m >= limits[0] || n > limits[1] || b > limits[1] - n;
+}
+
+/* Makes room by dropping the oldest failed ones, if that helps at all. */
+static enum err make_room(struct db *db, const uint64_t limits[6], size_t n, struct why *w) {
+    uint64_t queued = (uint64_t)db->totals[TOTAL_QUEUED], bytes = (uint64_t)db->totals[TOTAL_QUEUED_BYTES];
+    if (queued >= limits[0]) {
+        return fail(w, E_LIMIT, "the outbox is full: %llu undelivered messages", (unsigned long long)queued);
+    }
+    if (n > limits[1] || bytes > limits[1] - n) {
+        return fail(w, E_LIMIT, "the outbox is full: %llu bytes of undelivered messages", (unsigned long long)bytes);
+    }
+    int64_t seqs[DB_STEP_MAX];
+    size_t found = collect(db, SQL_OUTBOX_FAILED, 0, EVICT_MAX, seqs);
+    for (size_t i = 0; i < found && exceeds(db, TOTAL_QUEUED, TOTAL_QUEUED_BYTES, limits, n); i++) {
+        outbox_remove(db, seqs[i], NULL);
+    }
+    if (!exceeds(db, TOTAL_QUEUED, TOTAL_QUEUED_BYTES, limits, n)) return OK;
+    return fail(w, E_LIMIT, "the outbox is full: failed messages fill it, cancel some");
+}
+
+static bool is_there(struct db *db, const uint8_t id[MESSAGE_ID]) {
     struct query q = query_open(db, SQL_OUTBOX_HAS);
-    bind_bytes(&q, 1, id);
+    bind_bytes(&q, 1, bytes_at(id, MESSAGE_ID));
     bool there = query_row(&q);
     query_end(&q);
     return there;
 }
 
-static enum err room(struct db *db, const struct party *p, size_t bytes, const uint64_t limits[6], struct why *w) {
-    uint64_t queued = (uint64_t)db->totals[TOTAL_QUEUED] + (uint64_t)db->totals[TOTAL_FAILED];
-    uint64_t used = (uint64_t)db->totals[TOTAL_QUEUED_BYTES] + (uint64_t)db->totals[TOTAL_FAILED_BYTES];
-    if (queued >= limits[0]) return fail(w, E_LIMIT, "the outbox is full (messages.outboxMax)");
-    if (used + bytes > limits[1]) return fail(w, E_LIMIT, "the outbox is full (messages.outboxMaxBytes)");
-    if ((uint64_t)p->outbox_messages >= limits[2])
-        return fail(w, E_LIMIT, "too many messages wait for this peer (messages.outboxMaxPerPeer)");
-    int64_t pages = (int64_t)(bytes / DB_PAGE + 2);
-    if (db->room_pages < pages) return fail(w, E_LIMIT, "the database is full (database.maxSize): delete messages, or allow more");
-    db->room_pages -= pages;
-    return OK;
+static void insert(struct db *db, const struct party *p, const struct message *m, size_t frame_bytes) {
+    struct query q = query_open(db, SQL_OUTBOX_ADD);
+    bind_bytes(&q, 1, bytes_at(m->id, MESSAGE_ID));
+    bind_str(&q, 2, p->text);
+    bind_count(&q, 3, m->sent_ms);
+    bind_count(&q, 4, m->expires_ms);
+    bind_message_text(&q, 5, m->content_type);
+    bind_message_text(&q, 6, m->subject);
+    if (m->has_reply_to) bind_bytes(&q, 7, bytes_at(m->reply_to, MESSAGE_ID));
+    bind_count(&q, 8, frame_bytes);
+    bind_bytes(&q, 9, m->body);
+    query_run(&q);
+}
+
+static void count_queued(struct db *db, struct party *p, int64_t messages, int64_t bytes) {
+    total_add(db, TOTAL_QUEUED, messages);
+    total_add(db, TOTAL_QUEUED_BYTES, bytes);
+    if (p == NULL) return;
+    p->outbox_messages = MAX(p->outbox_messages + messages, (int64_t)0);
+    p->outbox_bytes = MAX(p->outbox_bytes + bytes, (int64_t)0);
+    p->dirty = true;
 }
 
 enum err outbox_put(struct db *db, const struct peer_id *peer, struct bytes frame, const uint64_t limits[6],
@@ -39,23 +70,28 @@ enum err outbox_put(struct db *db, const struct peer_id *peer, struct bytes fram
     enum err e = message_of_frame(frame, &m, &op->why);
     if (e != OK) return e;
     struct party *p = party_find(db, peer);
-    if (p == NULL) return E_IO; /* db->rc says more */
-    if (has_id(db, bytes_at(m.id, MESSAGE_ID))) return fail(&op->why, E_REFUSED, "a message with this id is there already");
-    e = room(db, p, frame.n, limits, &op->why);
-    if (e != OK) return e;
-    struct query q = query_open(db, SQL_OUTBOX_ADD);
-    bind_bytes(&q, 1, bytes_at(m.id, MESSAGE_ID));
-    bind_str(&q, 2, p->text);
-    bind_count(&q, 3, m.sent_ms);
-    bind_count(&q, 4, m.expires_ms);
-    bind_message_text(&q, 5, m.content_type);
-    bind_message_text(&q, 6, m.subject);
-    if (m.has_reply_to) bind_bytes(&q, 7, bytes_at(m.reply_to, MESSAGE_ID));
-    bind_int(&q, 8, (int64_t)frame.n);
-    bind_bytes(&q, 9, m.body);
-    if (!query_run(&q)) return E_IO;
+    if (p == NULL) return fail(&op->why, E_INPUT, "no peer to send to");
+    memcpy(op->id, m.id, MESSAGE_ID);
+    bool full = exceeds(db, TOTAL_QUEUED, TOTAL_QUEUED_BYTES, limits, frame.n) ||
+                (uint64_t)p->outbox_messages >= limits[2] || !has_room(db, frame.n);
+    if (full) {
+        if (is_there(db, m.id)) return fail(&op->why, E_REFUSED, "a message with this id is in the outbox already");
+        if ((uint64_t)p->outbox_messages >= limits[2]) {
+            return fail(&op->why, E_LIMIT, "the outbox is full: %lld undelivered messages to this peer",
+                        (long long)p->outbox_messages);
+        }
+        if (!has_room(db, frame.n)) return db_error(db, SQLITE_FULL, &op->why);
+        e = make_room(db, limits, frame.n, &op->why);
+        if (e != OK) return e;
+        p = party_find(db, peer); /* the failed ones were other peers' */
+        if (p == NULL) return E_IO;
+    }
+    insert(db, p, &m, frame.n);
+    if (db->rc != SQLITE_OK) return E_IO;
+    if (sqlite3_changes(db->sql) == 0) return fail(&op->why, E_REFUSED, "a message with this id is in the outbox already");
     *seq = sqlite3_last_insert_rowid(db->sql);
-    count(db, p, true, 1, (int64_t)frame.n);
+    db->room_pages -= (int64_t)(frame.n / DB_PAGE) + 1;
+    count_queued(db, p, 1, (int64_t)frame.n);
     return OK;
 }
 
@@ -64,257 +100,290 @@ enum err outbox_add(struct db *db, struct store_op *op) {
 }
 
 enum err outbox_load(struct db *db, struct store_op *op) {
-    char text[PEER_TEXT_MAX];
-    struct message m;
-    uint64_t n = 0;
-    peer_id_text(&op->peer, text);
     struct query q = query_open(db, SQL_OUTBOX_LOAD);
-    bind_str(&q, 1, text);
+    char peer[PEER_TEXT_MAX];
+    peer_id_text(&op->peer, peer);
+    bind_str(&q, 1, peer);
     bind_int(&q, 2, op->seq);
-    bind_count(&q, 3, MAX(op->count, (uint64_t)1) + 1);
-    while (query_row(&q)) {
-        if (n >= MAX(op->count, (uint64_t)1) || (n > 0 && op->out.n >= op->bytes)) {
-            op->more = true;
-            break;
-        }
+    bind_int(&q, 3, op->count == 0 || op->count >= INT32_MAX ? INT32_MAX : (int64_t)op->count + 1);
+    enum err e = OK;
+    for (uint64_t n = 0; e == OK && query_row(&q); n++) {
+        struct message m;
+        uint64_t bytes = (uint64_t)column_int(&q, 2);
+        op->more = n > 0 && ((op->count != 0 && n == op->count) || op->out.n >= op->bytes || bytes > op->bytes - op->out.n);
+        if (op->more) break;
         column_message(&q, 3, &m);
-        size_t size = message_frame_size(&m);
-        if (!wr_u64(&op->out, (uint64_t)column_int(&q, 0)) || !wr_u64(&op->out, (uint64_t)column_int(&q, 1)) ||
-            !wr_u32(&op->out, (uint32_t)size) || !message_frame_write(&op->out, &m)) {
-            query_end(&q);
-            return fail(&op->why, E_MEMORY, "out of memory");
-        }
-        n++;
+        bool done = wr_u64(&op->out, (uint64_t)column_int(&q, 0)) && wr_u64(&op->out, (uint64_t)column_int(&q, 1)) &&
+                    wr_u32(&op->out, (uint32_t)message_frame_size(&m)) && message_frame_write(&op->out, &m);
+        if (!done) e = fail(&op->why, E_MEMORY, "out of memory for queued messages");
     }
     query_end(&q);
-    op->count = n;
-    return OK;
+    return e;
 }
 
-static bool is_queued(struct bytes state) { return bytes_is(state, "queued"); }
+/* What a row of OUTBOX_DROP or OUTBOX_SHOW says: peer, state, frame_bytes, id. */
+static bool read_row(const struct query *q, struct peer_id *peer, bool *queued, int64_t *bytes, uint8_t id[MESSAGE_ID]) {
+    struct bytes v = column_bytes(q, 3);
+    *queued = bytes_is(column_bytes(q, 1), "queued");
+    *bytes = column_int(q, 2);
+    memset(id, 0, MESSAGE_ID);
+    if (v.n == MESSAGE_ID) memcpy(id, v.p, MESSAGE_ID);
+    return column_peer(q, 0, peer);
+}
 
 bool outbox_remove(struct db *db, int64_t seq, struct store_op *op) {
+    struct peer_id peer = {.n = 0};
+    uint8_t id[MESSAGE_ID];
+    bool queued = false;
+    int64_t bytes = 0;
     struct query q = query_open(db, SQL_OUTBOX_DROP);
     bind_int(&q, 1, seq);
-    struct peer_id peer = {0};
-    bool there = query_row(&q), queued = false;
-    int64_t bytes = 0;
-    if (there) {
-        column_peer(&q, 0, &peer);
-        queued = is_queued(column_bytes(&q, 1));
-        bytes = column_int(&q, 2);
-        struct bytes id = column_bytes(&q, 3);
-        if (op != NULL && id.n == MESSAGE_ID) memcpy(op->id, id.p, MESSAGE_ID);
-        while (query_row(&q)) continue;
-    }
+    bool there = query_row(&q);
+    if (there) read_row(&q, &peer, &queued, &bytes, id);
     query_end(&q);
-    if (!there || db->rc != SQLITE_OK) return false;
-    if (op != NULL) {
-        op->peer = peer;
-        op->seq = seq;
+    if (!there) return false;
+    if (queued) {
+        count_queued(db, party_find(db, &peer), -1, -bytes);
+    } else {
+        total_add(db, TOTAL_FAILED, -1);
+        total_add(db, TOTAL_FAILED_BYTES, -bytes);
     }
-    count(db, queued ? party_find(db, &peer) : NULL, queued, -1, -bytes);
-    return db->rc == SQLITE_OK;
+    if (op != NULL) {
+        op->seq = seq;
+        op->peer = peer;
+        memcpy(op->id, id, MESSAGE_ID);
+    }
+    return true;
 }
 
 enum err outbox_done(struct db *db, struct store_op *op) {
-    if (!outbox_remove(db, op->seq, NULL)) return OK; /* gone already: a receipt that came twice */
+    if (!outbox_remove(db, op->seq, op)) return fail(&op->why, E_NOT_FOUND, "no such message in the outbox");
     total_add(db, TOTAL_MESSAGES_OUT, 1);
-    latency_add(db, op->latency_ms);
+    if (op->latency_ms >= 0) latency_add(db, op->latency_ms);
     return OK;
 }
 
-/* Queued to failed; false: there is no such queued row. `peer` and `id` are filled. */
-static bool give_up(struct db *db, int64_t seq, const char *reason, struct peer_id *peer, uint8_t id[MESSAGE_ID]) {
+/* Sets a queued message to failed. False: it is not there, or not queued. */
+static bool fail_one(struct db *db, int64_t seq, const char *text, struct peer_id *peer, uint8_t id[MESSAGE_ID]) {
+    bool queued = false;
+    int64_t bytes = 0;
     struct query q = query_open(db, SQL_OUTBOX_SHOW);
     bind_int(&q, 1, seq);
-    bool there = query_row(&q) && is_queued(column_bytes(&q, 1)) && column_peer(&q, 0, peer);
-    int64_t bytes = there ? column_int(&q, 2) : 0;
-    struct bytes key = there ? column_bytes(&q, 3) : (struct bytes){NULL, 0};
-    memset(id, 0, MESSAGE_ID);
-    if (key.n == MESSAGE_ID) memcpy(id, key.p, MESSAGE_ID);
+    if (query_row(&q)) read_row(&q, peer, &queued, &bytes, id);
     query_end(&q);
-    if (!there) return false;
+    if (!queued) return false;
     q = query_open(db, SQL_OUTBOX_FAIL);
     bind_int(&q, 1, seq);
-    bind_str(&q, 2, reason);
+    bind_str(&q, 2, text);
     if (!query_run(&q)) return false;
-    count(db, party_find(db, peer), true, -1, -bytes);
-    count(db, NULL, false, 1, bytes);
-    return db->rc == SQLITE_OK;
+    count_queued(db, party_find(db, peer), -1, -bytes);
+    total_add(db, TOTAL_FAILED, 1);
+    total_add(db, TOTAL_FAILED_BYTES, bytes);
+    return true;
 }
 
 enum err outbox_failed(struct db *db, struct store_op *op) {
-    struct peer_id peer;
-    uint8_t id[MESSAGE_ID];
-    give_up(db, op->seq, op->text, &peer, id);
-    return OK;
+    if (fail_one(db, op->seq, op->text, &op->peer, op->id)) return OK;
+    return fail(&op->why, E_NOT_FOUND, "no such queued message in the outbox");
 }
 
-static bool oldest_of(struct db *db, const char *peer, int64_t *seq, int64_t *created_ms) {
+/* The oldest queued message of a peer: 0: none. */
+static int64_t oldest(struct db *db, const char *peer, int64_t *created_ms) {
     struct query q = query_open(db, SQL_OUTBOX_OLDEST);
     bind_str(&q, 1, peer);
-    bool there = query_row(&q);
-    if (there) {
-        *seq = column_int(&q, 0);
+    int64_t seq = 0;
+    if (query_row(&q)) {
+        seq = column_int(&q, 0);
         *created_ms = column_int(&q, 1);
     }
     query_end(&q);
-    return there;
+    return seq;
 }
 
 enum err outbox_tried(struct db *db, struct store_op *op) {
-    char text[PEER_TEXT_MAX];
-    int64_t seq, created;
-    peer_id_text(&op->peer, text);
-    if (!oldest_of(db, text, &seq, &created)) return OK;
+    char peer[PEER_TEXT_MAX];
+    int64_t created_ms;
+    peer_id_text(&op->peer, peer);
+    int64_t seq = oldest(db, peer, &created_ms);
+    if (seq == 0) return fail(&op->why, E_NOT_FOUND, "nothing is queued for this peer");
     struct query q = query_open(db, SQL_OUTBOX_TRIED);
     bind_int(&q, 1, seq);
     bind_int(&q, 2, op->when.ms);
     bind_str(&q, 3, op->text);
     query_run(&q);
+    op->seq = seq;
     return OK;
 }
 
 enum err outbox_expire(struct db *db, struct store_op *op) {
     int64_t seqs[DB_STEP_MAX];
     size_t n = collect(db, SQL_OUTBOX_EXPIRED, op->now.ms, DB_STEP_MAX, seqs);
-    for (size_t i = 0; i < n && db->rc == SQLITE_OK; i++) {
-        struct peer_id peer;
+    op->count = 0;
+    for (size_t i = 0; i < n; i++) {
+        struct peer_id peer = {.n = 0};
         uint8_t id[MESSAGE_ID];
-        if (!give_up(db, seqs[i], "expired", &peer, id)) continue;
-        wr_u8(&op->out, peer.n);
-        buf_add(&op->out, peer_id_view(&peer));
-        buf_add(&op->out, bytes_at(id, MESSAGE_ID));
-        wr_u64(&op->out, (uint64_t)seqs[i]);
+        if (!fail_one(db, seqs[i], "expired", &peer, id)) continue;
+        bool done = wr_u8(&op->out, peer.n) && buf_add(&op->out, peer_id_view(&peer)) &&
+                    buf_add(&op->out, bytes_at(id, MESSAGE_ID)) && wr_u64(&op->out, (uint64_t)seqs[i]);
+        if (!done) return fail(&op->why, E_MEMORY, "out of memory");
+        op->count++;
     }
-    op->count = n;
     op->more = n == DB_STEP_MAX;
     return OK;
 }
 
 bool outbox_peer_item(struct db *db, const struct peer_id *peer, struct buf *out) {
     struct party *p = party_find(db, peer);
-    int64_t seq = 0, created = 0;
+    int64_t created_ms = 0;
     if (p == NULL) return false;
-    uint64_t messages = (uint64_t)p->outbox_messages, bytes = (uint64_t)p->outbox_bytes;
-    if (!oldest_of(db, p->text, &seq, &created)) messages = bytes = 0;
-    return wr_u8(out, peer->n) && buf_add(out, peer_id_view(peer)) && wr_u32(out, (uint32_t)messages) &&
-           wr_u64(out, bytes) && wr_u64(out, (uint64_t)seq) && wr_u64(out, (uint64_t)created);
+    int64_t seq = oldest(db, p->text, &created_ms);
+    uint32_t count = (uint32_t)MIN(MAX(p->outbox_messages, (int64_t)0), (int64_t)UINT32_MAX);
+    return wr_u8(out, peer->n) && buf_add(out, peer_id_view(peer)) && wr_u32(out, count) &&
+           wr_u64(out, (uint64_t)p->outbox_bytes) && wr_u64(out, (uint64_t)seq) && wr_u64(out, (uint64_t)created_ms);
 }
 
 enum err outbox_peers(struct db *db, struct store_op *op) {
-    enum { PEERS_MAX = 100000 };
-    struct buf ids = {.max = PEERS_MAX * (PEER_ID_MAX + 1)};
-    bool good = db_flush(db);
+    enum err e = OK;
+    if (!db_flush(db)) return E_IO;
     struct query q = query_open(db, SQL_OUTBOX_PEERS);
-    while (good && query_row(&q)) {
+    while (e == OK && query_row(&q)) {
         struct peer_id peer;
-        if (column_peer(&q, 0, &peer)) good = wr_u8(&ids, peer.n) && buf_add(&ids, peer_id_view(&peer));
+        if (!column_peer(&q, 0, &peer)) continue;
+        if (!outbox_peer_item(db, &peer, &op->out)) e = fail(&op->why, E_MEMORY, "out of memory");
     }
     query_end(&q);
-    struct rd r = rd_of(buf_view(&ids));
-    while (good && r.in.n > 0) {
-        struct peer_id peer;
-        if (!peer_id_read(rd_take(&r, rd_u8(&r)), &peer)) break;
-        good = outbox_peer_item(db, &peer, &op->out);
-    }
-    buf_free(&ids);
-    return good ? OK : fail(&op->why, E_MEMORY, "out of memory");
+    return e;
+}
+
+static void list_item(const struct query *q, struct json_out *o) {
+    bool queued = bytes_is(column_bytes(q, 4), "queued");
+    json_open(o, NULL, '{');
+    json_put_id(o, "id", column_bytes(q, 1));
+    json_put(o, "peer_id", column_bytes(q, 2));
+    struct bytes name = column_bytes(q, 3);
+    if (name.n == 0)
+        json_put_null(o, "name");
+    else
+        json_put(o, "name", name);
+    json_put(o, "state", column_bytes(q, 4));
+    json_put_int(o, "bytes", column_int(q, 5));
+    json_put_time(o, "created", column_int(q, 6));
+    json_put_int(o, "tries", column_int(q, 7));
+    json_put_time(o, "next_try", queued ? column_int(q, 8) : 0);
+    struct bytes error = column_bytes(q, 9);
+    if (error.n == 0)
+        json_put_null(o, "last_error");
+    else
+        json_put(o, "last_error", error);
+    json_put_time(o, "expires", column_int(q, 10));
+    json_shut(o, '}');
 }
 
 enum err outbox_list(struct db *db, struct store_op *op) {
-    uint64_t n = 0, most = MIN(MAX(op->count, (uint64_t)1), (uint64_t)DB_LIST_MAX);
+    uint64_t most = op->count == 0 ? DB_LIST_MAX : MIN(op->count, (uint64_t)DB_LIST_MAX);
     struct query q = query_open(db, SQL_OUTBOX_LIST);
     bind_int(&q, 1, op->seq);
     bind_count(&q, 2, most + 1);
-    while (query_row(&q)) {
-        if (n == most) {
-            op->more = true;
-            break;
-        }
+    enum err e = OK;
+    op->count = 0;
+    while (e == OK && query_row(&q)) {
+        op->more = op->count == most;
+        if (op->more) break;
         struct json_out o = json_begin(&op->out);
-        if (n++ > 0) buf_add_byte(&op->out, ',');
-        json_open(&o, NULL, '{');
-        json_put_id(&o, "id", column_bytes(&q, 1));
-        json_put(&o, "peer_id", column_bytes(&q, 2));
-        if (column_bytes(&q, 3).n > 0) json_put(&o, "name", column_bytes(&q, 3));
-        else json_put_null(&o, "name");
-        json_put(&o, "state", column_bytes(&q, 4));
-        json_put_int(&o, "bytes", column_int(&q, 5));
-        json_put_time(&o, "created", column_int(&q, 6));
-        json_put_int(&o, "tries", column_int(&q, 7));
-        json_put_time(&o, "next_try", column_int(&q, 8));
-        if (column_bytes(&q, 9).n > 0) json_put(&o, "last_error", column_bytes(&q, 9));
-        else json_put_null(&o, "last_error");
-        json_put_time(&o, "expires", column_int(&q, 10));
-        json_shut(&o, '}');
-        if (!json_end(&o)) {
-            query_end(&q);
-            return fail(&op->why, E_LIMIT, "the list is too long");
-        }
+        bool comma = op->count == 0 || buf_add_byte(&op->out, ',');
+        list_item(&q, &o);
+        if (!comma || !json_end(&o)) e = fail(&op->why, E_MEMORY, "out of memory for the list");
+        op->seq = column_int(&q, 0);
+        op->count++;
     }
     query_end(&q);
-    op->count = n;
-    return OK;
+    return e;
 }
 
-/* A failed row queued again under a new id: the receiver may remember the old one as refused. */
-static bool again(struct db *db, int64_t seq, const uint8_t id[MESSAGE_ID], struct store_op *op, struct peer_id *peer) {
-    struct query q = query_open(db, SQL_OUTBOX_SHOW);
+/* A new id, a new place at the end, and the time it had to live once more. */
+static bool send_again(struct db *db, int64_t seq, struct rng *rng, struct store_op *op) {
+    uint8_t id[MESSAGE_ID];
+    rng_fill(rng, id, sizeof(id));
+    struct query q = query_open(db, SQL_OUTBOX_AGAIN);
     bind_int(&q, 1, seq);
-    bool there = query_row(&q) && !is_queued(column_bytes(&q, 1)) && column_peer(&q, 0, peer);
-    int64_t bytes = there ? column_int(&q, 2) : 0;
-    query_end(&q);
-    if (!there) return false;
-    q = query_open(db, SQL_OUTBOX_AGAIN);
-    bind_int(&q, 1, seq);
-    bind_bytes(&q, 2, bytes_at(id, MESSAGE_ID));
+    bind_bytes(&q, 2, bytes_at(id, sizeof(id)));
     bind_int(&q, 3, op->now.ms);
-    if (!query_run(&q) || !outbox_remove(db, seq, NULL)) return false;
-    count(db, party_find(db, peer), true, 1, bytes);
+    if (!query_run(&q)) return false;
+    int64_t again = sqlite3_last_insert_rowid(db->sql), bytes = 0;
+    struct peer_id peer = {.n = 0};
+    bool queued = false;
+    if (!outbox_remove(db, seq, NULL)) return false;
+    q = query_open(db, SQL_OUTBOX_SHOW);
+    bind_int(&q, 1, again);
+    if (query_row(&q)) read_row(&q, &peer, &queued, &bytes, id);
+    query_end(&q);
+    count_queued(db, party_find(db, &peer), 1, bytes);
+    op->peer = peer;
+    op->seq = again;
+    memcpy(op->id, id, sizeof(id));
     return db->rc == SQLITE_OK;
 }
 
-/* New ids from the op's random bytes: each differs in a counter added to the first half. */
-static void new_id(const struct store_op *op, uint64_t i, uint8_t id[MESSAGE_ID]) {
-    memcpy(id, op->random, MESSAGE_ID);
-    put_u64(id, get_u64(op->random) + (i + 1) * UINT64_C(0x9e3779b97f4a7c15));
+/* The state and peer of a row; true: failed, and its peer has room for one more (limits[2], 0: no limit). */
+static bool may_retry(struct db *db, int64_t seq, uint64_t per_peer, bool *failed) {
+    struct peer_id peer = {.n = 0};
+    uint8_t id[MESSAGE_ID];
+    bool queued = true;
+    int64_t bytes;
+    struct query q = query_open(db, SQL_OUTBOX_SHOW);
+    bind_int(&q, 1, seq);
+    if (query_row(&q)) read_row(&q, &peer, &queued, &bytes, id);
+    query_end(&q);
+    *failed = !queued;
+    struct party *p = party_find(db, &peer);
+    return !queued && p != NULL && (per_peer == 0 || (uint64_t)p->outbox_messages < per_peer);
+}
+
+static bool touch(struct peer_id *touched, size_t *n, const struct peer_id *peer) {
+    for (size_t i = 0; i < *n; i++) {
+        if (peer_id_eq(&touched[i], peer)) return false;
+    }
+    touched[(*n)++] = *peer;
+    return true;
 }
 
 enum err outbox_retry(struct db *db, struct store_op *op) {
     int64_t seqs[DB_STEP_MAX];
-    size_t n = 1;
-    struct peer_id none = {0}, peers[DB_STEP_MAX];
-    size_t n_peers = 0;
-    if (op->in.n > 0) {
-        enum err e = message_find(db, false, buf_view(&op->in), &none, &seqs[0], op);
-        if (e != OK) return e;
+    struct peer_id touched[DB_STEP_MAX];
+    size_t n = 1, n_touched = 0;
+    bool all = op->in.n == 0, failed;
+    int64_t after = all ? op->seq : 0;
+    if (all) {
+        n = collect(db, SQL_OUTBOX_FAILED, after, DB_STEP_MAX, seqs);
     } else {
-        n = collect(db, SQL_OUTBOX_FAILED, 0, DB_STEP_MAX, seqs);
+        enum err e = message_find(db, false, buf_view(&op->in), &(struct peer_id){.n = 0}, &seqs[0], op);
+        if (e != OK) return e;
     }
+    struct rng rng = {.left = 0};
+    memcpy(rng.key, op->random, sizeof(rng.key));
     op->count = 0;
     for (size_t i = 0; i < n && db->rc == SQLITE_OK; i++) {
-        uint8_t id[MESSAGE_ID];
-        struct peer_id peer;
-        new_id(op, i, id);
-        if (!again(db, seqs[i], id, op, &peer)) continue;
+        if (!may_retry(db, seqs[i], op->limits[2], &failed)) {
+            if (all) continue;
+            if (!failed) return fail(&op->why, E_INPUT, "the message has not failed: it is still being sent");
+            return fail(&op->why, E_LIMIT, "the outbox is full for this peer");
+        }
+        if (!send_again(db, seqs[i], &rng, op)) return E_IO;
         op->count++;
-        size_t k = 0;
-        while (k < n_peers && !peer_id_eq(&peers[k], &peer)) k++;
-        if (k == n_peers) peers[n_peers++] = peer;
+        touch(touched, &n_touched, &op->peer);
     }
-    if (db->rc == SQLITE_OK && op->in.n > 0 && op->count == 0)
-        return fail(&op->why, E_NOT_FOUND, "that message has not failed: it is still queued");
-    for (size_t k = 0; k < n_peers && db->rc == SQLITE_OK; k++) outbox_peer_item(db, &peers[k], &op->out);
-    op->more = n == DB_STEP_MAX;
+    rng_wipe(&rng);
+    op->more = all && n == DB_STEP_MAX;
+    if (all && n > 0) op->seq = seqs[n - 1]; /* where the next call goes on */
+    for (size_t i = 0; i < n_touched; i++) {
+        if (!outbox_peer_item(db, &touched[i], &op->out)) return fail(&op->why, E_MEMORY, "out of memory");
+    }
     return OK;
 }
 
 enum err outbox_cancel(struct db *db, struct store_op *op) {
-    struct peer_id none = {0};
     int64_t seq = 0;
-    enum err e = message_find(db, false, buf_view(&op->in), &none, &seq, op);
+    enum err e = message_find(db, false, buf_view(&op->in), &(struct peer_id){.n = 0}, &seq, op);
     if (e != OK) return e;
-    return outbox_remove(db, seq, op) || db->rc != SQLITE_OK ? OK : fail(&op->why, E_NOT_FOUND, "no message has this id");
+    return outbox_remove(db, seq, op) ? OK : fail(&op->why, E_NOT_FOUND, "no message has this id");
 }

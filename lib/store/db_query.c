@@ -39,7 +39,8 @@ void bind_count(struct query *q, int at, uint64_t v) {
     bind_int(q, at, v > INT64_MAX ? INT64_MAX : (int64_t)v);
 }
 
-/* A failed bind leaves NULL, which a NOT NULL column refuses: memory is the only cause, lengths are bounded. */
+/* A failed bind leaves NULL, which a NOT NULL column refuses: memory is the only cause, lengths are bounded.
+ */
 static void note(struct query *q, int rc) {
     if (rc != SQLITE_OK && q->db->rc == SQLITE_OK) q->db->rc = rc;
 }
@@ -54,7 +55,8 @@ void bind_bytes(struct query *q, int at, struct bytes v) {
 
 void bind_text(struct query *q, int at, struct bytes v) {
     if (q->s == NULL) return;
-    note(q, sqlite3_bind_text64(q->s, at, v.n == 0 ? "" : (const char *)v.p, v.n, SQLITE_STATIC, SQLITE_UTF8));
+    note(q,
+         sqlite3_bind_text64(q->s, at, v.n == 0 ? "" : (const char *)v.p, v.n, SQLITE_STATIC, SQLITE_UTF8));
 }
 
 struct bytes column_bytes(const struct query *q, int at) {

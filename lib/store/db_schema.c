@@ -12,9 +12,9 @@
 
 enum { FILE_MODE = 0600, LOG_KEEP_BYTES = 4 << 20, CACHE_KIB_MIN = 256 };
 
-/* Each step makes version `to` out of the one before, in one transaction. Within a major version of SilkTalk tables and
- * columns (with defaults) are only added, so that an older program runs on a newer database after a rollback; a step
- * that older programs must not see raises meta's schema_needs to its version. */
+/* Each step makes version `to` out of the one before, in one transaction. Within a major version of SilkTalk
+ * tables and columns (with defaults) are only added, so that an older program runs on a newer database after
+ * a rollback; a step that older programs must not see raises meta's schema_needs to its version. */
 static const struct {
     int to;
     const char *sql;
@@ -31,27 +31,31 @@ static const struct {
      " inbox_messages INTEGER NOT NULL DEFAULT 0, inbox_bytes INTEGER NOT NULL DEFAULT 0,"
      " outbox_messages INTEGER NOT NULL DEFAULT 0, outbox_bytes INTEGER NOT NULL DEFAULT 0);"
      "CREATE TABLE outbox(seq INTEGER PRIMARY KEY AUTOINCREMENT, id BLOB NOT NULL UNIQUE, peer TEXT NOT NULL,"
-     " state TEXT NOT NULL, created_ms INTEGER NOT NULL, expires_ms INTEGER NOT NULL, tries INTEGER NOT NULL DEFAULT 0,"
-     " next_try_ms INTEGER NOT NULL DEFAULT 0, last_error TEXT, content_type TEXT, subject TEXT, reply_to BLOB,"
+     " state TEXT NOT NULL, created_ms INTEGER NOT NULL, expires_ms INTEGER NOT NULL, tries INTEGER NOT NULL "
+     "DEFAULT 0,"
+     " next_try_ms INTEGER NOT NULL DEFAULT 0, last_error TEXT, content_type TEXT, subject TEXT, reply_to "
+     "BLOB,"
      " frame_bytes INTEGER NOT NULL, body BLOB NOT NULL);"
      "CREATE INDEX outbox_queue ON outbox(peer, seq) WHERE state = 'queued';"
      "CREATE INDEX outbox_expiry ON outbox(expires_ms) WHERE state = 'queued';"
      "CREATE INDEX outbox_failed ON outbox(state, seq) WHERE state = 'failed';"
      "CREATE TABLE inbox(seq INTEGER PRIMARY KEY AUTOINCREMENT, id BLOB NOT NULL, peer TEXT NOT NULL,"
      " received_ms INTEGER NOT NULL, sent_ms INTEGER NOT NULL, expires_ms INTEGER NOT NULL,"
-     " is_read INTEGER NOT NULL DEFAULT 0, stranger INTEGER NOT NULL DEFAULT 0, content_type TEXT, subject TEXT,"
+     " is_read INTEGER NOT NULL DEFAULT 0, stranger INTEGER NOT NULL DEFAULT 0, content_type TEXT, subject "
+     "TEXT,"
      " reply_to BLOB, frame_bytes INTEGER NOT NULL, body BLOB NOT NULL);"
      "CREATE INDEX inbox_id ON inbox(id);"
      "CREATE INDEX inbox_read ON inbox(received_ms) WHERE is_read = 1;"
-     /* A plain table that only grows at its end, and one index: half the writes of WITHOUT ROWID with an index by time,
-      * since n is the order of time already. */
-     "CREATE TABLE seen(n INTEGER PRIMARY KEY, sender INTEGER NOT NULL, id BLOB NOT NULL, stored_ms INTEGER NOT NULL);"
+     /* A plain table that only grows at its end, and one index: half the writes of WITHOUT ROWID with an
+      * index by time, since n is the order of time already. */
+     "CREATE TABLE seen(n INTEGER PRIMARY KEY, sender INTEGER NOT NULL, id BLOB NOT NULL, stored_ms INTEGER "
+     "NOT NULL);"
      "CREATE UNIQUE INDEX seen_id ON seen(sender, id);"
      "INSERT INTO meta(key, value) VALUES('schema_needs', '1');"},
 };
 
-/* What SQLite would do with mode 0644, and through a link. A file that is there is never opened here: closing a second
- * descriptor would drop the locks that this process may hold through SQLite. */
+/* What SQLite would do with mode 0644, and through a link. A file that is there is never opened here: closing
+ * a second descriptor would drop the locks that this process may hold through SQLite. */
 static enum err prepare_file(const char *path, struct why *w) {
     struct stat st;
     int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, FILE_MODE);
@@ -104,10 +108,12 @@ static enum err recognise(struct db *db, int64_t *version, struct why *w) {
         return fail(w, E_INPUT, "%s has no schema version: restore a backup, or move it away", db->path);
     }
     if (*version <= DB_SCHEMA) return OK;
-    int64_t needs = number(db, "SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'schema_needs'", INT64_MAX);
+    int64_t needs = number(db, "SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'schema_needs'",
+                           INT64_MAX);
     if (db->rc != SQLITE_OK) return db_error(db, db->rc, w);
     if (needs <= DB_SCHEMA) return OK;
-    return fail(w, E_INPUT, "%s was made by a newer SilkTalk (schema %lld, this one knows %d): install that one again",
+    return fail(w, E_INPUT,
+                "%s was made by a newer SilkTalk (schema %lld, this one knows %d): install that one again",
                 db->path, (long long)*version, DB_SCHEMA);
 }
 
@@ -116,7 +122,8 @@ static enum err migrate(struct db *db, int64_t version, struct why *w) {
         if (migrations[i].to <= version) continue;
         bool done = execute(db, "BEGIN IMMEDIATE") && execute(db, migrations[i].sql) &&
                     execute_number(db, "PRAGMA application_id = %lld", DB_APPLICATION_ID) &&
-                    execute_number(db, "PRAGMA user_version = %lld", migrations[i].to) && execute(db, "COMMIT");
+                    execute_number(db, "PRAGMA user_version = %lld", migrations[i].to) &&
+                    execute(db, "COMMIT");
         if (done) continue;
         enum err e = db_error(db, db->rc, w);
         sqlite3_exec(db->sql, "ROLLBACK", NULL, NULL, NULL);
@@ -151,13 +158,15 @@ static enum err set_up(struct db *db, const struct store_setup *setup, bool is_n
     uint64_t cache = MAX(setup->cache_bytes / 1024, (uint64_t)CACHE_KIB_MIN);
     db->max_pages = MAX(setup->max_bytes / DB_PAGE, (uint64_t)(2 * DB_RESERVE_PAGES));
     db->max_pages = MIN(db->max_pages, (uint64_t)UINT32_MAX - 1);
-    bool done = execute(db, "PRAGMA synchronous = FULL; PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = OFF;"
-                            "PRAGMA cell_size_check = ON; PRAGMA foreign_keys = OFF") &&
+    bool done = execute(db,
+                        "PRAGMA synchronous = FULL; PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = OFF;"
+                        "PRAGMA cell_size_check = ON; PRAGMA foreign_keys = OFF") &&
                 execute_number(db, "PRAGMA cache_size = -%lld", (long long)MIN(cache, (uint64_t)INT32_MAX)) &&
                 execute_number(db, "PRAGMA journal_size_limit = %lld", LOG_KEEP_BYTES) &&
                 execute_number(db, "PRAGMA max_page_count = %lld", (long long)db->max_pages);
     if (!done) return db_error(db, db->rc, w);
-    sqlite3_wal_autocheckpoint(db->sql, 0); /* a commit must not wait for one: db_checkpoint does it in between */
+    sqlite3_wal_autocheckpoint(db->sql,
+                               0); /* a commit must not wait for one: db_checkpoint does it in between */
     sqlite3_wal_hook(db->sql, log_grew, db);
     return OK;
 }
@@ -166,8 +175,9 @@ enum err db_schema_open(struct db *db, const struct store_setup *setup, struct w
     int64_t version = 0;
     enum err e = prepare_file(db->path, w);
     if (e != OK) return e;
-    db->rc = sqlite3_open_v2(db->path, &db->sql,
-                             SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, NULL);
+    db->rc = sqlite3_open_v2(
+        db->path, &db->sql,
+        SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, NULL);
     if (db->sql == NULL) return fail(w, E_MEMORY, "%s: out of memory", db->path);
     if (db->rc != SQLITE_OK) return db_error(db, db->rc, w);
     sqlite3_busy_timeout(db->sql, DB_BUSY_MS);

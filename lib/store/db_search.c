@@ -1,5 +1,6 @@
-/* lib/store/db_search.c: search for a text, ASCII letters in either case. A function of our own instead of LIKE: nothing
- * in the text is a wildcard, bodies are blobs, and time is linear however the text and the body were chosen. */
+/* lib/store/db_search.c: search for a text, ASCII letters in either case. A function of our own instead of
+ * LIKE: nothing in the text is a wildcard, bodies are blobs, and time is linear however the text and the body
+ * were chosen. */
 #include "store/db_query.h"
 
 static uint8_t lower(uint8_t c) {

@@ -1,13 +1,13 @@
-/* lib/store/db_sql.h: every statement that runs more than once, by name. Prepared when first used, kept until the
- * database is closed (db_query.h). Columns are named in inserts: a later schema may have more. */
+/* lib/store/db_sql.h: every statement that runs more than once, by name. Prepared when first used, kept until
+ * the database is closed (db_query.h). Columns are named in inserts: a later schema may have more. */
 #ifndef SILKTALK_STORE_DB_SQL_H
 #define SILKTALK_STORE_DB_SQL_H
 
-#define OUTBOX_ITEM                                                                                                \
-    "SELECT o.seq, o.id, o.peer, p.name, o.state, length(o.body), o.created_ms, o.tries, o.next_try_ms, "          \
+#define OUTBOX_ITEM                                                                                          \
+    "SELECT o.seq, o.id, o.peer, p.name, o.state, length(o.body), o.created_ms, o.tries, o.next_try_ms, "    \
     "o.last_error, o.expires_ms FROM outbox o LEFT JOIN peers p ON p.peer = o.peer "
-#define INBOX_ITEM                                                                                                 \
-    "SELECT i.seq, i.id, i.peer, p.name, i.received_ms, length(i.body), i.is_read, i.subject, i.sent_ms, "         \
+#define INBOX_ITEM                                                                                           \
+    "SELECT i.seq, i.id, i.peer, p.name, i.received_ms, length(i.body), i.is_read, i.subject, i.sent_ms, "   \
     "i.content_type, i.reply_to FROM inbox i LEFT JOIN peers p ON p.peer = i.peer "
 #define MESSAGE_COLUMNS "id, created_ms, expires_ms, content_type, subject, reply_to, body "
 #define INBOX_MESSAGE "id, sent_ms, expires_ms, content_type, subject, reply_to, body "

@@ -19,7 +19,8 @@ enum { SPOOL_PATH_MAX = 1024 };
 static uint64_t count_files(const char *folder) {
     DIR *d = opendir(folder);
     uint64_t n = 0;
-    for (struct dirent *e; d != NULL && (e = readdir(d)) != NULL;) n += bytes_ends(bytes_of(e->d_name), ".msg");
+    for (struct dirent *e; d != NULL && (e = readdir(d)) != NULL;)
+        n += bytes_ends(bytes_of(e->d_name), ".msg");
     if (d != NULL) closedir(d);
     return n;
 }
@@ -27,7 +28,9 @@ static uint64_t count_files(const char *folder) {
 static enum err refused(struct why *w, const char *path) {
     int number = errno;
     enum err e = number == EACCES || number == EPERM || number == EROFS ? E_DENIED
-                 : number == ENOENT ? E_NOT_FOUND : number == ENOSPC || number == EDQUOT ? E_LIMIT : E_IO;
+                 : number == ENOENT                                     ? E_NOT_FOUND
+                 : number == ENOSPC || number == EDQUOT                 ? E_LIMIT
+                                                                        : E_IO;
     return fail(w, e, "%s: %s", path, strerror(number));
 }
 
@@ -47,21 +50,26 @@ enum err spool_write(const char *folder, const struct peer_id *peer, struct wall
     struct rng rng;
     struct buf line = {.max = SPOOL_LINE_MAX};
     struct timespec now;
-    if (count_files(folder) >= most) return fail(w, E_LIMIT, "the spool is full (messages.spoolMax); start the node");
+    if (count_files(folder) >= most)
+        return fail(w, E_LIMIT, "the spool is full (messages.spoolMax); start the node");
     rng_system(&rng);
     clock_gettime(CLOCK_REALTIME, &now);
     peer_id_text(peer, text);
     /* names in the order of writing, so that they are taken in that order */
-    int n = snprintf(path, sizeof path, "%s/%010lld%09ld-%016llx.msg", folder, (long long)now.tv_sec, now.tv_nsec,
-                     (unsigned long long)rng_u64(&rng));
+    int n = snprintf(path, sizeof path, "%s/%010lld%09ld-%016llx.msg", folder, (long long)now.tv_sec,
+                     now.tv_nsec, (unsigned long long)rng_u64(&rng));
     int k = snprintf(temporary, sizeof temporary, "%s/.%llx.tmp", folder, (unsigned long long)rng_u64(&rng));
-    if (n < 0 || k < 0 || (size_t)n >= sizeof path || (size_t)k >= sizeof temporary) return fail(w, E_INPUT, "the path of the spool is too long");
-    if (!buf_add_format(&line, "{\"v\":1,\"peer\":\"%s\",\"created_ms\":%lld}\n", text, (long long)created.ms))
+    if (n < 0 || k < 0 || (size_t)n >= sizeof path || (size_t)k >= sizeof temporary)
+        return fail(w, E_INPUT, "the path of the spool is too long");
+    if (!buf_add_format(&line, "{\"v\":1,\"peer\":\"%s\",\"created_ms\":%lld}\n", text,
+                        (long long)created.ms))
         return fail(w, E_MEMORY, "out of memory");
     int fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0640);
     enum err e = OK;
-    if (fd < 0) e = refused(w, folder);
-    else if (!write_all(fd, buf_view(&line)) || !write_all(fd, frame) || fsync(fd) != 0) e = refused(w, temporary);
+    if (fd < 0)
+        e = refused(w, folder);
+    else if (!write_all(fd, buf_view(&line)) || !write_all(fd, frame) || fsync(fd) != 0)
+        e = refused(w, temporary);
     if (fd >= 0) close(fd);
     if (e == OK && rename(temporary, path) != 0) e = refused(w, path);
     if (e != OK && fd >= 0) unlink(temporary);
@@ -81,8 +89,8 @@ static bool read_file(int folder, const char *name, struct buf *out) {
     struct stat st;
     int fd = openat(folder, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
     if (fd < 0) return false;
-    bool good = fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size > 0 && st.st_size <= SPOOL_FILE_MAX &&
-                buf_reserve(out, (size_t)st.st_size);
+    bool good = fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size > 0 &&
+                st.st_size <= SPOOL_FILE_MAX && buf_reserve(out, (size_t)st.st_size);
     while (good && out->n < (size_t)st.st_size) {
         ssize_t n = read(fd, out->p + out->n, (size_t)st.st_size - out->n);
         if (n < 0 && errno == EINTR) continue;
@@ -96,7 +104,8 @@ static bool read_file(int folder, const char *name, struct buf *out) {
 static enum err take_bytes(struct db *db, struct store_op *op, struct bytes content, struct peer_id *peer) {
     struct bytes line;
     int64_t seq;
-    if (!bytes_split(&content, '\n', &line) || line.n > SPOOL_LINE_MAX) return fail(&op->why, E_INPUT, "no header line");
+    if (!bytes_split(&content, '\n', &line) || line.n > SPOOL_LINE_MAX)
+        return fail(&op->why, E_INPUT, "no header line");
     struct json_doc *doc = json_parse(line, NULL);
     const struct json *root = doc == NULL ? NULL : json_root(doc);
     bool good = json_get_int(root, "v", 0) == 1 && peer_id_parse(json_get_bytes(root, "peer"), peer);
@@ -115,7 +124,9 @@ static void set_aside(struct db *db, int folder, const char *name, struct store_
     (void)db;
 }
 
-static int compare_names(const void *a, const void *b) { return strcmp(a, b); }
+static int compare_names(const void *a, const void *b) {
+    return strcmp(a, b);
+}
 
 /* The oldest names, at most SPOOL_TAKEN_MAX. *left: there are more. */
 static size_t list_names(int folder, char (*names)[128], size_t most, bool *left) {
@@ -150,8 +161,9 @@ enum err spool_take(struct db *db, struct store_op *op) {
     for (size_t i = 0; i < n && db->rc == SQLITE_OK; i++) {
         struct buf content = {.max = SPOOL_FILE_MAX};
         struct peer_id peer = {0};
-        enum err e = read_file(folder, names[i], &content) ? take_bytes(db, op, buf_view(&content), &peer)
-                                                           : fail(&op->why, E_INPUT, "not a plain file of the right size");
+        enum err e = read_file(folder, names[i], &content)
+                         ? take_bytes(db, op, buf_view(&content), &peer)
+                         : fail(&op->why, E_INPUT, "not a plain file of the right size");
         buf_free(&content);
         if (e == E_LIMIT) { /* it stays for the next time */
             snprintf(op->text, sizeof op->text, "%.200s", names[i]);
@@ -174,7 +186,8 @@ enum err spool_take(struct db *db, struct store_op *op) {
 }
 
 void spool_committed(struct db *db) {
-    int folder = db->n_taken == 0 || db->spool == NULL ? -1 : open(db->spool, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int folder = db->n_taken == 0 || db->spool == NULL ? -1
+                                                       : open(db->spool, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     for (size_t i = 0; folder >= 0 && i < db->n_taken; i++) unlinkat(folder, db->taken[i].name, 0);
     if (folder >= 0) close(folder);
     db->n_taken = 0;

@@ -16,14 +16,14 @@ struct queue {
     size_t n;
 };
 struct store {
-    struct db *db;                /* the thread's, while it runs */
+    struct db *db; /* the thread's, while it runs */
     pthread_t thread;
-    pthread_mutex_t lock;         /* of all below */
+    pthread_mutex_t lock; /* of all below */
     pthread_cond_t work;
     struct queue todo, done;
-    size_t waiting, queue_max;    /* given and not taken back */
+    size_t waiting, queue_max; /* given and not taken back */
     bool ending;
-    int pipe[2];                  /* a byte in it: done is not empty */
+    int pipe[2]; /* a byte in it: done is not empty */
     bool told;
 };
 
@@ -31,8 +31,10 @@ static void push_list(struct queue *q, struct store_op *first) {
     while (first != NULL) {
         struct store_op *next = first->next;
         first->next = NULL;
-        if (q->last == NULL) q->first = first;
-        else q->last->next = first;
+        if (q->last == NULL)
+            q->first = first;
+        else
+            q->last->next = first;
         q->last = first;
         q->n++;
         first = next;
@@ -63,7 +65,8 @@ static struct store_op *wait_for_work(struct store *s, bool idle, bool *ending) 
     pthread_mutex_lock(&s->lock);
     int rc = 0;
     while (s->todo.first == NULL && !s->ending && rc == 0)
-        rc = idle ? pthread_cond_wait(&s->work, &s->lock) : pthread_cond_timedwait(&s->work, &s->lock, &until);
+        rc = idle ? pthread_cond_wait(&s->work, &s->lock)
+                  : pthread_cond_timedwait(&s->work, &s->lock, &until);
     batch = s->todo.first;
     s->todo = (struct queue){NULL, NULL, 0};
     *ending = s->ending && batch == NULL;
@@ -101,7 +104,8 @@ enum err store_open(struct store **out, const struct store_setup *setup, struct 
     if (e == OK && pipe2(s->pipe, O_CLOEXEC | O_NONBLOCK) != 0) e = fail(w, E_LIMIT, "no descriptor is left");
     pthread_mutex_init(&s->lock, NULL);
     pthread_cond_init(&s->work, NULL);
-    if (e == OK && pthread_create(&s->thread, NULL, work, s) != 0) e = fail(w, E_LIMIT, "no thread can be started");
+    if (e == OK && pthread_create(&s->thread, NULL, work, s) != 0)
+        e = fail(w, E_LIMIT, "no thread can be started");
     if (e == OK) {
         *out = s;
         return OK;
@@ -129,7 +133,9 @@ void store_close(struct store *s) {
     mem_free(s);
 }
 
-int store_fd(const struct store *s) { return s->pipe[0]; }
+int store_fd(const struct store *s) {
+    return s->pipe[0];
+}
 
 bool store_give(struct store *s, struct store_op *op) {
     pthread_mutex_lock(&s->lock);
@@ -144,7 +150,9 @@ bool store_give(struct store *s, struct store_op *op) {
     return fits;
 }
 
-size_t store_waiting(const struct store *s) { return s->waiting; }
+size_t store_waiting(const struct store *s) {
+    return s->waiting;
+}
 
 struct store_op *store_take(struct store *s) {
     pthread_mutex_lock(&s->lock);

@@ -1,16 +1,17 @@
 /* lib/store/store.h: all durable state: one SQLite database, worked on by one thread.
  *
- * The node hands over operations (struct store_op) and gets each one back, done, in the order they were given. The thread
- * takes all that wait, runs them in one transaction (group commit), and gives them back only after the commit is
- * on disk (journal_mode WAL, synchronous FULL): so an operation that came back with OK survives a power cut.
- * An operation that fails by itself (quota, no such row) fails alone (savepoint); when the commit fails, every one of the batch
- * fails with E_IO and nothing of it stays.
+ * The node hands over operations (struct store_op) and gets each one back, done, in the order they were
+ * given. The thread takes all that wait, runs them in one transaction (group commit), and gives them back
+ * only after the commit is on disk (journal_mode WAL, synchronous FULL): so an operation that came back with
+ * OK survives a power cut. An operation that fails by itself (quota, no such row) fails alone (savepoint);
+ * when the commit fails, every one of the batch fails with E_IO and nothing of it stays.
  *
  * Two layers, so that simulation and tests need no thread:
  *   db.h     synchronous: struct db, db_open, db_apply(one op inside a transaction), db_begin, db_commit
  *   store.h  the thread: two queues and a pipe that is readable when something is done
  *
- * Tables (operators may read them with sqlite3): see schema.sql's text in db_schema.c and contrib/schema.md. */
+ * Tables (operators may read them with sqlite3): see schema.sql's text in db_schema.c and contrib/schema.md.
+ */
 #ifndef SILKTALK_STORE_STORE_H
 #define SILKTALK_STORE_STORE_H
 
@@ -18,18 +19,18 @@
 
 struct store;
 struct store_setup {
-    const char *path;            /* HOME/data/silktalk.db; its folder exists */
-    const char *spool;           /* HOME/spool, or NULL */
+    const char *path;  /* HOME/data/silktalk.db; its folder exists */
+    const char *spool; /* HOME/spool, or NULL */
     uint64_t cache_bytes, max_bytes;
     size_t queue_max;
 };
-/* Opens (creates, migrates) the database in the calling thread, then starts the thread. Works with WAL leftovers of a crash;
- * repairs nothing silently: a damaged file is E_IO with the sentence of what to do. */
+/* Opens (creates, migrates) the database in the calling thread, then starts the thread. Works with WAL
+ * leftovers of a crash; repairs nothing silently: a damaged file is E_IO with the sentence of what to do. */
 enum err store_open(struct store **out, const struct store_setup *setup, struct why *w);
-void store_close(struct store *s);                                   /* finishes what was given, then ends */
-int store_fd(const struct store *s);                                 /* readable: store_take has something */
-bool store_give(struct store *s, struct store_op *op);               /* takes ownership; false: queue is full */
+void store_close(struct store *s);                     /* finishes what was given, then ends */
+int store_fd(const struct store *s);                   /* readable: store_take has something */
+bool store_give(struct store *s, struct store_op *op); /* takes ownership; false: queue is full */
 size_t store_waiting(const struct store *s);
-struct store_op *store_take(struct store *s);                        /* ownership back; NULL: nothing more now */
+struct store_op *store_take(struct store *s); /* ownership back; NULL: nothing more now */
 
 #endif

@@ -58,7 +58,8 @@ TEST(buf_drop_clear_shrink) {
 
 TEST(buf_format_at_the_limit) {
     char want[2001];
-    for (size_t n = 0; n <= 2000; n += n < 600 && n > 500 ? 1 : 50) { /* around the stack's 512 bytes, each one */
+    for (size_t n = 0; n <= 2000;
+         n += n < 600 && n > 500 ? 1 : 50) { /* around the stack's 512 bytes, each one */
         struct buf b = {.max = n}, less = {.max = n == 0 ? 0 : n - 1};
         memset(want, 'x', n);
         want[n] = '\0';

@@ -6,7 +6,8 @@ TEST(bytes_compare_orders_like_a_dictionary) {
     static const struct {
         const char *a, *b;
         int order;
-    } rows[] = {{"", "", 0}, {"", "a", -1}, {"a", "", 1}, {"a", "b", -1}, {"ab", "a", 1}, {"\xff", "a", 1}, {"a", "a", 0}};
+    } rows[] = {{"", "", 0},    {"", "a", -1},    {"a", "", 1}, {"a", "b", -1},
+                {"ab", "a", 1}, {"\xff", "a", 1}, {"a", "a", 0}};
     for (size_t i = 0; i < LEN(rows); i++) {
         int order = bytes_compare(bytes_of(rows[i].a), bytes_of(rows[i].b));
         CHECK((order > 0) - (order < 0) == rows[i].order, "row %zu: %d", i, order);
@@ -21,8 +22,8 @@ TEST(bytes_sub_never_leaves_the_view) {
     static const struct {
         size_t from, n;
         const char *want;
-    } rows[] = {{0, 6, "abcdef"}, {0, 7, "abcdef"}, {2, 2, "cd"},        {5, SIZE_MAX, "f"},
-                {6, 1, ""},       {7, 1, ""},       {SIZE_MAX, SIZE_MAX, ""}, {0, 0, ""}};
+    } rows[] = {{0, 6, "abcdef"}, {0, 7, "abcdef"},         {2, 2, "cd"}, {5, SIZE_MAX, "f"}, {6, 1, ""},
+                {7, 1, ""},       {SIZE_MAX, SIZE_MAX, ""}, {0, 0, ""}};
     for (size_t i = 0; i < LEN(rows); i++) {
         CHECK(bytes_is(bytes_sub(a, rows[i].from, rows[i].n), rows[i].want), "row %zu", i);
     }
@@ -35,8 +36,10 @@ TEST(bytes_searches) {
     struct bytes list[] = {BYTES("/noise"), BYTES("/tls"), BYTES("")}, none = {NULL, 0};
     CHECK(bytes_find(list, 3, BYTES("/tls")) == 1 && bytes_find(list, 3, none) == 2);
     CHECK(bytes_find(list, 3, BYTES("/tl")) == 3 && bytes_find(NULL, 0, BYTES("a")) == 0);
-    CHECK(bytes_index(BYTES("a,b"), ',') == 1 && bytes_index(BYTES("ab"), ',') == 2 && bytes_index(none, 0) == 0);
-    CHECK(bytes_has(BYTES("hello"), BYTES("ell")) && bytes_has(BYTES("hello"), none) && bytes_has(none, none));
+    CHECK(bytes_index(BYTES("a,b"), ',') == 1 && bytes_index(BYTES("ab"), ',') == 2 &&
+          bytes_index(none, 0) == 0);
+    CHECK(bytes_has(BYTES("hello"), BYTES("ell")) && bytes_has(BYTES("hello"), none) &&
+          bytes_has(none, none));
     CHECK(!bytes_has(BYTES("hello"), BYTES("hello!")) && !bytes_has(none, BYTES("a")));
     CHECK(bytes_starts(BYTES("/ipfs/id"), "/ipfs") && !bytes_starts(BYTES("/ip"), "/ipfs"));
     CHECK(bytes_ends(BYTES("a.ini"), ".ini") && !bytes_ends(BYTES("ini"), ".ini") && bytes_ends(none, ""));

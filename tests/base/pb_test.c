@@ -7,7 +7,8 @@ TEST(pb_reads_what_it_wrote) {
     struct buf b = {.max = 1000};
     struct pb_field f;
     CHECK(pb_put_uint(&b, 1, 0) && b.n == pb_size_uint(1, 0));
-    CHECK(pb_put_uint(&b, 2, UINT64_MAX) && pb_put_bytes(&b, 3, BYTES("body")) && pb_put_bytes(&b, 15, BYTES("")));
+    CHECK(pb_put_uint(&b, 2, UINT64_MAX) && pb_put_bytes(&b, 3, BYTES("body")) &&
+          pb_put_bytes(&b, 15, BYTES("")));
     CHECK(pb_put_fixed64(&b, 16, 0x0102030405060708) && pb_put_uint(&b, (1u << 29) - 1, 300));
     CHECK(b.n == 2 + pb_size_uint(2, UINT64_MAX) + pb_size_bytes(3, 4) + pb_size_bytes(15, 0) + 2 + 8 +
                      pb_size_uint((1u << 29) - 1, 300));
@@ -25,7 +26,8 @@ TEST(pb_reads_what_it_wrote) {
         while (before < LEN(ends) && ends[before] <= cut) before++;
         r = rd_of(bytes_sub(buf_view(&b), 0, cut));
         while (pb_next(&r, &f)) fields++;
-        CHECK(fields == before - 1 && r.bad == (ends[before - 1] != cut), "cut at %zu: %zu fields", cut, fields);
+        CHECK(fields == before - 1 && r.bad == (ends[before - 1] != cut), "cut at %zu: %zu fields", cut,
+              fields);
     }
     buf_free(&b);
 }
@@ -38,23 +40,23 @@ TEST(pb_known_bytes) {
         uint64_t value;
         size_t n;
     } rows[] = {
-        {"089601", true, false, 1, 150, 0},                    /* the encoding page's own example */
-        {"120774657374696e67", true, true, 2, 0, 7},           /* and the next */
+        {"089601", true, false, 1, 150, 0},          /* the encoding page's own example */
+        {"120774657374696e67", true, true, 2, 0, 7}, /* and the next */
         {"0880808080808080808001", true, false, 1, 1ull << 63, 0},
         {"08ffffffffffffffffff01", true, false, 1, UINT64_MAX, 0},
-        {"088000", true, false, 1, 0, 0},                      /* protobuf allows longer forms */
-        {"0d01020304", true, false, 1, 0x04030201, 0},         /* fixed32 */
+        {"088000", true, false, 1, 0, 0},              /* protobuf allows longer forms */
+        {"0d01020304", true, false, 1, 0x04030201, 0}, /* fixed32 */
         {"090102030405060708", true, false, 1, 0x0807060504030201, 0},
         {"f8ffffff0f01", true, false, (1u << 29) - 1, 1, 0},
-        {"08ffffffffffffffffff02", false, false, 1, 0, 0},     /* 65 bits */
-        {"08ffffffffffffffffffff01", false, false, 1, 0, 0},   /* 11 bytes */
-        {"0001", false, false, 0, 0, 0},                       /* number 0 */
-        {"808080801001", false, false, 0, 0, 0},               /* number 2^29 */
-        {"0b0c", false, false, 1, 0, 0},                       /* a group */
+        {"08ffffffffffffffffff02", false, false, 1, 0, 0},   /* 65 bits */
+        {"08ffffffffffffffffffff01", false, false, 1, 0, 0}, /* 11 bytes */
+        {"0001", false, false, 0, 0, 0},                     /* number 0 */
+        {"808080801001", false, false, 0, 0, 0},             /* number 2^29 */
+        {"0b0c", false, false, 1, 0, 0},                     /* a group */
         {"0c", false, false, 1, 0, 0},
-        {"0e00", false, false, 1, 0, 0},                       /* wire types 6 and 7 */
+        {"0e00", false, false, 1, 0, 0}, /* wire types 6 and 7 */
         {"0f00", false, false, 1, 0, 0},
-        {"0a05aabb", false, false, 1, 0, 0},                   /* longer than the message */
+        {"0a05aabb", false, false, 1, 0, 0}, /* longer than the message */
         {"0affffffffffffffffff01", false, false, 1, 0, 0},
         {"0d010203", false, false, 1, 0, 0},
         {"0901020304050607", false, false, 1, 0, 0},
@@ -69,7 +71,8 @@ TEST(pb_known_bytes) {
         CHECK(good == rows[i].good && r.bad == !good, "%s", rows[i].hex);
         if (!good) continue;
         CHECK(f.number == rows[i].number && f.is_bytes == rows[i].is_bytes && f.value == rows[i].value &&
-                  f.data.n == rows[i].n && r.in.n == 0, "%s", rows[i].hex);
+                  f.data.n == rows[i].n && r.in.n == 0,
+              "%s", rows[i].hex);
     }
 }
 
@@ -102,7 +105,8 @@ TEST(pb_random_bytes_end_in_any_case) {
         size_t fields = 0;
         while (pb_next(&r, &f)) {
             fields++;
-            bool inside = f.data.n == 0 || (f.data.p >= in && f.data.n <= (size_t)(in + sizeof(in) - f.data.p));
+            bool inside = f.data.n == 0 ||
+                          (f.data.p >= in && f.data.n <= (size_t)(in + sizeof(in) - f.data.p));
             CHECK(f.number > 0 && inside, "round %u", round);
         }
         CHECK(fields <= sizeof(in) / 2 && r.in.n == 0, "round %u", round);

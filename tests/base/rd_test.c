@@ -8,7 +8,8 @@ TEST(rd_reads_what_wr_wrote) {
     CHECK(wr_u8(&b, 0xab) && wr_u16(&b, 0x0102) && wr_u32(&b, 0xfffefdfc) && wr_u64(&b, 0x8000000000000001));
     CHECK(wr_varint(&b, 300) && wr_lp(&b, BYTES("hello")) && wr_lp(&b, BYTES("")));
     static const uint8_t want[] = "\xab\x01\x02\xff\xfe\xfd\xfc\x80\0\0\0\0\0\0\x01\xac\x02\x05hello";
-    CHECK(b.n == sizeof(want) && memcmp(b.p, want, b.n) == 0); /* the literal's NUL is the empty one's length */
+    CHECK(b.n == sizeof(want) &&
+          memcmp(b.p, want, b.n) == 0); /* the literal's NUL is the empty one's length */
     struct rd r = rd_of(buf_view(&b));
     CHECK(rd_u8(&r) == 0xab && rd_u16(&r) == 0x0102 && rd_u32(&r) == 0xfffefdfc);
     CHECK(rd_u64(&r) == 0x8000000000000001 && rd_varint(&r) == 300 && bytes_is(rd_lp(&r, 5), "hello"));
@@ -35,9 +36,17 @@ static const struct {
     const char *hex;
     uint64_t value;
 } varints[] = {
-    {"00", 0},         {"01", 1},           {"7f", 127},       {"8001", 128},
-    {"ff01", 255},     {"ac02", 300},       {"808001", 16384}, {"ffffffff07", 0x7fffffff},
-    {"ffffffff0f", 0xffffffff}, {"ffffffffffffffff7f", INT64_MAX}, {"808080808080808001", 1ull << 56},
+    {"00", 0},
+    {"01", 1},
+    {"7f", 127},
+    {"8001", 128},
+    {"ff01", 255},
+    {"ac02", 300},
+    {"808001", 16384},
+    {"ffffffff07", 0x7fffffff},
+    {"ffffffff0f", 0xffffffff},
+    {"ffffffffffffffff7f", INT64_MAX},
+    {"808080808080808001", 1ull << 56},
 };
 
 TEST(varint_rows_both_ways_and_cut_at_each_byte) {
@@ -47,7 +56,8 @@ TEST(varint_rows_both_ways_and_cut_at_each_byte) {
         struct rd r = rd_of(bytes_at(in, n));
         CHECK(rd_varint(&r) == varints[i].value && !r.bad && r.in.n == 0, "%s", varints[i].hex);
         struct buf b = {.max = n}, less = {.max = n - 1};
-        CHECK(wr_varint(&b, varints[i].value) && bytes_eq(buf_view(&b), bytes_at(in, n)), "%s", varints[i].hex);
+        CHECK(wr_varint(&b, varints[i].value) && bytes_eq(buf_view(&b), bytes_at(in, n)), "%s",
+              varints[i].hex);
         CHECK(varint_size(varints[i].value) == n && !wr_varint(&less, varints[i].value) && less.n == 0);
         for (size_t cut = 0; cut < n; cut++) {
             r = rd_of(bytes_at(in, cut));
@@ -59,8 +69,14 @@ TEST(varint_rows_both_ways_and_cut_at_each_byte) {
 }
 
 TEST(varint_wrong_forms_are_told_from_short_ones) {
-    static const char *const rows[] = {"8000", "ff00", "80808000", "808080808080808000", "ffffffffffffffffff",
-                                       "80808080808080808001", "ffffffffffffffffff01", "808080808080808080"};
+    static const char *const rows[] = {"8000",
+                                       "ff00",
+                                       "80808000",
+                                       "808080808080808000",
+                                       "ffffffffffffffffff",
+                                       "80808080808080808001",
+                                       "ffffffffffffffffff01",
+                                       "808080808080808080"};
     uint8_t in[16];
     for (size_t i = 0; i < LEN(rows); i++) {
         struct rd r = rd_of(bytes_at(in, test_hex(rows[i], in, sizeof(in)))), lp = r;
@@ -90,7 +106,8 @@ TEST(rd_lp_at_its_limit) {
 TEST(put_and_get_are_big_endian) {
     uint8_t out[8];
     put_u64(out, 0x0123456789abcdef);
-    CHECK(out[0] == 1 && out[7] == 0xef && get_u64(out) == 0x0123456789abcdef && get_u32(out + 4) == 0x89abcdef);
+    CHECK(out[0] == 1 && out[7] == 0xef && get_u64(out) == 0x0123456789abcdef &&
+          get_u32(out + 4) == 0x89abcdef);
     put_u32(out, 0xfedcba98);
     CHECK(out[0] == 0xfe && get_u32(out) == 0xfedcba98 && get_u16(out) == 0xfedc);
     put_u16(out, 0xff01);

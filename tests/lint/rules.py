@@ -16,8 +16,8 @@ LAYERS = {
     "lib/proto": ["base", "crypto"],
     "lib/node": ["base", "crypto", "proto"],
     "lib/loop": ["base"],
-    "lib/net": ["base"],
-    "lib/store": ["base"],
+    "lib/net": ["base", "loop"],
+    "lib/store": ["base", "crypto", "proto", "node"],
     "ops": ["base", "crypto", "proto", "node", "loop", "net", "store", "ops", "gen"],
     "silktalk.c": ["base", "ops"],
 }
@@ -104,7 +104,7 @@ def check_source(path, text, users):
         if path.endswith(".h") and "#pragma once" not in text and not re.search(r"#ifndef \w+_H", text):
             report(path, 1, "no #pragma once")
         for i, line in enumerate(lines, 1):
-            if len(line) > COLUMNS_MAX:
+            if len(line) > COLUMNS_MAX and not re.match(r"\s*X\(", line):  # a row of a table is one line
                 report(path, i, f"{len(line)} columns, {COLUMNS_MAX} are allowed")
             if "\t" in line:
                 report(path, i, "tab")

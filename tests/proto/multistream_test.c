@@ -8,7 +8,8 @@
 #define YAMUX "\x0d/yamux/1.0.0\n"
 #define NOISE "\x07/noise\n"
 #define NA "\x03na\n"
-#define CONST(literal) {(const uint8_t *)("" literal), sizeof(literal) - 1} /* BYTES, for static tables */
+#define CONST(literal)                                                                                       \
+    { (const uint8_t *)("" literal), sizeof(literal) - 1 } /* BYTES, for static tables */
 static const char *const noise[] = {"/noise", NULL};
 static const char *const both[] = {"/yamux/1.0.0", "/noise", NULL};
 static const char *const none[] = {NULL};
@@ -40,7 +41,12 @@ static const struct row listener_rows[] = {
     {"overlong length", CONST("\x93\x00" HEAD), {NULL, 0}, 22, E_PROTO, false},
     {"endless length", CONST("\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff"), {NULL, 0}, 10, E_PROTO, false},
     {"no newline", CONST(HEAD "\x06/noise\n"), CONST(HEAD), 1, E_PROTO, false},
-    {"TLS instead", CONST("\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03 0123456789ab"), {NULL, 0}, 0, E_PROTO, false},
+    {"TLS instead",
+     CONST("\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03 0123456789ab"),
+     {NULL, 0},
+     0,
+     E_PROTO,
+     false},
     {"HTTP instead", CONST("GET / HTTP/1.1\r\n\r\n"), {NULL, 0}, 18, OK, false}, /* a G is a length */
 };
 

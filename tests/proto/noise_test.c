@@ -259,10 +259,24 @@ TEST(noise_altered_handshake) {
     }
 }
 TEST(noise_handshake_lengths) {
-    static const struct { int number; unsigned length; enum err want; } rows[] = {
-        {1, 31, E_PROTO}, {1, 32, OK}, {1, 33, E_PROTO}, {1, 0, E_PROTO}, {1, 65535, E_PROTO},
-        {2, 95, E_PROTO}, {2, 96, OK}, {2, 96 + NOISE_PAYLOAD_MAX, OK}, {2, 97 + NOISE_PAYLOAD_MAX, E_PROTO},
-        {3, 63, E_PROTO}, {3, 64, OK}, {3, 64 + NOISE_PAYLOAD_MAX, OK}, {3, 65 + NOISE_PAYLOAD_MAX, E_PROTO},
+    static const struct {
+        int number;
+        unsigned length;
+        enum err want;
+    } rows[] = {
+        {1, 31, E_PROTO},
+        {1, 32, OK},
+        {1, 33, E_PROTO},
+        {1, 0, E_PROTO},
+        {1, 65535, E_PROTO},
+        {2, 95, E_PROTO},
+        {2, 96, OK},
+        {2, 96 + NOISE_PAYLOAD_MAX, OK},
+        {2, 97 + NOISE_PAYLOAD_MAX, E_PROTO},
+        {3, 63, E_PROTO},
+        {3, 64, OK},
+        {3, 64 + NOISE_PAYLOAD_MAX, OK},
+        {3, 65 + NOISE_PAYLOAD_MAX, E_PROTO},
     };
     for (size_t i = 0; i < LEN(rows); i++) {
         struct pair p;
@@ -280,8 +294,8 @@ TEST(noise_handshake_lengths) {
 }
 TEST(noise_low_order_ephemeral) {
     static const char *const points[] = {"0000000000000000000000000000000000000000000000000000000000000000",
-        "0100000000000000000000000000000000000000000000000000000000000000",
-        "e0eb7a7c3b41b8ae1656e3faf19fc46ada098deb9c32b1fd866205165f49b800"};
+                                         "0100000000000000000000000000000000000000000000000000000000000000",
+                                         "e0eb7a7c3b41b8ae1656e3faf19fc46ada098deb9c32b1fd866205165f49b800"};
     for (size_t i = 0; i < LEN(points); i++) {
         struct pair p;
         pair_start(&p, i, yamux, yamux);
@@ -379,7 +393,10 @@ static void forger_free(struct forger *f) {
     buf_free(&f->wire);
     buf_free(&f->out);
 }
-static const struct { const char *what, *key, *signature; enum err want; } identities[] = {
+static const struct {
+    const char *what, *key, *signature;
+    enum err want;
+} identities[] = {
     {"RSA 4096", SPEC_RSA_PUBLIC, STATIC_BY_SPEC_RSA, OK},
     {"RSA 8192", RSA8192_PUBLIC, STATIC_BY_RSA8192, OK},
     {"ECDSA", SPEC_ECDSA_PUBLIC, STATIC_BY_SPEC_ECDSA, OK},
@@ -441,8 +458,10 @@ TEST(noise_altered_signature) {
         struct buf payload = {.max = NOISE_PAYLOAD_MAX};
         forger_start(&f, at % 2 == 0, yamux);
         put_identity(&payload, 3);
-        if (at >= 70) payload.n--; /* and cut short: a field that is longer than the payload */
-        else payload.p[payload.n - 1 - at] ^= 4;
+        if (at >= 70)
+            payload.n--; /* and cut short: a field that is longer than the payload */
+        else
+            payload.p[payload.n - 1 - at] ^= 4;
         enum err e = forger_send(&f, buf_view(&payload));
         CHECK(e == E_VERIFY || e == E_PROTO, "byte %zu from the end: %s", at, err_name(e));
         buf_free(&payload);
@@ -450,7 +469,8 @@ TEST(noise_altered_signature) {
     }
 }
 TEST(noise_malformed_payloads) {
-    static const struct { const char *what, *hex;
+    static const struct {
+        const char *what, *hex;
     } rows[] = {
         {"nothing", ""},
         {"no signature", "0a00"},
@@ -477,7 +497,9 @@ static const char *const mplex_yamux[] = {"/mplex/6.7.0", "/yamux/1.0.0", NULL};
 static const char *const yamux_mplex[] = {"/yamux/1.0.0", "/mplex/6.7.0", NULL};
 static const char *const other[] = {"/other", NULL}, *const none[] = {NULL};
 TEST(noise_early_muxer) {
-    static const struct { const char *const *initiator, *const *responder, *want; enum err e;
+    static const struct {
+        const char *const *initiator, *const *responder, *want;
+        enum err e;
     } rows[] = {
         {yamux, yamux, "/yamux/1.0.0", OK},
         {mplex_yamux, yamux, "/yamux/1.0.0", OK},
@@ -507,7 +529,11 @@ TEST(noise_early_muxer) {
     }
 }
 TEST(noise_early_muxer_lists_of_strangers) {
-    static const struct { const char *what; size_t fillers; bool ours, list; enum err want;
+    static const struct {
+        const char *what;
+        size_t fillers;
+        bool ours, list;
+        enum err want;
     } rows[] = {
         {"ours is the 16th", NOISE_MUXERS_MAX - 1, true, true, OK},
         {"ours is the 17th", NOISE_MUXERS_MAX, true, true, E_PROTO},

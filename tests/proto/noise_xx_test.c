@@ -7,7 +7,9 @@
  * keys, the responder's first. Sources: cacophony vectors/cacophony.txt; snow tests/vectors/snow.txt. */
 struct vector {
     const char *prologue, *init_static, *init_ephemeral, *resp_static, *resp_ephemeral, *hash;
-    struct { const char *payload, *ciphertext; } messages[6];
+    struct {
+        const char *payload, *ciphertext;
+    } messages[6];
 };
 static const struct vector vectors[] = {
     {"4a6f686e2047616c74",
@@ -96,10 +98,10 @@ TEST(noise_xx_published_vectors) {
         for (int number = 1; number <= 3; number++) {
             uint8_t plain[64], want[256], got[64];
             struct noise_xx *from = &ends[number == 2], *to = &ends[number != 2];
-            struct bytes p =
-                bytes_at(plain, test_hex(vectors[v].messages[number - 1].payload, plain, sizeof plain));
-            struct bytes w =
-                bytes_at(want, test_hex(vectors[v].messages[number - 1].ciphertext, want, sizeof want));
+            struct bytes p = bytes_at(plain,
+                                      test_hex(vectors[v].messages[number - 1].payload, plain, sizeof plain));
+            struct bytes w = bytes_at(
+                want, test_hex(vectors[v].messages[number - 1].ciphertext, want, sizeof want));
             struct buf out = {.max = 256};
             CHECK(noise_xx_write(from, number, p, &out), "vector %zu, message %d is not written", v, number);
             CHECK(bytes_eq(buf_view(&out), w), "vector %zu, message %d differs", v, number);
