@@ -276,6 +276,25 @@ static enum err make_home(struct daemon *d) {
     return e;
 }
 
+/* A configuration without an identity is a new node, unless there is a database: then the identity was lost,
+ * and a new one would make strangers of all peers. */
+static enum err complete_home(struct daemon *d, const struct config *c) {
+    char database[PATH_SIZE];
+    struct file_facts facts;
+    struct home_made made;
+    const char *path = cfg(c, node_identity).text;
+    if (file_facts(path, &facts, NULL) != E_NOT_FOUND) return OK;
+    snprintf(database, sizeof database, "%.480s/silktalk.db", cfg(c, node_data).text);
+    if (file_facts(database, &facts, NULL) != E_NOT_FOUND)
+        return fail(&d->why, E_NOT_FOUND,
+                    "the identity %s is missing, but there is a database: put the key back", path);
+    enum err e = home_create(d->home, &made, &d->why);
+    if (e == OK)
+        LOG(&d->log, EV_HOME_CREATED, kv_str("home", d->home->dir), kv_str("config", d->home->conf),
+            kv_str("identity", made.identity ? "new" : "kept"));
+    return e;
+}
+
 static enum err read_swarm_key(struct daemon *d, const struct config *c, uint8_t key[32], bool *has) {
     const char *path = cfg(c, network_swarmKey).text;
     struct buf text = {.max = 4096};
@@ -381,6 +400,7 @@ static enum err start(struct daemon *d, struct timing *t) {
     if (e != OK) return fail(&d->why, e, "the kernel gives no random numbers");
     e = make_home(d);
     if (e == OK) e = read_config(d, &config);
+    if (e == OK) e = complete_home(d, config);
     if (e != OK) goto out;
     log_set_level(&d->log, (enum log_level)cfg(config, logging_level).count);
     d->log.format = (enum log_format)cfg(config, logging_format).count;

@@ -90,9 +90,8 @@ static enum err keep(struct stream *s, const struct message_frame *f, struct byt
                                            LIMIT_INBOX_STRANGERS, LIMIT_REMEMBERED_IDS};
     for (size_t i = 0; i < LEN(quotas); i++) op->limits[i] = limit_max(&n->limits, quotas[i]);
     m->storing++;
-    m->storing_bytes += frame.n;
+    m->storing_bytes += op->in.n;
     op->bytes = f->message.body.n;
-    op->count = frame.n;
     node_give(n, op);
     return OK;
 }
@@ -176,7 +175,7 @@ void message_stored(struct node *n, struct store_op *op) {
             if (s->dead || s->serial != op->tag) continue;
             struct message_stream *m = s->state;
             m->storing--;
-            m->storing_bytes -= op->count;
+            m->storing_bytes -= op->in.n;
             if (!answer(s, op->id, op->status)) {
                 stream_fail(s, E_LIMIT, "the peer does not take its receipts");
                 return;

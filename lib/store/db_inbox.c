@@ -53,17 +53,31 @@ static void insert(struct db *db, const struct party *p, const struct store_op *
     query_run(&q);
 }
 
+/* A stream that was told BUSY is told so for all that follows on it: what came behind must not overtake. */
+static bool tag_is_busy(const struct db *db, uint64_t tag) {
+    for (size_t i = 0; tag != 0 && i < BUSY_TAGS; i++)
+        if (db->busy_tags[i] == tag) return true;
+    return false;
+}
+
 enum err inbox_add(struct db *db, struct store_op *op) {
     struct message m;
     enum err e = message_of_frame(buf_view(&op->in), &m, &op->why);
     if (e != OK) return e;
+    if (tag_is_busy(db, op->tag)) {
+        op->status = RECEIPT_BUSY;
+        return OK;
+    }
     struct party *p = party_find(db, &op->peer);
     if (p == NULL) return fail(&op->why, E_INPUT, "no sender");
     memcpy(op->id, m.id, MESSAGE_ID);
     const char *quota = refused_by(db, p, op, op->in.n);
     if (quota != NULL) { /* a message that is there already must be told so, or its sender never gets rid of it */
         op->status = is_seen(db, p, m.id) ? RECEIPT_DUPLICATE : RECEIPT_BUSY;
-        if (op->status == RECEIPT_BUSY) fail(&op->why, E_LIMIT, "%s is full", quota);
+        if (op->status == RECEIPT_BUSY) {
+            db->busy_tags[db->n_busy++ % BUSY_TAGS] = op->tag;
+            fail(&op->why, E_LIMIT, "%s is full", quota);
+        }
         return OK;
     }
     if (!remember(db, p, m.id)) {
