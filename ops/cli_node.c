@@ -56,7 +56,8 @@ enum err cli_stream(struct cli *c, const char *method, struct bytes params, int6
         if (e != OK) break;
         struct json_doc *doc = json_parse(line, &c->why);
         if (doc == NULL) {
-            e = fail(&c->why, E_PROTO, "the node's answer is not JSON");
+            struct why inner = c->why;
+            e = fail(&c->why, E_PROTO, "the node's answer is not JSON: %.150s", inner.text);
             break;
         }
         const struct json *root = json_root(doc), *event = json_get(root, "event"),

@@ -38,7 +38,7 @@ static void from(const struct json *row, struct buf *out) {
     if (json_is_text(json_get(row, "name")))
         cell_text(row, "name", out);
     else
-        cell_id(row, "peer_id", out);
+        cell_id(row, "from", out);
 }
 static void unread(const struct json *row, struct buf *out) {
     buf_add_text(out, json_get_bool(row, "read", false) ? " " : "*");

@@ -37,7 +37,7 @@ static void print(struct cli *c, const struct json *m) {
         if (json_is_text(json_get(m, "name")))
             cell_text(m, "name", &from);
         else
-            cell_id(m, "peer_id", &from);
+            cell_id(m, "from", &from);
         cell_text(m, "subject", &subject);
         if (json_get(m, "body_base64") == NULL) cli_safe(json_get_bytes(m, "body"), true, &body);
         struct bytes id = json_get_bytes(m, "id");
@@ -75,7 +75,7 @@ static void add_variable(struct environment *env, const char *name, struct bytes
 
 static void message_environment(struct environment *env, const struct json *m) {
     static const char *const fields[][2] = {{"ID", "id"},
-                                            {"FROM", "peer_id"},
+                                            {"FROM", "from"},
                                             {"NAME", "name"},
                                             {"SUBJECT", "subject"},
                                             {"TYPE", "content_type"},

@@ -44,8 +44,8 @@ static enum err show(struct cli *c, const struct json *r) {
             fwrite(body.p, 1, body.n, stdout);
     } else if (e == OK) {
         struct buf safe = {.max = 32 << 20};
-        field("From", r, json_is_text(json_get(r, "name")) ? "name" : "peer_id");
-        field("Peer ID", r, "peer_id");
+        field("From", r, json_is_text(json_get(r, "name")) ? "name" : "from");
+        field("Peer ID", r, "from");
         field("Sent", r, "sent");
         field("Received", r, "received");
         field("Subject", r, "subject");

@@ -42,7 +42,8 @@ static unsigned depth_of(struct bytes text) {
         } else if (c == '"') {
             inside = true;
         } else if (c == '{' || c == '[') {
-            deepest = MAX(deepest, ++depth);
+            depth++;
+            deepest = MAX(deepest, depth);
         } else if ((c == '}' || c == ']') && depth > 0) {
             depth--;
         }

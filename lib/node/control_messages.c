@@ -266,7 +266,7 @@ static void put_message(struct node *n, struct json_out *o, const struct peer_id
     peer_id_text(from, peer);
     const struct peer *p = peers_find(n, from);
     json_put_str(o, "id", id);
-    json_put_str(o, "peer_id", peer);
+    json_put_str(o, "from", peer);
     json_put_str(o, "name", p == NULL ? NULL : p->name);
     json_put_wall(o, "sent", (struct wall){(int64_t)m->sent_ms});
     json_put(o, "content_type", m->content_type.n == 0 ? bytes_of(MESSAGE_DEFAULT_TYPE) : m->content_type);

@@ -118,6 +118,7 @@ static enum err input(struct stream *s, struct bytes *in) {
         enum err e = message_frame_next(in, &frame, &whole, &need);
         if (e != OK) return e;
         s->want = need;
+        if (!whole && s->fin_in) return E_PROTO; /* the rest will never come */
         if (!whole) break;
         e = message_frame_read(frame, &f, NULL);
         if (e != OK) return e;

@@ -108,7 +108,7 @@ enum err inbox_add(struct db *db, struct store_op *op) {
 static void list_item(const struct query *q, struct json_out *o) {
     json_open(o, NULL, '{');
     json_put_id(o, "id", column_bytes(q, 1));
-    json_put(o, "peer_id", column_bytes(q, 2));
+    json_put(o, "from", column_bytes(q, 2));
     struct bytes name = column_bytes(q, 3), type = column_bytes(q, 9);
     if (name.n == 0)
         json_put_null(o, "name");
