@@ -71,10 +71,8 @@ int read_main(struct cli *c) {
     json_put_str(&o, "id", c->args[0]);
     json_put_bool(&o, "mark", !cli_given(c, "keep-unread"));
     enum err e = cli_ask(c, "read", &params, &o, c->timeout_ms, &answer, &result);
-    if (e == OK && c->json)
-        cli_print_json(result);
-    else if (e == OK)
-        e = show(c, result);
+    if (e == OK && (!c->json || cli_given(c, "output"))) e = show(c, result);
+    if (e == OK && c->json) cli_print_json(result);
     json_free(answer);
     return cli_exit(c, e);
 }

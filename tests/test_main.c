@@ -68,7 +68,8 @@ size_t test_hex(const char *hex, uint8_t *out, size_t max) {
     for (; *hex != '\0'; hex++) {
         if (*hex == ' ' || *hex == '\n') continue;
         int d = digit_of(*hex);
-        if (d < 0 || digits / 2 >= max) test_fail(__FILE__, __LINE__, "hex", "bad or too long at: %.20s", hex);
+        if (d < 0 || digits / 2 >= max)
+            test_fail(__FILE__, __LINE__, "hex", "bad or too long at: %.20s", hex);
         out[digits / 2] = (uint8_t)(digits % 2 == 0 ? d << 4 : out[digits / 2] | d);
         digits++;
     }
@@ -83,7 +84,8 @@ char *test_file(const char *path, size_t *n) {
     rewind(f);
     if (size < 0 || size > FILE_MAX) test_fail(__FILE__, __LINE__, path, "size %ld", size);
     char *text = malloc((size_t)size + 1);
-    if (text == NULL || fread(text, 1, (size_t)size, f) != (size_t)size) test_fail(__FILE__, __LINE__, path, "read");
+    if (text == NULL || fread(text, 1, (size_t)size, f) != (size_t)size)
+        test_fail(__FILE__, __LINE__, path, "read");
     fclose(f);
     text[size] = '\0';
     if (n != NULL) *n = (size_t)size;

@@ -16,8 +16,8 @@ bool aead_open(uint8_t *out, const uint8_t key[32], uint64_t counter, struct byt
  * of any length. Source: libp2p/specs pnet/Private-Networks-PSK-V1.md. */
 struct xsalsa20 {
     uint8_t key[32], nonce[24], block[64];
-    uint64_t counter;  /* next 64-byte block */
-    size_t left;       /* unused bytes at the end of block */
+    uint64_t counter; /* next 64-byte block */
+    size_t left;      /* unused bytes at the end of block */
 };
 void xsalsa20_init(struct xsalsa20 *x, const uint8_t key[32], const uint8_t nonce[24]);
 void xsalsa20_xor(struct xsalsa20 *x, uint8_t *data, size_t n); /* in place */

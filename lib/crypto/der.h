@@ -9,12 +9,12 @@
 #include "base/base.h"
 
 enum { DER_INTEGER = 0x02, DER_BIT_STRING = 0x03, DER_SEQUENCE = 0x30 };
-enum { DER_LENGTH_MAX = 65535 };                      /* content bytes; more: bad */
+enum { DER_LENGTH_MAX = 65535 };                  /* content bytes; more: bad */
 struct bytes der_take(struct rd *r, uint8_t tag); /* content of the next element, which must have this tag */
 /* The next INTEGER as big-endian bytes without leading zeros: none for 0. Negative or not minimal: bad. */
 struct bytes der_uint(struct rd *r);
 /* The next element must be these very bytes. */
 void der_exactly(struct rd *r, struct bytes element);
-void der_end(struct rd *r);                           /* bad unless everything was read */
+void der_end(struct rd *r); /* bad unless everything was read */
 
 #endif

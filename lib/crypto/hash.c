@@ -11,7 +11,9 @@ static crypto_hash_sha256_state *state(struct sha256 *s) {
     return (crypto_hash_sha256_state *)(void *)s->opaque;
 }
 
-void sha256_start(struct sha256 *s) { crypto_hash_sha256_init(state(s)); }
+void sha256_start(struct sha256 *s) {
+    crypto_hash_sha256_init(state(s));
+}
 void sha256_add(struct sha256 *s, struct bytes data) {
     if (data.n > 0) crypto_hash_sha256_update(state(s), data.p, data.n);
 }
@@ -46,4 +48,6 @@ void hash_noise_hkdf(const uint8_t chaining_key[32], struct bytes input, uint8_t
     hmac2(key, bytes_at(out1, 32), BYTES("\x02"), out2);
     mem_wipe(secret, sizeof secret);
 }
-bool crypto_equal(const uint8_t *a, const uint8_t *b, size_t n) { return sodium_memcmp(a, b, n) == 0; }
+bool crypto_equal(const uint8_t *a, const uint8_t *b, size_t n) {
+    return sodium_memcmp(a, b, n) == 0;
+}

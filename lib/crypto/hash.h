@@ -10,7 +10,7 @@ struct sha256 {
 }; /* big enough for libsodium's state; checked there */
 void sha256_start(struct sha256 *s);
 void sha256_add(struct sha256 *s, struct bytes data);
-void sha256_end(struct sha256 *s, uint8_t out[32]);         /* wipes s */
+void sha256_end(struct sha256 *s, uint8_t out[32]); /* wipes s */
 void hash_sha256(struct bytes data, uint8_t out[32]);
 void hash_hmac_sha256(struct bytes key, struct bytes data, uint8_t out[32]);
 /* Noise specification 4.3: HKDF(chaining_key, input_key_material, 2); out1 and out2 32 bytes each, may

@@ -52,8 +52,10 @@ static enum err read_message(struct bytes message, struct identity *id, struct w
     if (type != KEY_ED25519) {
         bool known = type <= KEY_ECDSA;
         return fail(w, E_INPUT, "this is %s key; an Ed25519 key is needed",
-                    !known ? "an unknown kind of" : type == KEY_RSA ? "an RSA"
-                    : type == KEY_SECP256K1 ? "a Secp256k1" : "an ECDSA");
+                    !known                  ? "an unknown kind of"
+                    : type == KEY_RSA       ? "an RSA"
+                    : type == KEY_SECP256K1 ? "a Secp256k1"
+                                            : "an ECDSA");
     }
     if (data.n == PUBLIC)
         return fail(w, E_INPUT, "this is a public key (or a bare seed); the private key is needed");
@@ -100,4 +102,6 @@ bool identity_write(const struct identity *id, struct buf *out) {
 void identity_sign(const struct identity *id, struct bytes message, uint8_t signature[64]) {
     crypto_sign_ed25519_detached(signature, NULL, message.p, message.n, id->secret);
 }
-void identity_wipe(struct identity *id) { mem_wipe(id, sizeof *id); }
+void identity_wipe(struct identity *id) {
+    mem_wipe(id, sizeof *id);
+}

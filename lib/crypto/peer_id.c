@@ -5,8 +5,8 @@
 
 enum { MULTIHASH_IDENTITY = 0x00, MULTIHASH_SHA256 = 0x12, CODEC_LIBP2P_KEY = 0x72, CID_VERSION = 1 };
 enum {
-    INLINE_MAX = 42,    /* bytes of an encoded key that is its own hash */
-    TEXT_IN_MAX = 128   /* characters; a base16 CID of the longest id has 93 */
+    INLINE_MAX = 42,  /* bytes of an encoded key that is its own hash */
+    TEXT_IN_MAX = 128 /* characters; a base16 CID of the longest id has 93 */
 };
 
 static bool hold(struct bytes binary, struct peer_id *out) {

@@ -13,8 +13,8 @@
 static bool kernel_random(void *out, size_t n) {
     uint8_t *p = out;
     while (n > 0) {
-        ssize_t got =
-            getrandom(p, MIN(n, (size_t)256), 0); /* up to 256 bytes are never cut short by a signal */
+        ssize_t got = getrandom(p, MIN(n, (size_t)256),
+                                0); /* up to 256 bytes are never cut short by a signal */
         if (got < 0 && errno == EINTR) continue;
         if (got <= 0) return false;
         p += got;
@@ -30,7 +30,9 @@ static uint32_t sodium_random(void) {
     sodium_fill(&v, sizeof v);
     return v;
 }
-static const char *sodium_name(void) { return "getrandom"; }
+static const char *sodium_name(void) {
+    return "getrandom";
+}
 static struct randombytes_implementation kernel_source = {
     .implementation_name = sodium_name, .random = sodium_random, .buf = sodium_fill};
 
@@ -87,8 +89,8 @@ uint64_t rng_u64(struct rng *r) {
 }
 uint64_t rng_below(struct rng *r, uint64_t n) {
     if (n == 0) return 0;
-    uint64_t uneven =
-        (UINT64_MAX % n + 1) % n; /* 2^64 mod n: this many values would come up once too often */
+    uint64_t uneven = (UINT64_MAX % n + 1) %
+                      n; /* 2^64 mod n: this many values would come up once too often */
     for (;;) {
         uint64_t v = rng_u64(r);
         if (v <= UINT64_MAX - uneven) return v % n;
@@ -101,4 +103,6 @@ int64_t rng_jitter(struct rng *r, int64_t base_ms, unsigned percent) {
     most = MIN(most, INT64_MAX - base_ms); /* so that the sum can not overflow */
     return base_ms - most + (int64_t)rng_below(r, 2 * (uint64_t)most + 1);
 }
-void rng_wipe(struct rng *r) { mem_wipe(r, sizeof *r); }
+void rng_wipe(struct rng *r) {
+    mem_wipe(r, sizeof *r);
+}

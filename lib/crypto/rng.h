@@ -13,12 +13,12 @@ struct rng {
 /* Call once, before anything else in crypto/; E_FAILED: the kernel gives no randomness. Works without /dev.
  */
 enum err crypto_open(void);
-void rng_system(struct rng *r);                  /* from the kernel's generator */
-struct rng rng_seeded(uint64_t seed);            /* repeatable: tests and simulation only */
-struct rng rng_fork(struct rng *r);              /* an independent one */
+void rng_system(struct rng *r);       /* from the kernel's generator */
+struct rng rng_seeded(uint64_t seed); /* repeatable: tests and simulation only */
+struct rng rng_fork(struct rng *r);   /* an independent one */
 void rng_fill(struct rng *r, void *out, size_t n);
 uint64_t rng_u64(struct rng *r);
-uint64_t rng_below(struct rng *r, uint64_t n);   /* 0 to n-1 without bias; 0 for n 0 */
+uint64_t rng_below(struct rng *r, uint64_t n); /* 0 to n-1 without bias; 0 for n 0 */
 /* base_ms, plus or minus up to `percent` of it: redial and retry jitter. */
 int64_t rng_jitter(struct rng *r, int64_t base_ms, unsigned percent);
 void rng_wipe(struct rng *r);

@@ -8,7 +8,7 @@
  * missing; never 0. wall: CLOCK_REALTIME. */
 struct clocks clocks_now(void);
 struct mono clocks_mono(void);
-int64_t clocks_monotonic_us(void);    /* CLOCK_MONOTONIC, which systemd's protocol wants */
-void clocks_sleep_ms(int64_t ms);     /* for command-line programs, and before the loop runs */
+int64_t clocks_monotonic_us(void); /* CLOCK_MONOTONIC, which systemd's protocol wants */
+void clocks_sleep_ms(int64_t ms);  /* for command-line programs, and before the loop runs */
 
 #endif

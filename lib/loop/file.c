@@ -17,12 +17,23 @@ enum { NAME_TRIES = 100 };
 enum err file_error(int error_number) {
     switch (error_number) {
     case 0: return OK;
-    case ENOENT: case ENOTDIR: return E_NOT_FOUND;
-    case EACCES: case EPERM: case EROFS: return E_DENIED;
-    case ENOSPC: case EDQUOT: case EFBIG: case EMFILE: case ENFILE: return E_LIMIT;
-    case ELOOP: case EISDIR: case ENAMETOOLONG: case ENXIO: return E_INPUT;
+    case ENOENT:
+    case ENOTDIR: return E_NOT_FOUND;
+    case EACCES:
+    case EPERM:
+    case EROFS: return E_DENIED;
+    case ENOSPC:
+    case EDQUOT:
+    case EFBIG:
+    case EMFILE:
+    case ENFILE: return E_LIMIT;
+    case ELOOP:
+    case EISDIR:
+    case ENAMETOOLONG:
+    case ENXIO: return E_INPUT;
     case ENOMEM: return E_MEMORY;
-    case EEXIST: case ENOTEMPTY: return E_REFUSED;
+    case EEXIST:
+    case ENOTEMPTY: return E_REFUSED;
     default: return E_IO;
     }
 }
@@ -35,11 +46,15 @@ static enum err broken(struct why *w, const char *doing, const char *path, int e
 /* ---- reading */
 static struct file_facts facts_of(const struct stat *st) {
     return (struct file_facts){
-        .mode = st->st_mode & 07777, .uid = st->st_uid, .gid = st->st_gid,
+        .mode = st->st_mode & 07777,
+        .uid = st->st_uid,
+        .gid = st->st_gid,
         .size = st->st_size > 0 ? (uint64_t)st->st_size : 0,
         .changed = {(int64_t)st->st_mtim.tv_sec * 1000 + st->st_mtim.tv_nsec / 1000000},
-        .inode = (uint64_t)st->st_ino, .device = (uint64_t)st->st_dev,
-        .folder = S_ISDIR(st->st_mode), .link = S_ISLNK(st->st_mode),
+        .inode = (uint64_t)st->st_ino,
+        .device = (uint64_t)st->st_dev,
+        .folder = S_ISDIR(st->st_mode),
+        .link = S_ISLNK(st->st_mode),
     };
 }
 
@@ -50,7 +65,8 @@ enum err file_facts(const char *path, struct file_facts *out, struct why *w) {
     return OK;
 }
 
-/* One byte more than `most` is asked for, so that a file that grew, or one in /proc without a size, is noticed. */
+/* One byte more than `most` is asked for, so that a file that grew, or one in /proc without a size, is
+ * noticed. */
 static enum err read_all(int fd, const char *path, size_t most, size_t size, struct buf *out, struct why *w) {
     size_t before = out->n;
     if (!buf_reserve(out, MIN(size + 1, MIN(most, buf_room(out))))) {
@@ -76,7 +92,8 @@ static enum err read_all(int fd, const char *path, size_t most, size_t size, str
 enum err file_read(const char *path, unsigned flags, size_t max, mode_t widest, struct buf *out,
                    struct file_facts *facts, struct why *w) {
     /* NONBLOCK: opening a named pipe must not wait for its writer. */
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK | ((flags & FILE_NO_LINK) ? O_NOFOLLOW : 0));
+    int fd = open(path,
+                  O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK | ((flags & FILE_NO_LINK) ? O_NOFOLLOW : 0));
     if (fd < 0 && errno == ELOOP && (flags & FILE_NO_LINK)) {
         return fail(w, E_INPUT, "%.150s is a symbolic link, which is not followed here", path);
     }
@@ -159,8 +176,8 @@ static int move_new(int folder, const char *from, const char *to) {
     return (int)syscall(SYS_renameat2, folder, from, folder, to, RENAME_NO_REPLACE);
 }
 
-static enum err put_file(const char *path, struct bytes content, mode_t mode, uid_t uid, gid_t gid, bool replace,
-                         struct why *w) {
+static enum err put_file(const char *path, struct bytes content, mode_t mode, uid_t uid, gid_t gid,
+                         bool replace, struct why *w) {
     char where[PATH_MAX], temporary[NAME_MAX + 1];
     const char *name = split(path, where);
     if (name == NULL) return fail(w, E_INPUT, "%.150s is not a path that a file can have", path);
@@ -214,7 +231,8 @@ enum err file_mkdirs(const char *path, mode_t mode, bool *made, struct why *w) {
     bool is_new = false;
     size_t n = strlen(path);
     while (n > 1 && path[n - 1] == '/') n--;
-    if (n == 0 || n >= sizeof part) return fail(w, E_INPUT, "%.150s is not a path that a folder can have", path);
+    if (n == 0 || n >= sizeof part)
+        return fail(w, E_INPUT, "%.150s is not a path that a folder can have", path);
     for (size_t i = 1; i < n; i++) {
         if (path[i] != '/' || path[i - 1] == '/') continue;
         memcpy(part, path, i);

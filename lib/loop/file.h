@@ -41,8 +41,8 @@ enum err file_create(const char *path, struct bytes content, mode_t mode, struct
 /* Makes the folder and the missing ones above it (those with mode 0755 minus umask, the last with exactly
  * `mode`). One that is there already is left as it is. *made (may be NULL): the last one is new. */
 enum err file_mkdirs(const char *path, mode_t mode, bool *made, struct why *w);
-enum err file_remove(const char *path, struct why *w);       /* OK also when it is not there */
-enum err file_sync_folder(const char *path, struct why *w);  /* makes names in it durable */
+enum err file_remove(const char *path, struct why *w);      /* OK also when it is not there */
+enum err file_sync_folder(const char *path, struct why *w); /* makes names in it durable */
 /* errno as one of ours, by the list above. */
 enum err file_error(int error_number);
 

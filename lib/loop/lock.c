@@ -29,7 +29,8 @@ static enum err try_lock(int fd, const char *data, struct why *w) {
                 strerror(errno));
 }
 
-/* Anyone who can write there may have written it: only a pid that exists, and a role of plain letters, are told. */
+/* Anyone who can write there may have written it: only a pid that exists, and a role of plain letters, are
+ * told. */
 static void read_holder(int folder, struct lock_holder *out) {
     char text[TEXT_MAX];
     *out = (struct lock_holder){0};
@@ -46,15 +47,18 @@ static void read_holder(int folder, struct lock_holder *out) {
         bool plain = (rest.p[i] >= 'a' && rest.p[i] <= 'z') || rest.p[i] == '-';
         if (!plain) return;
     }
-    if (bytes_cstr(rest, out->role, sizeof out->role)) out->pid = (pid_t)pid;
-    else out->role[0] = '\0';
+    if (bytes_cstr(rest, out->role, sizeof out->role))
+        out->pid = (pid_t)pid;
+    else
+        out->role[0] = '\0';
 }
 
 /* No failure if it can't: the lock is held all the same. */
 static void write_holder(int folder, const char *role) {
     char text[TEXT_MAX];
     int n = snprintf(text, sizeof text, "%ld %.*s\n", (long)getpid(), LOCK_ROLE_MAX - 1, role);
-    int fd = openat(folder, pid_file, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
+    int fd = openat(folder, pid_file, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK,
+                    0600);
     if (fd < 0) return;
     if (n > 0 && write(fd, text, (size_t)n) != n) (void)!ftruncate(fd, 0);
     close(fd);

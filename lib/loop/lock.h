@@ -24,7 +24,7 @@ struct lock_holder {
  * holder, which are put into *holder too (NULL is fine). E_NOT_FOUND: no such folder. E_DENIED, E_IO. */
 enum err lock_take(struct lock *l, const char *home, const char *data, const char *role, int64_t wait_ms,
                    const char *no_wait_for, struct lock_holder *holder, struct why *w);
-void lock_release(struct lock *l);                                   /* one that is not held is fine */
+void lock_release(struct lock *l); /* one that is not held is fine */
 /* Who holds it now, without taking it. OK: held, *holder filled as far as known. E_NOT_FOUND: nobody. E_IO,
  * E_DENIED: can't say. */
 enum err lock_look(const char *data, struct lock_holder *holder, struct why *w);

@@ -1,9 +1,9 @@
-/* lib/loop/loop.c: one table by descriptor number. A watched descriptor with an interest is in the poll set, or, when that
- * is full, in the epoll descriptor (which itself is poll entry 0 from then on).
+/* lib/loop/loop.c: one table by descriptor number. A watched descriptor with an interest is in the poll set,
+ * or, when that is full, in the epoll descriptor (which itself is poll entry 0 from then on).
  *
- * A serial number per watch tells whether an event that was collected still belongs to the same watch when its
- * turn comes. The poll set always has room for all that is watched, so that a descriptor which epoll refuses
- * can go there without a way to fail. */
+ * A serial number per watch tells whether an event that was collected still belongs to the same watch when
+ * its turn comes. The poll set always has room for all that is watched, so that a descriptor which epoll
+ * refuses can go there without a way to fail. */
 #include "loop/loop.h"
 
 #include "base/mem.h"
@@ -36,7 +36,7 @@ struct loop {
     size_t watches_n;
     struct pollfd *polls;
     size_t polls_n, polls_cap;
-    struct ready *ready;   /* as large as polls_cap + LOOP_EPOLL_EVENTS */
+    struct ready *ready; /* as large as polls_cap + LOOP_EPOLL_EVENTS */
     size_t watched;
     uint64_t serial;
     int epoll; /* -1: none yet */
@@ -45,7 +45,7 @@ struct loop {
     struct mono began, handled; /* the present turn's wait and last handler ended; real time, also in tests */
     int64_t slowest_us;         /* of the present turn so far */
     const char *slowest_part;
-    bool turning;               /* false until the first turn, which is measured from its wait on */
+    bool turning; /* false until the first turn, which is measured from its wait on */
     struct loop_stats stats;
     struct clocks (*read)(void *user);
     void *read_user;
@@ -158,7 +158,10 @@ enum err loop_watch(struct loop *l, int fd, unsigned interest, const char *part,
     if (!grow(l, fd)) return E_MEMORY;
     loop_drop(l, fd);
     struct watch *watch = &l->watches[fd];
-    *watch = (struct watch){.handler = handler, .user = user, .part = part, .serial = ++l->serial,
+    *watch = (struct watch){.handler = handler,
+                            .user = user,
+                            .part = part,
+                            .serial = ++l->serial,
                             .interest = interest & (LOOP_READ | LOOP_WRITE)};
     l->watched++;
     if (watch->interest != 0) put_in(l, fd, watch);

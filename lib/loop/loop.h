@@ -15,11 +15,11 @@
 #include "base/base.h"
 
 enum {
-    LOOP_POLL_MAX = 64,         /* descriptors in the poll set; more go into epoll */
-    LOOP_EPOLL_EVENTS = 256,    /* taken from epoll in one turn; the rest comes with the next */
-    LOOP_FDS_MAX = 65536,       /* highest descriptor number + 1 */
-    LOOP_SLOW_US = 10000,       /* design.md: nothing on the loop takes longer than 10 ms */
-    LOOP_BUCKETS = 24,          /* turn durations: bucket i counts those below 2^i microseconds */
+    LOOP_POLL_MAX = 64,      /* descriptors in the poll set; more go into epoll */
+    LOOP_EPOLL_EVENTS = 256, /* taken from epoll in one turn; the rest comes with the next */
+    LOOP_FDS_MAX = 65536,    /* highest descriptor number + 1 */
+    LOOP_SLOW_US = 10000,    /* design.md: nothing on the loop takes longer than 10 ms */
+    LOOP_BUCKETS = 24,       /* turn durations: bucket i counts those below 2^i microseconds */
 };
 enum {
     LOOP_READ = 1,
@@ -56,7 +56,7 @@ struct loop_stats {
     /* the longest single handler of the last turn (the owner's share: "owner") */
     int64_t slowest_us;
     const char *slowest_part;
-    uint64_t bucket[LOOP_BUCKETS];     /* the last one has the rest */
+    uint64_t bucket[LOOP_BUCKETS]; /* the last one has the rest */
 };
 struct loop_stats loop_stats(const struct loop *l);
 

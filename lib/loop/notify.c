@@ -71,7 +71,8 @@ static size_t put_status(char *out, size_t at, const char *status) {
     if (status == NULL) return at;
     size_t from = put(out, at, "STATUS="), end = put(out, from, "%s", status);
     for (size_t i = from; i < end; i++) {
-        if ((unsigned char)out[i] < ' ' || out[i] == 0x7f) out[i] = ' '; /* a newline would begin another field */
+        if ((unsigned char)out[i] < ' ' || out[i] == 0x7f)
+            out[i] = ' '; /* a newline would begin another field */
     }
     return end;
 }
@@ -100,7 +101,8 @@ enum err notify_status(struct notify *n, const char *status) {
 
 enum err notify_reloading(struct notify *n) {
     char text[NOTIFY_TEXT_MAX];
-    return send_state(n, text, put(text, 0, "RELOADING=1\nMONOTONIC_USEC=%lld", (long long)clocks_monotonic_us()));
+    return send_state(n, text,
+                      put(text, 0, "RELOADING=1\nMONOTONIC_USEC=%lld", (long long)clocks_monotonic_us()));
 }
 
 enum err notify_stopping(struct notify *n, const char *status) {

@@ -13,11 +13,11 @@
 enum { NOTIFY_TEXT_MAX = 512 }; /* bytes of one datagram */
 
 struct notify {
-    int fd;                      /* -1: no manager */
+    int fd; /* -1: no manager */
     struct sockaddr_un to;
     socklen_t to_n;
-    int64_t watchdog_us;         /* half of WATCHDOG_USEC; 0: none asked for */
-    struct mono next, retry;     /* when the watchdog must be fed, or `pending` sent */
+    int64_t watchdog_us;           /* half of WATCHDOG_USEC; 0: none asked for */
+    struct mono next, retry;       /* when the watchdog must be fed, or `pending` sent */
     char pending[NOTIFY_TEXT_MAX]; /* a state that could not be sent yet */
     size_t pending_n;
 };
@@ -37,6 +37,6 @@ enum err notify_stopping(struct notify *n, const char *status);
 enum err notify_extend(struct notify *n, int64_t ms);
 /* feeds the watchdog when due; any time is fine */
 void notify_tick(struct notify *n, struct mono now);
-struct mono notify_deadline(const struct notify *n);              /* 0: never */
+struct mono notify_deadline(const struct notify *n); /* 0: never */
 
 #endif

@@ -14,7 +14,7 @@ enum { CLOSING_MS = 2000, CLOSING_BYTES = 4 << 20, CLOSING_MAX = 128 };
 
 struct closing;
 enum err closing_open(struct closing **out, struct why *w);
-void closing_close(struct closing *l);                        /* closes all at once */
+void closing_close(struct closing *l); /* closes all at once */
 int closing_fd(const struct closing *l);
 /* Takes ownership of a connected fd that no loop watches any more, and of the `rest` that was not written yet
  * (copied; what does not fit into memory is lost). */

@@ -27,9 +27,9 @@ struct control_peer { /* who is at the other end, as the kernel says, when it co
 struct control_setup {
     /* at most 107 bytes; a socket file left there is replaced: hold the home's lock */
     const char *path;
-    mode_t mode;               /* 0660 or 0600 */
-    uid_t owner;               /* the node's own user */
-    gid_t group;               /* who may besides root and owner; (gid_t)-1: nobody */
+    mode_t mode; /* 0660 or 0600 */
+    uid_t owner; /* the node's own user */
+    gid_t group; /* who may besides root and owner; (gid_t)-1: nobody */
     /* LIMIT_CONTROL_CLIENTS, CONTROL_LINE_MAX, LIMIT_CONTROL_BACKLOG */
     size_t clients_max, line_max, backlog_max;
     /* lines without newline said to a client before it is closed; borrowed for good; empty: none */
@@ -52,10 +52,10 @@ enum control_kind {
 };
 struct control_event {
     enum control_kind kind;
-    uint32_t client;          /* never 0 */
+    uint32_t client; /* never 0 */
     struct control_peer peer;
-    struct bytes line;        /* without newline; valid until the next control_ call */
-    int fd;                   /* regular file that came with it, now the owner's; -1: none */
+    struct bytes line; /* without newline; valid until the next control_ call */
+    int fd;            /* regular file that came with it, now the owner's; -1: none */
 };
 bool control_next(struct control *c, struct control_event *out);
 /* Appends `line` and a newline to what the client gets; written at once as far as it goes. E_NOT_FOUND: no

@@ -13,14 +13,14 @@
 #include "base/ip.h"
 
 enum {
-    DNS_NAME_MAX = 253,     /* characters */
-    DNS_IPS_MAX = 32,       /* addresses of one answer; more are left out */
-    DNS_TEXTS_MAX = 100,    /* TXT records of one answer; more are left out */
-    DNS_TEXT_MAX = 1024,    /* bytes of a TXT record (its strings joined); longer ones are left out */
+    DNS_NAME_MAX = 253,  /* characters */
+    DNS_IPS_MAX = 32,    /* addresses of one answer; more are left out */
+    DNS_TEXTS_MAX = 100, /* TXT records of one answer; more are left out */
+    DNS_TEXT_MAX = 1024, /* bytes of a TXT record (its strings joined); longer ones are left out */
     DNS_SERVERS_MAX = 8,
-    DNS_TRY_MS = 2000,      /* one try with one server; doubled by c-ares each round */
+    DNS_TRY_MS = 2000, /* one try with one server; doubled by c-ares each round */
     DNS_TRIES = 3,
-    DNS_TOTAL_MS = 15000,   /* a question in all */
+    DNS_TOTAL_MS = 15000, /* a question in all */
     DNS_RECHECK_MS = 5000,
     DNS_HOSTS_MAX = 1 << 20, /* bytes of a hosts file that are read */
 };
@@ -28,13 +28,13 @@ enum dns_want { DNS_IP4 = 1, DNS_IP6 = 2, DNS_IP = 3, DNS_TEXT = 4 };
 
 struct dns;
 struct dns_setup {
-    const struct endpoint *servers; /* dnsServers (port 0: 53) */
-    size_t n_servers;               /* 0: the system's */
-    size_t questions_max;           /* LIMIT_DNS_QUERIES */
+    const struct endpoint *servers;  /* dnsServers (port 0: 53) */
+    size_t n_servers;                /* 0: the system's */
+    size_t questions_max;            /* LIMIT_DNS_QUERIES */
     const char *resolv_conf, *hosts; /* NULL: /etc/resolv.conf, /etc/hosts */
-    int64_t try_ms, total_ms;       /* 0: DNS_TRY_MS, DNS_TOTAL_MS */
+    int64_t try_ms, total_ms;        /* 0: DNS_TRY_MS, DNS_TOTAL_MS */
 };
-struct dns_answer { /* owned by the taker */
+struct dns_answer {          /* owned by the taker */
     struct dns_answer *next; /* inside dns only */
     uint64_t tag;
     enum dns_want want;
@@ -43,23 +43,23 @@ struct dns_answer { /* owned by the taker */
      * E_REFUSED: the server refuses or fails. E_IO, E_MEMORY */
     struct why why;
     struct ip ips[DNS_IPS_MAX];
-    size_t n_ips;            /* IPv6 before IPv4, each in the server's order */
+    size_t n_ips; /* IPv6 before IPv4, each in the server's order */
     struct bytes texts[DNS_TEXTS_MAX];
     size_t n_texts;
-    struct buf text;         /* what texts point into */
+    struct buf text; /* what texts point into */
 };
 enum err dns_open(struct dns **out, const struct dns_setup *setup, struct why *w);
-void dns_close(struct dns *d);                    /* questions and answers that were not taken are gone */
+void dns_close(struct dns *d); /* questions and answers that were not taken are gone */
 int dns_fd(const struct dns *d);
 /* Asks. The answer comes later, by dns_next, even if it is known at once. E_INPUT: not a name (an IP address
  * is none). E_LIMIT: questions_max are waiting. E_MEMORY. `tag` is the owner's; several questions may share
  * it. */
 enum err dns_ask(struct dns *d, uint64_t tag, enum dns_want want, struct bytes name, struct mono now,
                  struct why *w);
-void dns_cancel(struct dns *d, uint64_t tag);     /* no answer for tag comes any more */
+void dns_cancel(struct dns *d, uint64_t tag); /* no answer for tag comes any more */
 void dns_turn(struct dns *d, struct mono now);
 struct mono dns_deadline(const struct dns *d, struct mono now); /* 0: nothing is waiting */
-struct dns_answer *dns_next(struct dns *d);       /* NULL: none now */
+struct dns_answer *dns_next(struct dns *d);                     /* NULL: none now */
 void dns_answer_free(struct dns_answer *a);
 size_t dns_waiting(const struct dns *d);
 /* The servers in use, for `explain` and netcheck; at most DNS_SERVERS_MAX. */

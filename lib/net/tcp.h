@@ -17,9 +17,9 @@ enum {
  * may not. E_LIMIT, E_IO. */
 enum err tcp_listen(int *fd, const struct endpoint *at, struct why *w);
 
-struct tcp_acceptor { /* one per process; serves all listeners */
-    int spare;           /* given up for a moment when no descriptor is left, to tell the dialer */
-    struct mono resume;  /* 0, or when accepting may go on: drop the listeners' read interest until then */
+struct tcp_acceptor {     /* one per process; serves all listeners */
+    int spare;            /* given up for a moment when no descriptor is left, to tell the dialer */
+    struct mono resume;   /* 0, or when accepting may go on: drop the listeners' read interest until then */
     uint64_t turned_away; /* connections that were closed at once for want of descriptors or memory */
 };
 enum err tcp_acceptor_open(struct tcp_acceptor *a, struct why *w);

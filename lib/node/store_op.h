@@ -38,10 +38,10 @@ enum store_kind {
                            text, case-insensitive for ASCII), count = most rows, newest last; JSON items: id
                            peer_id name received bytes read subject sent content_type file reply_to */
     STORE_INBOX_READ,   /* id text (hex, unique prefix or ending of >= 6) in `in`; flags INBOX_MARK; out: a
-                           frame; peer, when = received; E_NOT_FOUND, E_INPUT ambiguous (text names candidates)
+                           frame; peer, when = received; E_NOT_FOUND; E_INPUT: text names candidates
                          */
     STORE_INBOX_AFTER,  /* rows with rowid > seq, oldest first, flags INBOX_UNREAD, at most count or `bytes`:
-                           out = repeated { u64 BE rowid, u8 n, peer id, u64 BE received_ms, u8 read, u32 BE n,
+                           out = repeated { u64 rowid, u8 n, peer id, u64 received_ms, u8 read, u32 n,
                            a frame } */
     STORE_INBOX_MARK,   /* id text: read = flags & INBOX_MARK */
     STORE_INBOX_DELETE, /* id text in `in`, or empty with `when`: all received before it; count = how many */

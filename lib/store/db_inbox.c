@@ -4,14 +4,16 @@
 enum { ADD_PAGES_MORE = 12, FORGET_MAX = 4, LIST_COUNT = 1000 };
 
 /* Which quota of limits[] refuses a message of n bytes; NULL: none does. */
-static const char *refused_by(const struct db *db, const struct party *p, const struct store_op *op, uint64_t n) {
+static const char *refused_by(const struct db *db, const struct party *p, const struct store_op *op,
+                              uint64_t n) {
     const uint64_t *most = op->limits;
     if ((uint64_t)db->totals[TOTAL_INBOX] >= most[0]) return "inbox_messages";
     if (n > most[1] || (uint64_t)db->totals[TOTAL_INBOX_BYTES] > most[1] - n) return "inbox_bytes";
     if ((uint64_t)p->inbox_messages >= most[2]) return "inbox_per_peer";
     if (n > most[3] || (uint64_t)p->inbox_bytes > most[3] - n) return "inbox_bytes_per_peer";
     if ((op->flags & INBOX_STRANGER) != 0 &&
-        (n > most[4] || (uint64_t)db->totals[TOTAL_STRANGER_BYTES] > most[4] - n)) return "inbox_bytes_strangers";
+        (n > most[4] || (uint64_t)db->totals[TOTAL_STRANGER_BYTES] > most[4] - n))
+        return "inbox_bytes_strangers";
     if ((int64_t)(n / DB_PAGE) + ADD_PAGES_MORE > db->room_pages) return "database_bytes";
     return NULL;
 }
@@ -42,7 +44,7 @@ static void insert(struct db *db, const struct party *p, const struct store_op *
     bind_bytes(&q, 1, bytes_at(m->id, MESSAGE_ID));
     bind_str(&q, 2, p->text);
     bind_int(&q, 3, op->now.ms);
-    bind_int(&q, 4, (int64_t)m->sent_ms);    /* a peer's: all 64 bits come back as they were */
+    bind_int(&q, 4, (int64_t)m->sent_ms); /* a peer's: all 64 bits come back as they were */
     bind_int(&q, 5, (int64_t)m->expires_ms);
     bind_int(&q, 6, (op->flags & INBOX_STRANGER) != 0);
     bind_message_text(&q, 7, m->content_type);
@@ -72,7 +74,8 @@ enum err inbox_add(struct db *db, struct store_op *op) {
     if (p == NULL) return fail(&op->why, E_INPUT, "no sender");
     memcpy(op->id, m.id, MESSAGE_ID);
     const char *quota = refused_by(db, p, op, op->in.n);
-    if (quota != NULL) { /* a message that is there already must be told so, or its sender never gets rid of it */
+    if (quota !=
+        NULL) { /* a message that is there already must be told so, or its sender never gets rid of it */
         op->status = is_seen(db, p, m.id) ? RECEIPT_DUPLICATE : RECEIPT_BUSY;
         if (op->status == RECEIPT_BUSY) {
             db->busy_tags[db->n_busy++ % BUSY_TAGS] = op->tag;
@@ -100,7 +103,8 @@ enum err inbox_add(struct db *db, struct store_op *op) {
     db->room_pages -= (int64_t)(op->in.n / DB_PAGE) + 1;
     uint64_t gone, most = MAX(op->limits[5], (uint64_t)1); /* never the one that has just come */
     if ((uint64_t)db->totals[TOTAL_SEEN] > most) {
-        seen_remove_oldest(db, MIN((uint64_t)db->totals[TOTAL_SEEN] - most, (uint64_t)FORGET_MAX), INT64_MAX, &gone);
+        seen_remove_oldest(db, MIN((uint64_t)db->totals[TOTAL_SEEN] - most, (uint64_t)FORGET_MAX), INT64_MAX,
+                           &gone);
     }
     return OK;
 }
@@ -160,13 +164,15 @@ enum err inbox_list(struct db *db, struct store_op *op) {
         if (op->more) break;
         struct json_out o = json_begin(&op->out);
         list_item(&q, &o);
-        if (!json_end(&o) || op->out.n + most > op->out.max) e = fail(&op->why, E_MEMORY, "out of memory for the list");
+        if (!json_end(&o) || op->out.n + most > op->out.max)
+            e = fail(&op->why, E_MEMORY, "out of memory for the list");
         ends[n++] = (uint32_t)op->out.n;
         op->seq = column_int(&q, 0);
     }
     query_end(&q);
     op->count = n;
-    if (e == OK && !turn_around(&op->out, ends, n)) e = fail(&op->why, E_MEMORY, "out of memory for the list");
+    if (e == OK && !turn_around(&op->out, ends, n))
+        e = fail(&op->why, E_MEMORY, "out of memory for the list");
     return e;
 }
 
@@ -210,14 +216,15 @@ enum err inbox_after(struct db *db, struct store_op *op) {
         struct message m;
         struct peer_id peer;
         uint64_t bytes = (uint64_t)column_int(&q, 4);
-        op->more = n > 0 && ((op->count != 0 && n == op->count) || op->out.n >= op->bytes || bytes > op->bytes - op->out.n);
+        op->more = n > 0 && ((op->count != 0 && n == op->count) || op->out.n >= op->bytes ||
+                             bytes > op->bytes - op->out.n);
         if (op->more) break;
         if (!column_peer(&q, 1, &peer)) continue;
         column_message(&q, 5, &m);
         bool done = wr_u64(&op->out, (uint64_t)column_int(&q, 0)) && wr_u8(&op->out, peer.n) &&
                     buf_add(&op->out, peer_id_view(&peer)) && wr_u64(&op->out, (uint64_t)column_int(&q, 2)) &&
-                    wr_u8(&op->out, column_int(&q, 3) != 0) && wr_u32(&op->out, (uint32_t)message_frame_size(&m)) &&
-                    message_frame_write(&op->out, &m);
+                    wr_u8(&op->out, column_int(&q, 3) != 0) &&
+                    wr_u32(&op->out, (uint32_t)message_frame_size(&m)) && message_frame_write(&op->out, &m);
         if (!done) e = fail(&op->why, E_MEMORY, "out of memory for messages");
     }
     query_end(&q);

@@ -1,17 +1,22 @@
-/* lib/store/db_outbox.c: messages on their way out. Failed ones stay until they are sent again, cancelled or old; they
- * give way to new ones when the outbox is full. */
+/* lib/store/db_outbox.c: messages on their way out. Failed ones stay until they are sent again, cancelled or
+ * old; they give way to new ones when the outbox is full. */
 #include "store/db_query.h"
 
-enum { EVICT_MAX = 64, FRAME_PAGES_MORE = 8 }; /* failed ones dropped for one new message; pages of indices and splits */
+enum {
+    EVICT_MAX = 64,
+    FRAME_PAGES_MORE = 8
+}; /* failed ones dropped for one new message; pages of indices and splits */
 
 static bool has_room(struct db *db, size_t bytes) {
     int64_t pages = (int64_t)(bytes / DB_PAGE) + FRAME_PAGES_MORE;
     return pages <= db->room_pages;
 }
 
-static bool exceeds(const struct db *db, enum total messages, enum total bytes, const uint64_t limits[6], size_t n) {
+static bool exceeds(const struct db *db, enum total messages, enum total bytes, const uint64_t limits[6],
+                    size_t n) {
     uint64_t m = (uint64_t)(db->totals[messages] + (messages == TOTAL_QUEUED ? db->totals[TOTAL_FAILED] : 0));
-    uint64_t b = (uint64_t)(db->totals[bytes] + (messages == TOTAL_QUEUED ? db->totals[TOTAL_FAILED_BYTES] : 0));
+    uint64_t b = (uint64_t)(db->totals[bytes] +
+                            (messages == TOTAL_QUEUED ? db->totals[TOTAL_FAILED_BYTES] : 0));
     return m >= limits[0] || n > limits[1] || b > limits[1] - n;
 }
 
@@ -22,7 +27,8 @@ static enum err make_room(struct db *db, const uint64_t limits[6], size_t n, str
         return fail(w, E_LIMIT, "the outbox is full: %llu undelivered messages", (unsigned long long)queued);
     }
     if (n > limits[1] || bytes > limits[1] - n) {
-        return fail(w, E_LIMIT, "the outbox is full: %llu bytes of undelivered messages", (unsigned long long)bytes);
+        return fail(w, E_LIMIT, "the outbox is full: %llu bytes of undelivered messages",
+                    (unsigned long long)bytes);
     }
     int64_t seqs[DB_STEP_MAX];
     size_t found = collect(db, SQL_OUTBOX_FAILED, 0, EVICT_MAX, seqs);
@@ -75,7 +81,8 @@ enum err outbox_put(struct db *db, const struct peer_id *peer, struct bytes fram
     bool full = exceeds(db, TOTAL_QUEUED, TOTAL_QUEUED_BYTES, limits, frame.n) ||
                 (uint64_t)p->outbox_messages >= limits[2] || !has_room(db, frame.n);
     if (full) {
-        if (is_there(db, m.id)) return fail(&op->why, E_REFUSED, "a message with this id is in the outbox already");
+        if (is_there(db, m.id))
+            return fail(&op->why, E_REFUSED, "a message with this id is in the outbox already");
         if ((uint64_t)p->outbox_messages >= limits[2]) {
             return fail(&op->why, E_LIMIT, "the outbox is full: %lld undelivered messages to this peer",
                         (long long)p->outbox_messages);
@@ -88,7 +95,8 @@ enum err outbox_put(struct db *db, const struct peer_id *peer, struct bytes fram
     }
     insert(db, p, &m, frame.n);
     if (db->rc != SQLITE_OK) return E_IO;
-    if (sqlite3_changes(db->sql) == 0) return fail(&op->why, E_REFUSED, "a message with this id is in the outbox already");
+    if (sqlite3_changes(db->sql) == 0)
+        return fail(&op->why, E_REFUSED, "a message with this id is in the outbox already");
     *seq = sqlite3_last_insert_rowid(db->sql);
     db->room_pages -= (int64_t)(frame.n / DB_PAGE) + 1;
     count_queued(db, p, 1, (int64_t)frame.n);
@@ -110,10 +118,12 @@ enum err outbox_load(struct db *db, struct store_op *op) {
     for (uint64_t n = 0; e == OK && query_row(&q); n++) {
         struct message m;
         uint64_t bytes = (uint64_t)column_int(&q, 2);
-        op->more = n > 0 && ((op->count != 0 && n == op->count) || op->out.n >= op->bytes || bytes > op->bytes - op->out.n);
+        op->more = n > 0 && ((op->count != 0 && n == op->count) || op->out.n >= op->bytes ||
+                             bytes > op->bytes - op->out.n);
         if (op->more) break;
         column_message(&q, 3, &m);
-        bool done = wr_u64(&op->out, (uint64_t)column_int(&q, 0)) && wr_u64(&op->out, (uint64_t)column_int(&q, 1)) &&
+        bool done = wr_u64(&op->out, (uint64_t)column_int(&q, 0)) &&
+                    wr_u64(&op->out, (uint64_t)column_int(&q, 1)) &&
                     wr_u32(&op->out, (uint32_t)message_frame_size(&m)) && message_frame_write(&op->out, &m);
         if (!done) e = fail(&op->why, E_MEMORY, "out of memory for queued messages");
     }
@@ -122,7 +132,8 @@ enum err outbox_load(struct db *db, struct store_op *op) {
 }
 
 /* What a row of OUTBOX_DROP or OUTBOX_SHOW says: peer, state, frame_bytes, id. */
-static bool read_row(const struct query *q, struct peer_id *peer, bool *queued, int64_t *bytes, uint8_t id[MESSAGE_ID]) {
+static bool read_row(const struct query *q, struct peer_id *peer, bool *queued, int64_t *bytes,
+                     uint8_t id[MESSAGE_ID]) {
     struct bytes v = column_bytes(q, 3);
     *queued = bytes_is(column_bytes(q, 1), "queued");
     *bytes = column_int(q, 2);
@@ -164,7 +175,8 @@ enum err outbox_done(struct db *db, struct store_op *op) {
 }
 
 /* Sets a queued message to failed. False: it is not there, or not queued. */
-static bool fail_one(struct db *db, int64_t seq, const char *text, struct peer_id *peer, uint8_t id[MESSAGE_ID]) {
+static bool fail_one(struct db *db, int64_t seq, const char *text, struct peer_id *peer,
+                     uint8_t id[MESSAGE_ID]) {
     bool queued = false;
     int64_t bytes = 0;
     struct query q = query_open(db, SQL_OUTBOX_SHOW);
@@ -239,7 +251,8 @@ bool outbox_peer_item(struct db *db, const struct peer_id *peer, struct buf *out
     int64_t seq = oldest(db, p->text, &created_ms);
     uint32_t count = (uint32_t)MIN(MAX(p->outbox_messages, (int64_t)0), (int64_t)UINT32_MAX);
     return wr_u8(out, peer->n) && buf_add(out, peer_id_view(peer)) && wr_u32(out, count) &&
-           wr_u64(out, (uint64_t)p->outbox_bytes) && wr_u64(out, (uint64_t)seq) && wr_u64(out, (uint64_t)created_ms);
+           wr_u64(out, (uint64_t)p->outbox_bytes) && wr_u64(out, (uint64_t)seq) &&
+           wr_u64(out, (uint64_t)created_ms);
 }
 
 enum err outbox_peers(struct db *db, struct store_op *op) {

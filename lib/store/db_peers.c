@@ -1,4 +1,5 @@
-/* lib/store/db_peers.c: what the node knows of others (opaque records), strangers that were denied, and single values. */
+/* lib/store/db_peers.c: what the node knows of others (opaque records), strangers that were denied, and
+ * single values. */
 #include "store/db_query.h"
 
 enum { PEER_RECORD_MAX = 64 << 10, META_VALUE_MAX = 1 << 20 };
@@ -10,7 +11,8 @@ static struct bytes text_of(const struct store_op *op) {
 enum err peer_put(struct db *db, struct store_op *op) {
     char peer[PEER_TEXT_MAX];
     if (op->peer.n == 0) return fail(&op->why, E_INPUT, "no peer");
-    if (op->in.n > PEER_RECORD_MAX) return fail(&op->why, E_LIMIT, "a peer's record has at most %d bytes", PEER_RECORD_MAX);
+    if (op->in.n > PEER_RECORD_MAX)
+        return fail(&op->why, E_LIMIT, "a peer's record has at most %d bytes", PEER_RECORD_MAX);
     peer_id_text(&op->peer, peer);
     struct query q = query_open(db, SQL_PEER_PUT);
     bind_str(&q, 1, peer);
@@ -43,9 +45,10 @@ enum err peers_load(struct db *db, struct store_op *op) {
         op->more = buf_room(&op->out) < 32 + (size_t)peer.n + name.n + record.n; /* 32: lengths and numbers */
         if (op->more) break;
         bool done = wr_u8(&op->out, peer.n) && buf_add(&op->out, peer_id_view(&peer)) &&
-                    wr_u64(&op->out, (uint64_t)column_int(&q, 2)) && wr_u32(&op->out, (uint32_t)column_int(&q, 3)) &&
-                    wr_u16(&op->out, (uint16_t)name.n) && buf_add(&op->out, name) &&
-                    wr_u32(&op->out, (uint32_t)record.n) && buf_add(&op->out, record);
+                    wr_u64(&op->out, (uint64_t)column_int(&q, 2)) &&
+                    wr_u32(&op->out, (uint32_t)column_int(&q, 3)) && wr_u16(&op->out, (uint16_t)name.n) &&
+                    buf_add(&op->out, name) && wr_u32(&op->out, (uint32_t)record.n) &&
+                    buf_add(&op->out, record);
         if (!done) e = fail(&op->why, E_MEMORY, "out of memory for known peers");
         op->seq = column_int(&q, 0);
         op->count++;
@@ -79,8 +82,10 @@ enum err meta_get(struct db *db, struct store_op *op) {
 }
 
 enum err meta_put(struct db *db, struct store_op *op) {
-    if (text_of(op).n == 0 || bytes_is(text_of(op), "schema_needs")) return fail(&op->why, E_INPUT, "no name to store under");
-    if (op->in.n > META_VALUE_MAX) return fail(&op->why, E_LIMIT, "a value has at most %d bytes", META_VALUE_MAX);
+    if (text_of(op).n == 0 || bytes_is(text_of(op), "schema_needs"))
+        return fail(&op->why, E_INPUT, "no name to store under");
+    if (op->in.n > META_VALUE_MAX)
+        return fail(&op->why, E_LIMIT, "a value has at most %d bytes", META_VALUE_MAX);
     struct query q = query_open(db, SQL_META_PUT);
     bind_text(&q, 1, text_of(op));
     bind_bytes(&q, 2, buf_view(&op->in));

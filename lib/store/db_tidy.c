@@ -28,8 +28,8 @@ enum err totals(struct db *db, struct store_op *op) {
     return json_end(&o) ? OK : fail(&op->why, E_MEMORY, "out of memory");
 }
 
-/* Remembered ids go by elapsed time: a wall clock that jumps ahead by a year must not let every old message in again. So
- * they carry the time of a clock that moves on by at most a day a call, and never back. */
+/* Remembered ids go by elapsed time: a wall clock that jumps ahead by a year must not let every old message
+ * in again. So they carry the time of a clock that moves on by at most a day a call, and never back. */
 static void step_clock(struct db *db, struct wall now) {
     int64_t passed = now.ms - db->totals[TOTAL_RUNNING_AT];
     if (db->totals[TOTAL_RUNNING_AT] > 0 && passed > 0) {
@@ -38,7 +38,8 @@ static void step_clock(struct db *db, struct wall now) {
     total_set(db, TOTAL_RUNNING_AT, now.ms);
 }
 
-/* Removes the oldest, up to `most`, of those stored before `before_ms` of the running clock. True: there may be more. */
+/* Removes the oldest, up to `most`, of those stored before `before_ms` of the running clock. True: there may
+ * be more. */
 bool seen_remove_oldest(struct db *db, uint64_t most, int64_t before_ms, uint64_t *gone) {
     int64_t rows[DB_STEP_MAX];
     size_t n = 0, limit = (size_t)MIN(most, (uint64_t)DB_STEP_MAX);
@@ -74,7 +75,8 @@ static uint64_t drop_parties(struct db *db) {
         bind_int(&q, 1, rows[i]);
         query_run(&q);
     }
-    for (size_t i = 0; n > 0 && i < PARTY_SLOTS; i++) db->parties[i] = (struct party){0}; /* all written above */
+    for (size_t i = 0; n > 0 && i < PARTY_SLOTS; i++)
+        db->parties[i] = (struct party){0}; /* all written above */
     return n;
 }
 
@@ -88,7 +90,8 @@ enum err maintain(struct db *db, struct store_op *op) {
     if (db->recount) {
         db_recount(db);
         if (db->rc != SQLITE_OK) return E_IO;
-        db->recount = false; /* if this commit fails, the next transaction finds the same data_version: see db_forget */
+        db->recount =
+            false; /* if this commit fails, the next transaction finds the same data_version: see db_forget */
     }
     op->count = 0;
     if (op->limits[0] > 0) {
@@ -98,7 +101,8 @@ enum err maintain(struct db *db, struct store_op *op) {
     }
     if (op->limits[1] > 0) {
         uint64_t gone = 0;
-        bool more = seen_remove_oldest(db, DB_STEP_MAX, before(db->totals[TOTAL_RUNNING], op->limits[1]), &gone);
+        bool more = seen_remove_oldest(db, DB_STEP_MAX, before(db->totals[TOTAL_RUNNING], op->limits[1]),
+                                       &gone);
         op->more = op->more || more;
         op->count += gone;
     }

@@ -8,12 +8,12 @@
 #define A5_COUNTER UINT64_C(0x0807060504030201)
 #define A5_KEY "1c9240a5eb55d38af333888604f6b5f0473917c1402b80099dca5cbc207075c0"
 #define A5_AD "f33388860000000000004e91"
-#define A5_SEALED                                                                                         \
-    "64a0861575861af460f062c79be643bd5e805cfd345cf389f108670ac76c8cb24c6cfc18755d43eea09ee94e382d26b0"     \
-    "bdb7b73c321b0100d4f03b7f355894cf332f830e710b97ce98c8a84abd0b948114ad176e008d33bd60f982b1ff37c855"     \
-    "9797a06ef4f0ef61c186324e2b3506383606907b6a7c02b0f9f6157b53c867e4b9166c767b804d46a59b5216cde7a4e9"     \
-    "9040c5a40433225ee282a1b0a06c523eaf4534d7f83fa1155b0047718cbc546a0d072b04b3564eea1b422273f548271a"     \
-    "0bb2316053fa76991955ebd63159434ecebb4e466dae5a1073a6727627097a1049e617d91d361094fa68f0ff77987130"     \
+#define A5_SEALED                                                                                            \
+    "64a0861575861af460f062c79be643bd5e805cfd345cf389f108670ac76c8cb24c6cfc18755d43eea09ee94e382d26b0"       \
+    "bdb7b73c321b0100d4f03b7f355894cf332f830e710b97ce98c8a84abd0b948114ad176e008d33bd60f982b1ff37c855"       \
+    "9797a06ef4f0ef61c186324e2b3506383606907b6a7c02b0f9f6157b53c867e4b9166c767b804d46a59b5216cde7a4e9"       \
+    "9040c5a40433225ee282a1b0a06c523eaf4534d7f83fa1155b0047718cbc546a0d072b04b3564eea1b422273f548271a"       \
+    "0bb2316053fa76991955ebd63159434ecebb4e466dae5a1073a6727627097a1049e617d91d361094fa68f0ff77987130"       \
     "305beaba2eda04df997b714d6c6f2c29a6ad5cb4022b02709beead9d67890cbb22392336fea1851f38"
 static const char a5_text[] =
     "Internet-Drafts are draft documents valid for a maximum of six months and may be updated, replaced, or "
@@ -53,7 +53,9 @@ TEST(aead_in_place_and_every_bit_counts) {
     CHECK(aead_open(out, key, 0, bytes_of(NULL), bytes_at(data, AEAD_TAG)), "an empty text");
 }
 
-static const struct { const char *key, *nonce, *stream; } streams[] = {
+static const struct {
+    const char *key, *nonce, *stream;
+} streams[] = {
     /* NaCl, tests/stream3.c */
     {"1b27556473e985d462cd51197a9a46c76009549eac6474f206c4ee0844f68389",
      "69696ee955b62b73cd62bda875fc73d68219e0036b7a0b37",
@@ -98,7 +100,9 @@ TEST(xsalsa20_in_pieces_is_the_same_stream) {
 }
 
 TEST(x25519_published_vectors) { /* RFC 7748 5.2 and 6.1 */
-    static const struct { const char *scalar, *point, *out; } rows[] = {
+    static const struct {
+        const char *scalar, *point, *out;
+    } rows[] = {
         {"a546e36bf0527c9d3b16154b82465edd62144c0ac1fc5a18506a2244ba449ac4",
          "e6db6867583030db3594c1a424b15f7c726624ec26b3353b10a903a6d0ab1c4c",
          "c3da55379de9c6908e94ea4df28d084f32eccf03491c71f754b4075577a28552"},

@@ -2,7 +2,10 @@
 
 #include "tests/test.h"
 
-static const struct { const char *text, *hash; } rows[] = { /* FIPS 180-4 examples */
+static const struct {
+    const char *text, *hash;
+} rows[] = {
+    /* FIPS 180-4 examples */
     {"", "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"},
     {"abc", "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"},
     {"abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq",

@@ -6,7 +6,9 @@
 #include "tests/test.h"
 
 enum { ROOM = 4096 };
-static struct bytes hex(const char *text, uint8_t *to) { return bytes_at(to, test_hex(text, to, ROOM)); }
+static struct bytes hex(const char *text, uint8_t *to) {
+    return bytes_at(to, test_hex(text, to, ROOM));
+}
 
 static void check_is_the_specifications(const struct identity *id, const char *what) {
     uint8_t want[ROOM];
@@ -58,7 +60,8 @@ TEST(identity_signs_what_verify_takes) {
 #define HALVES "7e0830617c4a7de83925dfb2694556b12936c477a0e1feb2e148ec9da60fee7d" PUBLIC_HALF
 #define PUBLIC_HALF "1ed1e8fae2c4a144b8be8fd4b47bf3d3b34b871c3cacf6010f0e42d474fce27e"
 TEST(identity_forms) {
-    static const struct { const char *what, *hex, *says;
+    static const struct {
+        const char *what, *hex, *says;
     } rows[] = {
         {"96 bytes", "08011260" HALVES PUBLIC_HALF, NULL},
         {"fields in the other order", "1240" HALVES "0801", NULL},
@@ -85,12 +88,15 @@ TEST(identity_forms) {
         struct why why = {OK, ""};
         enum err e = identity_read(hex(rows[i].hex, raw), &id, &why);
         CHECK(e == (rows[i].says == NULL ? OK : E_INPUT), "%s: %s: %s", rows[i].what, err_name(e), why.text);
-        if (rows[i].says == NULL) check_is_the_specifications(&id, rows[i].what);
-        else CHECK(strstr(why.text, rows[i].says) != NULL, "%s: %s", rows[i].what, why.text);
+        if (rows[i].says == NULL)
+            check_is_the_specifications(&id, rows[i].what);
+        else
+            CHECK(strstr(why.text, rows[i].says) != NULL, "%s: %s", rows[i].what, why.text);
     }
 }
 TEST(identity_of_other_files) {
-    static const struct { const char *file, *says;
+    static const struct {
+        const char *file, *says;
     } rows[] = {
         {"", "empty"},
         {" \r\n", "empty"},

@@ -8,7 +8,9 @@
 
 enum { KEY_ROOM = 2600 };
 
-static struct bytes hex(const char *text, uint8_t *to) { return bytes_at(to, test_hex(text, to, KEY_ROOM)); }
+static struct bytes hex(const char *text, uint8_t *to) {
+    return bytes_at(to, test_hex(text, to, KEY_ROOM));
+}
 /* An encoded public key that must be one. */
 static struct public_key key_of(const char *text, uint8_t *room) {
     struct public_key key;
@@ -17,7 +19,10 @@ static struct public_key key_of(const char *text, uint8_t *room) {
     return key;
 }
 
-static const struct { const char *key; enum key_type type; const char *name, *base58, *cid;
+static const struct {
+    const char *key;
+    enum key_type type;
+    const char *name, *base58, *cid;
 } peers[] = {
     {SPEC_ED25519_PUBLIC, KEY_ED25519, "Ed25519", "12D3KooWBtg3aaRMjxwedh83aGiUkwSxDwUZkzuJcfaqUmo7R3pq",
      "bafzaajaiaejcahwr5d5ofrfbis4l5d6uwr57hu5tjodrypfm6yaq6dsc2r2pzyt6"},
@@ -79,7 +84,8 @@ TEST(peer_id_bad_text) {
     for (size_t n = 1; n <= sizeof lots; n++) CHECK(!peer_id_parse(bytes_at(lots, n), &id), "%zu ones", n);
 }
 TEST(peer_id_bad_binary) {
-    static const struct { const char *what, *hex;
+    static const struct {
+        const char *what, *hex;
     } rows[] = {
         {"sha2-256 of 31 bytes", "121f"
                                  "00112233445566778899aabbccddeeff00112233445566778899aabbccddee"},
@@ -110,7 +116,9 @@ TEST(peer_id_bad_binary) {
 }
 
 /* ---- signatures */
-static const struct { const char *what, *key, *message, *signature; bool good;
+static const struct {
+    const char *what, *key, *message, *signature;
+    bool good;
 } signatures[] = {
     {"go RSA 2048", GO_RSA_PUBLIC, GO_MESSAGE, GO_RSA_SIGNATURE, true},
     {"go Secp256k1", GO_SECP256K1_PUBLIC, GO_MESSAGE, GO_SECP256K1_SIGNATURE, true},
@@ -153,9 +161,13 @@ TEST(public_key_verify_known_signatures) {
 }
 /* Signatures by the keys of the specification, both values of s for Secp256k1. */
 TEST(public_key_verify_of_noise_static_key) {
-    static const struct { const char *key, *signature; } rows[] = {
-        {SPEC_RSA_PUBLIC, STATIC_BY_SPEC_RSA}, {RSA8192_PUBLIC, STATIC_BY_RSA8192},
-        {SPEC_ECDSA_PUBLIC, STATIC_BY_SPEC_ECDSA}, {SPEC_SECP256K1_PUBLIC, STATIC_BY_SPEC_SECP256K1},
+    static const struct {
+        const char *key, *signature;
+    } rows[] = {
+        {SPEC_RSA_PUBLIC, STATIC_BY_SPEC_RSA},
+        {RSA8192_PUBLIC, STATIC_BY_RSA8192},
+        {SPEC_ECDSA_PUBLIC, STATIC_BY_SPEC_ECDSA},
+        {SPEC_SECP256K1_PUBLIC, STATIC_BY_SPEC_SECP256K1},
         {SPEC_SECP256K1_PUBLIC, STATIC_BY_SPEC_SECP256K1_HIGH},
     };
     CHECK(crypto_open() == OK);
@@ -187,8 +199,8 @@ TEST(public_key_verify_altered) {
             struct public_key other;
             CHECK(public_key_read(bytes_at(a, n), &other, NULL) != OK, "row %zu: key cut at %zu", i, n);
             a[n] ^= (uint8_t)(1 << n % 8);
-            bool good =
-                public_key_read(key.encoded, &other, NULL) == OK && public_key_verify(&other, message, s);
+            bool good = public_key_read(key.encoded, &other, NULL) == OK &&
+                        public_key_verify(&other, message, s);
             CHECK(!good, "row %zu, byte %zu of the key", i, n);
             a[n] ^= (uint8_t)(1 << n % 8);
         }
@@ -196,7 +208,8 @@ TEST(public_key_verify_altered) {
 }
 /* ECDSA signatures that are good but for their encoding, or have r or s out of range. */
 TEST(ecdsa_signature_form) {
-    static const struct { const char *what, *hex;
+    static const struct {
+        const char *what, *hex;
     } rows[] = {
         {"nothing in it", "3000"},
         {"r and s 0", "3006020100020100"},
@@ -242,9 +255,12 @@ TEST(ecdsa_point_off_the_curve) {
 /* ---- RSA keys: sizes and DER */
 static void put_der(struct buf *b, uint8_t tag, struct bytes content) {
     bool good = wr_u8(b, tag);
-    if (content.n >= 0x100) good = good && wr_u8(b, 0x82) && wr_u16(b, (uint16_t)content.n);
-    else if (content.n >= 0x80) good = good && wr_u8(b, 0x81) && wr_u8(b, (uint8_t)content.n);
-    else good = good && wr_u8(b, (uint8_t)content.n);
+    if (content.n >= 0x100)
+        good = good && wr_u8(b, 0x82) && wr_u16(b, (uint16_t)content.n);
+    else if (content.n >= 0x80)
+        good = good && wr_u8(b, 0x81) && wr_u8(b, (uint8_t)content.n);
+    else
+        good = good && wr_u8(b, (uint8_t)content.n);
     CHECK(good && buf_add(b, content));
 }
 /* An encoded RSA key with a modulus of so many bits, whose lowest byte is `low`. */
@@ -275,7 +291,11 @@ static void make_rsa(struct buf *out, size_t bits, uint8_t low, uint64_t exponen
     buf_free(&spki);
 }
 TEST(rsa_key_sizes) {
-    static const struct { size_t bits; uint8_t low; uint64_t exponent; enum err want;
+    static const struct {
+        size_t bits;
+        uint8_t low;
+        uint64_t exponent;
+        enum err want;
     } rows[] = {
         {2048, 1, 65537, OK},           {2047, 1, 65537, E_LIMIT},
         {2049, 1, 65537, OK},           {8191, 1, 65537, OK},
@@ -320,12 +340,14 @@ TEST(public_key_encoding) {
     struct peer_id a, b;
     public_key_peer_id(&key, &a);
     /* the other order and an unknown field: the same key, and the id of the canonical encoding */
-    struct bytes odd =
-        hex("12201ed1e8fae2c4a144b8be8fd4b47bf3d3b34b871c3cacf6010f0e42d474fce27e08011a0161", order);
+    struct bytes odd = hex("12201ed1e8fae2c4a144b8be8fd4b47bf3d3b34b871c3cacf6010f0e42d474fce27e08011a0161",
+                           order);
     CHECK(public_key_read(odd, &other, NULL) == OK);
     public_key_peer_id(&other, &b);
     CHECK(peer_id_eq(&a, &b), "the id depends on the spelling");
-    static const struct { const char *what, *hex; enum err want;
+    static const struct {
+        const char *what, *hex;
+        enum err want;
     } rows[] = {
         {"nothing", "", E_INPUT},
         {"no data", "0801", E_INPUT},

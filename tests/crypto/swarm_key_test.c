@@ -8,7 +8,9 @@
 static const char bin[] = "\x61\x89\xc5\xcf\x0b\x87\xfb\x80\x0c\x1a\x9f\xee\xda\x73\xc6\xab"
                           "\x5e\x99\x8d\xb4\x8f\xb9\xe6\xa9\x78\x57\x5c\x77\x0c\xee\xf6\x83";
 
-static const struct { const char *what, *file; enum err want;
+static const struct {
+    const char *what, *file;
+    enum err want;
 } rows[] = {
     {"base16", HEAD "/base16/\n" KEY16 "\n", OK},
     {"no line end", HEAD "/base16/\n" KEY16, OK},
@@ -45,15 +47,18 @@ TEST(swarm_key_files) {
         struct why why = {OK, ""};
         enum err e = swarm_key_read(bytes_of(rows[i].file), key, &why);
         CHECK(e == rows[i].want, "%s: %s: %s", rows[i].what, err_name(e), why.text);
-        if (e == OK) CHECK(memcmp(key, bin, 32) == 0, "%s: another key", rows[i].what);
+        if (e == OK)
+            CHECK(memcmp(key, bin, 32) == 0, "%s: another key", rows[i].what);
         else
             CHECK(why.text[0] != '\0' && strstr(why.text, "6189") == NULL, "%s: '%s'", rows[i].what,
                   why.text);
     }
 }
 TEST(swarm_key_binary_file) {
-    static const struct { const char *behind; enum err want; } ends[] = {
-        {"", OK}, {"\n", OK}, {"\r\n", OK}, {"\n\n", E_INPUT}, {"x", E_INPUT}};
+    static const struct {
+        const char *behind;
+        enum err want;
+    } ends[] = {{"", OK}, {"\n", OK}, {"\r\n", OK}, {"\n\n", E_INPUT}, {"x", E_INPUT}};
     for (size_t i = 0; i < LEN(ends); i++) {
         uint8_t key[32];
         struct buf file = {.max = 100};

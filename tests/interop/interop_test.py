@@ -178,6 +178,8 @@ class Streams(Case):
     def test_ping(self, _dialer, node, peer):
         self.assertEqual(len(peer.cmd("ping", peer=node.peer_id, count=10)["rtts"]), 10)
         node.cli("ping", peer.peer_id, "-c", 5, code=0)
+        if peer.kind == "js":  # allows itself one ping stream at a time
+            return
         both = [peer.start("ping", peer=node.peer_id, count=20), peer.start("ping", peer=node.peer_id, count=20)]
         for call in both:
             call.wait()

@@ -17,7 +17,7 @@ struct app { /* what an end does with one stream */
 struct end {
     struct yamux y;
     struct app apps[APPS];
-    struct buf wire;              /* on the way to the other end */
+    struct buf wire; /* on the way to the other end */
     bool client;
     size_t opened, finished, resets, refused;
 };
@@ -62,9 +62,7 @@ static void app_write(struct end *e, struct app *a, struct rng *rng) {
 static void end_event(struct end *e, const struct yamux_event *ev, struct rng *rng, struct mono now) {
     struct app *a = ev->stream == NULL ? NULL : ev->stream->user;
     switch (ev->kind) {
-    case YAMUX_OPENED:
-        CHECK(app_begin(e, ev->stream), "room for all that inbound_max allows");
-        break;
+    case YAMUX_OPENED: CHECK(app_begin(e, ev->stream), "room for all that inbound_max allows"); break;
     case YAMUX_DATA:
         CHECK(ev->data.n > 0 && ev->stream->held <= ev->stream->window, "held");
         for (size_t i = 0; i < ev->data.n; i++) {
@@ -79,16 +77,21 @@ static void end_event(struct end *e, const struct yamux_event *ev, struct rng *r
         e->finished++;
         break;
     case YAMUX_RESET:
-        CHECK(has_reset(ev->stream->id) || (ev->stream->opened_here && a->got == 0), "stream %u", ev->stream->id);
-        if (has_reset(ev->stream->id)) e->resets++;
-        else e->refused++;
+        CHECK(has_reset(ev->stream->id) || (ev->stream->opened_here && a->got == 0), "stream %u",
+              ev->stream->id);
+        if (has_reset(ev->stream->id))
+            e->resets++;
+        else
+            e->refused++;
         app_end(e, a);
         break;
     case YAMUX_WRITABLE:
         CHECK(ev->stream->send_credit > 0, "credit");
         app_write(e, a, rng);
         break;
-    case YAMUX_NONE: case YAMUX_GOAWAY: case YAMUX_PONG: break;
+    case YAMUX_NONE:
+    case YAMUX_GOAWAY:
+    case YAMUX_PONG: break;
     }
 }
 
@@ -144,8 +147,10 @@ static void pair_run(uint64_t seed) {
     for (size_t step = 0;; step++) {
         struct end *e = &ends[rng_below(&rng, 2)], *other = e == ends ? &ends[1] : &ends[0];
         now.us += (int64_t)rng_below(&rng, 200);
-        if (rng_below(&rng, 3) == 0) end_hear(e, &other->wire, &rng, now);
-        else end_act(e, &rng, now);
+        if (rng_below(&rng, 3) == 0)
+            end_hear(e, &other->wire, &rng, now);
+        else
+            end_act(e, &rng, now);
         if (rng_below(&rng, 500) == 0) yamux_ping(&e->y, now);
         CHECK(yamux_tick(&e->y, now) == OK, "%s", e->y.why.text);
         if (rng_below(&rng, 2) == 0 && buf_add(&e->wire, buf_view(&e->y.out))) buf_clear(&e->y.out);
