@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -21,11 +22,14 @@ enum {
     ACCEPTS_PER_TURN = 16,
     EVENTS = 64,
     READ_CHUNK = 65536,
+    READS = 16, /* of one client in one go */
     KEEP = 65536,
     PAUSE_MS = 250, /* no accepting for so long when descriptors are used up: clients wait in the backlog */
     FAREWELL_MS = 5000, /* a client that is being closed gets so long to read its last lines */
 };
-#define LISTENER UINT64_MAX /* its mark in epoll; clients have their place in the table */
+/* Marks in epoll; clients have their place in the table. */
+#define LISTENER UINT64_MAX
+#define WAKE (UINT64_MAX - 1)
 
 enum state {
     FREE,
@@ -58,7 +62,8 @@ struct control {
     char path[sizeof((struct sockaddr_un *)0)->sun_path];
     dev_t device;
     ino_t inode;
-    int listener, epoll;
+    int listener, epoll, wake; /* wake: an eventfd in epoll, readable while control_next may have something */
+    bool awake;
     struct client *clients;
     size_t next; /* where control_next goes on: every client has its turn */
     uint32_t last_id;
@@ -82,8 +87,20 @@ static size_t unsent(const struct client *p) {
     return p->out.n - p->sent;
 }
 
+/* So that an owner who waits for control_fd also hears what no descriptor tells. */
+static void wake(struct control *c) {
+    if (!c->awake) c->awake = eventfd_write(c->wake, 1) == 0;
+}
+
+static bool has_news(const struct client *p) {
+    if (p->tell) return true;
+    bool news = p->line || p->hung || (p->eof && (!p->end_told || p->seen > p->done));
+    return p->state == OPEN && news && unsent(p) < CONTROL_PAUSE_BYTES;
+}
+
 /* Sets the interest in epoll to what the client may do now. */
 static void update(struct control *c, struct client *p) {
+    if (has_news(p)) wake(c);
     if (p->fd < 0) return;
     uint32_t want = 0;
     if (p->state == OPEN && !p->eof && !p->line) want |= EPOLLIN;
@@ -118,17 +135,23 @@ static void shut(struct control *c, struct client *p) {
     p->done = p->seen = p->sent = 0;
     p->line = false;
     p->state = CLOSED;
-    if (!p->tell) release(c, p);
+    if (p->tell)
+        wake(c);
+    else
+        release(c, p);
 }
 
+static bool flush(struct control *c, struct client *p);
+
+/* The owner hears of it at once (`tell`), or not at all; what is queued still goes. */
 static void leave(struct control *c, struct client *p, bool tell) {
     p->tell = tell && p->known;
     p->state = LEAVING;
     p->leave_by = mono_add_ms(c->now, FAREWELL_MS);
-    if (p->hung || unsent(p) == 0)
+    if (p->hung)
         shut(c, p);
     else
-        update(c, p);
+        flush(c, p);
 }
 
 /* Writes what goes; false: the client is closed for it. */
@@ -182,28 +205,23 @@ static size_t line_of(const struct client *p, size_t from, size_t n) {
     return from;
 }
 
-/* musl's CMSG_NXTHDR converts signs inside. */
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wsign-conversion"
 static void take_descriptors(struct control *c, struct client *p, struct msghdr *m, size_t from, size_t n) {
-    for (struct cmsghdr *h = CMSG_FIRSTHDR(m); h != NULL; h = CMSG_NXTHDR(m, h)) {
-        if (h->cmsg_level != SOL_SOCKET || h->cmsg_type != SCM_RIGHTS) continue;
-        size_t count = (h->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-        for (size_t i = 0; i < count; i++) {
-            int fd;
-            struct stat st;
-            memcpy(&fd, CMSG_DATA(h) + i * sizeof fd, sizeof fd);
-            if (p->n_passed < CONTROL_FDS_MAX && n > 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode)) {
-                p->passed[p->n_passed++] = (struct passed){fd, line_of(p, from, n)};
-            } else {
-                close(fd);
-                c->counts.fds_refused++;
-            }
+    const struct cmsghdr *h = CMSG_FIRSTHDR(m); /* the only one: no other kind was asked for */
+    bool some = h != NULL && h->cmsg_level == SOL_SOCKET && h->cmsg_type == SCM_RIGHTS;
+    size_t count = some ? (h->cmsg_len - CMSG_LEN(0)) / sizeof(int) : 0;
+    for (size_t i = 0; i < count; i++) {
+        int fd;
+        struct stat st;
+        memcpy(&fd, CMSG_DATA(h) + i * sizeof fd, sizeof fd);
+        if (p->n_passed < CONTROL_FDS_MAX && n > 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode)) {
+            p->passed[p->n_passed++] = (struct passed){fd, line_of(p, from, n)};
+        } else {
+            close(fd);
+            c->counts.fds_refused++;
         }
     }
     if (m->msg_flags & MSG_CTRUNC) c->counts.fds_refused++; /* the kernel closed them */
 }
-#pragma GCC diagnostic pop
 
 /* One read into the free part of `in`: bytes, 0 at the end (also a broken one), -1 for "not now". */
 static ssize_t read_some(struct control *c, struct client *p) {
@@ -234,15 +252,12 @@ static void say(struct client *p, struct bytes line) {
 static void too_long(struct control *c, struct client *p) {
     c->counts.too_long++;
     say(p, c->setup.too_long);
-    p->state = LEAVING;
-    p->leave_by = mono_add_ms(c->now, FAREWELL_MS);
-    p->tell = p->known;
-    flush(c, p);
+    leave(c, p, true);
 }
 
 /* Reads until a line is whole, or nothing is there. False: the client is being closed. */
 static bool fill(struct control *c, struct client *p) {
-    while (p->state == OPEN && !p->eof && !p->line) {
+    for (int i = 0; i < READS && p->state == OPEN && !p->eof && !p->line; i++) {
         compact(p);
         if (!buf_reserve(&p->in, READ_CHUNK)) {
             p->out.n = p->sent; /* no memory: it gets nothing more */
@@ -250,8 +265,8 @@ static bool fill(struct control *c, struct client *p) {
             return false;
         }
         ssize_t n = read_some(c, p);
-        if (n < 0) break;
-        if (n == 0) p->eof = true;
+        if (n < 0 && !p->hung) break;
+        if (n <= 0) p->eof = true; /* who is gone and sent nothing more will not either */
         find_line(p);
         if (p->seen - p->done > c->setup.line_max) {
             too_long(c, p);
@@ -451,6 +466,9 @@ bool control_next(struct control *c, struct control_event *out) {
         c->next = (size_t)(p - c->clients) + 1;
         return true;
     }
+    eventfd_t unused;
+    if (c->awake) eventfd_read(c->wake, &unused);
+    c->awake = false;
     return false;
 }
 
@@ -548,7 +566,7 @@ enum err control_open(struct control **out, const struct control_setup *setup, s
     *out = NULL;
     struct control *c = NEW(struct control);
     if (c == NULL) return fail(w, E_MEMORY, "No memory for the control socket");
-    *c = (struct control){.setup = *setup, .listener = -1, .epoll = -1};
+    *c = (struct control){.setup = *setup, .listener = -1, .epoll = -1, .wake = -1};
     c->setup.path = c->path;
     enum err e = OK;
     if (*setup->path == '\0' || !bytes_cstr(bytes_of(setup->path), c->path, sizeof c->path)) {
@@ -560,9 +578,12 @@ enum err control_open(struct control **out, const struct control_setup *setup, s
     }
     if (e == OK) e = remove_old(c->path, w);
     if (e == OK) e = bind_socket(c, w);
-    struct epoll_event event = {.events = EPOLLIN, .data.u64 = LISTENER};
+    struct epoll_event ready = {.events = EPOLLIN, .data.u64 = LISTENER};
+    struct epoll_event woken = {.events = EPOLLIN, .data.u64 = WAKE};
     if (e == OK && ((c->epoll = epoll_create1(EPOLL_CLOEXEC)) < 0 ||
-                    epoll_ctl(c->epoll, EPOLL_CTL_ADD, c->listener, &event) != 0)) {
+                    (c->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) < 0 ||
+                    epoll_ctl(c->epoll, EPOLL_CTL_ADD, c->listener, &ready) != 0 ||
+                    epoll_ctl(c->epoll, EPOLL_CTL_ADD, c->wake, &woken) != 0)) {
         e = sorry(w, "Watching", c->path, errno);
     }
     if (e != OK) {
@@ -585,6 +606,7 @@ void control_close(struct control *c) {
     }
     if (c->listener >= 0) close(c->listener);
     if (c->epoll >= 0) close(c->epoll);
+    if (c->wake >= 0) close(c->wake);
     if (c->inode != 0 && lstat(c->path, &st) == 0 && st.st_dev == c->device && st.st_ino == c->inode) {
         unlink(c->path);
     }

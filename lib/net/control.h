@@ -41,7 +41,7 @@ enum err control_open(struct control **out, const struct control_setup *setup, s
 /* sends what goes at once, closes all, removes the socket file if it is still ours */
 void control_close(struct control *c);
 int control_fd(const struct control *c);
-/* 0; or when accepting resumes (out of descriptors): control_turn then */
+/* 0: none. When it is due call control_turn; what it finds makes control_fd readable. */
 struct mono control_deadline(const struct control *c);
 void control_turn(struct control *c, struct mono now);
 

@@ -172,12 +172,13 @@ static void ask_again(const struct asked *a, struct store_op *op) {
     op->when = a->when;
 }
 
-static void failed(struct store_op *op, enum err e) {
+static void failed(struct db *db, struct store_op *op, enum err e) {
     op->err = op->why.code = e;
     if (e == OK) return;
     buf_clear(&op->out);
     op->more = false;
     op->status = op->kind == STORE_INBOX_ADD ? RECEIPT_BUSY : RECEIPT_NONE;
+    if (op->kind == STORE_INBOX_ADD) inbox_tag_busy(db, op->tag);
 }
 
 /* False: the transaction holds a part of it, or SQLite gave up: it must be rolled back. *rc: SQLite's error.
@@ -196,7 +197,7 @@ static bool apply(struct db *db, struct store_op *op, int *rc) {
     *rc = db->rc;
     if (db->rc != SQLITE_OK) e = db_error(db, db->rc, &op->why);
     bool changed = sqlite3_total_changes64(db->sql) != db->changes_before;
-    failed(op, e);
+    failed(db, op, e);
     db->rc = SQLITE_OK;
     return e == OK || (!changed && (*rc == SQLITE_OK || !db->open_transaction));
 }
@@ -218,7 +219,7 @@ static void one_by_one(struct db *db, struct store_op *first, struct store_op *a
         if (again) ask_again(&db->asked[i], op);
         if (lasting != NULL) {
             op->why = *lasting;
-            failed(op, lasting->code);
+            failed(db, op, lasting->code);
             continue;
         }
         if (apply(db, op, &rc)) {
@@ -226,7 +227,7 @@ static void one_by_one(struct db *db, struct store_op *first, struct store_op *a
             enum err e = commit(db, &w);
             if (e == OK) continue;
             op->why = w;
-            failed(op, e);
+            failed(db, op, e);
             lasting = &op->why; /* a commit that fails is the disk's fault, or the log's */
         } else {
             rollback(db);
@@ -259,7 +260,7 @@ struct store_op *db_batch(struct db *db, struct store_op *first) {
     } else if (commit(db, &w) != OK) {
         for (struct store_op *lost = begin; lost != op; lost = lost->next) {
             lost->why = w;
-            failed(lost, w.code);
+            failed(db, lost, w.code);
         }
     }
     return op;

@@ -1,20 +1,20 @@
 /* lib/store/db_inbox.c: messages that came. */
 #include "store/db_query.h"
 
-enum { ADD_PAGES_MORE = 12, FORGET_MAX = 4, LIST_COUNT = 1000 };
+enum { ADD_PAGES_MORE = 12, FORGET_MAX = 4, LIST_COUNT = 1000, DELETE_ROUNDS = 64 };
 
 /* Which quota of limits[] refuses a message of n bytes; NULL: none does. */
 static const char *refused_by(const struct db *db, const struct party *p, const struct store_op *op,
                               uint64_t n) {
     const uint64_t *most = op->limits;
-    if ((uint64_t)db->totals[TOTAL_INBOX] >= most[0]) return "inbox_messages";
-    if (n > most[1] || (uint64_t)db->totals[TOTAL_INBOX_BYTES] > most[1] - n) return "inbox_bytes";
-    if ((uint64_t)p->inbox_messages >= most[2]) return "inbox_per_peer";
-    if (n > most[3] || (uint64_t)p->inbox_bytes > most[3] - n) return "inbox_bytes_per_peer";
+    if ((uint64_t)db->totals[TOTAL_INBOX] >= most[0]) return "messages.inboxMax";
+    if (n > most[1] || (uint64_t)db->totals[TOTAL_INBOX_BYTES] > most[1] - n) return "messages.inboxMaxBytes";
+    if ((uint64_t)p->inbox_messages >= most[2]) return "messages.inboxPerPeer";
+    if (n > most[3] || (uint64_t)p->inbox_bytes > most[3] - n) return "messages.inboxBytesPerPeer";
     if ((op->flags & INBOX_STRANGER) != 0 &&
         (n > most[4] || (uint64_t)db->totals[TOTAL_STRANGER_BYTES] > most[4] - n))
-        return "inbox_bytes_strangers";
-    if ((int64_t)(n / DB_PAGE) + ADD_PAGES_MORE > db->room_pages) return "database_bytes";
+        return "messages.inboxBytesStrangers";
+    if ((int64_t)(n / DB_PAGE) + ADD_PAGES_MORE > db->room_pages) return "database.maxSize";
     return NULL;
 }
 
@@ -56,30 +56,34 @@ static void insert(struct db *db, const struct party *p, const struct store_op *
 }
 
 /* A stream that was told BUSY is told so for all that follows on it: what came behind must not overtake. */
-static bool tag_is_busy(const struct db *db, uint64_t tag) {
+static bool inbox_tag_is_busy(const struct db *db, uint64_t tag) {
     for (size_t i = 0; tag != 0 && i < BUSY_TAGS; i++)
         if (db->busy_tags[i] == tag) return true;
     return false;
+}
+
+void inbox_tag_busy(struct db *db, uint64_t tag) {
+    if (tag != 0 && !inbox_tag_is_busy(db, tag)) db->busy_tags[db->n_busy++ % BUSY_TAGS] = tag;
 }
 
 enum err inbox_add(struct db *db, struct store_op *op) {
     struct message m;
     enum err e = message_of_frame(buf_view(&op->in), &m, &op->why);
     if (e != OK) return e;
-    if (tag_is_busy(db, op->tag)) {
+    memcpy(op->id, m.id, MESSAGE_ID);
+    if (inbox_tag_is_busy(db, op->tag)) {
         op->status = RECEIPT_BUSY;
         return OK;
     }
     struct party *p = party_find(db, &op->peer);
     if (p == NULL) return fail(&op->why, E_INPUT, "no sender");
-    memcpy(op->id, m.id, MESSAGE_ID);
     const char *quota = refused_by(db, p, op, op->in.n);
-    if (quota !=
-        NULL) { /* a message that is there already must be told so, or its sender never gets rid of it */
+    if (quota != NULL) {
+        /* a message that is there already must be told so, or its sender never gets rid of it */
         op->status = is_seen(db, p, m.id) ? RECEIPT_DUPLICATE : RECEIPT_BUSY;
         if (op->status == RECEIPT_BUSY) {
-            db->busy_tags[db->n_busy++ % BUSY_TAGS] = op->tag;
-            fail(&op->why, E_LIMIT, "%s is full", quota);
+            inbox_tag_busy(db, op->tag);
+            fail(&op->why, E_LIMIT, "the inbox is full (%s)", quota);
         }
         return OK;
     }
@@ -207,27 +211,32 @@ enum err inbox_read(struct db *db, struct store_op *op) {
 }
 
 enum err inbox_after(struct db *db, struct store_op *op) {
+    int64_t newest = query_number(db, SQL_INBOX_NEWEST, 0);
     struct query q = query_open(db, SQL_INBOX_AFTER);
     bind_int(&q, 1, op->seq);
     bind_int(&q, 2, (op->flags & INBOX_UNREAD) != 0);
     bind_int(&q, 3, op->count == 0 || op->count >= INT32_MAX ? INT32_MAX : (int64_t)op->count + 1);
     enum err e = OK;
-    for (uint64_t n = 0; e == OK && query_row(&q); n++) {
+    uint64_t n = 0;
+    for (; e == OK && query_row(&q); n++) {
         struct message m;
-        struct peer_id peer;
+        struct peer_id peer = {.n = 0};
         uint64_t bytes = (uint64_t)column_int(&q, 4);
         op->more = n > 0 && ((op->count != 0 && n == op->count) || op->out.n >= op->bytes ||
                              bytes > op->bytes - op->out.n);
         if (op->more) break;
-        if (!column_peer(&q, 1, &peer)) continue;
+        column_peer(&q, 1, &peer);
         column_message(&q, 5, &m);
         bool done = wr_u64(&op->out, (uint64_t)column_int(&q, 0)) && wr_u8(&op->out, peer.n) &&
-                    buf_add(&op->out, peer_id_view(&peer)) && wr_u64(&op->out, (uint64_t)column_int(&q, 2)) &&
+                    buf_add(&op->out, peer_id_view(&peer)) &&
+                    wr_u64(&op->out, (uint64_t)column_int(&q, 2)) &&
                     wr_u8(&op->out, column_int(&q, 3) != 0) &&
                     wr_u32(&op->out, (uint32_t)message_frame_size(&m)) && message_frame_write(&op->out, &m);
         if (!done) e = fail(&op->why, E_MEMORY, "out of memory for messages");
     }
     query_end(&q);
+    op->count = n;
+    op->seq = newest; /* where a follower without a cursor begins */
     return e;
 }
 
@@ -264,17 +273,20 @@ bool inbox_remove(struct db *db, int64_t seq) {
     return true;
 }
 
+/* A row at a time would be a commit each for the caller; all at once would keep the thread for too long. */
 enum err inbox_delete(struct db *db, struct store_op *op) {
     int64_t seqs[DB_STEP_MAX];
-    size_t n = 1;
+    op->count = 0;
     if (op->in.n > 0) {
         enum err e = message_find(db, true, buf_view(&op->in), &op->peer, &seqs[0], op);
-        if (e != OK) return e;
-    } else {
-        n = collect(db, SQL_INBOX_OLD, op->when.ms, DB_STEP_MAX, seqs);
+        if (e == OK) op->count = inbox_remove(db, seqs[0]) ? 1 : 0;
+        return e;
+    }
+    op->more = true;
+    for (size_t round = 0; op->more && round < DELETE_ROUNDS && db->rc == SQLITE_OK; round++) {
+        size_t n = collect(db, SQL_INBOX_OLD, op->when.ms, DB_STEP_MAX, seqs);
+        for (size_t i = 0; i < n; i++) op->count += inbox_remove(db, seqs[i]) ? 1 : 0;
         op->more = n == DB_STEP_MAX;
     }
-    op->count = 0;
-    for (size_t i = 0; i < n; i++) op->count += inbox_remove(db, seqs[i]) ? 1 : 0;
     return OK;
 }

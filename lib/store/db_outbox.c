@@ -168,7 +168,8 @@ bool outbox_remove(struct db *db, int64_t seq, struct store_op *op) {
 }
 
 enum err outbox_done(struct db *db, struct store_op *op) {
-    if (!outbox_remove(db, op->seq, op)) return fail(&op->why, E_NOT_FOUND, "no such message in the outbox");
+    if (!outbox_remove(db, op->seq, op)) return OK; /* cancelled meanwhile, or a second receipt */
+    op->count = 1;
     total_add(db, TOTAL_MESSAGES_OUT, 1);
     if (op->latency_ms >= 0) latency_add(db, op->latency_ms);
     return OK;
@@ -195,8 +196,8 @@ static bool fail_one(struct db *db, int64_t seq, const char *text, struct peer_i
 }
 
 enum err outbox_failed(struct db *db, struct store_op *op) {
-    if (fail_one(db, op->seq, op->text, &op->peer, op->id)) return OK;
-    return fail(&op->why, E_NOT_FOUND, "no such queued message in the outbox");
+    op->count = fail_one(db, op->seq, op->text, &op->peer, op->id) ? 1 : 0; /* 0: cancelled or expired meanwhile */
+    return OK;
 }
 
 /* The oldest queued message of a peer: 0: none. */
@@ -217,7 +218,7 @@ enum err outbox_tried(struct db *db, struct store_op *op) {
     int64_t created_ms;
     peer_id_text(&op->peer, peer);
     int64_t seq = oldest(db, peer, &created_ms);
-    if (seq == 0) return fail(&op->why, E_NOT_FOUND, "nothing is queued for this peer");
+    if (seq == 0) return OK; /* delivered, cancelled or expired meanwhile */
     struct query q = query_open(db, SQL_OUTBOX_TRIED);
     bind_int(&q, 1, seq);
     bind_int(&q, 2, op->when.ms);

@@ -168,6 +168,7 @@ enum err outbox_cancel(struct db *db, struct store_op *op);
 bool outbox_remove(struct db *db, int64_t seq,
                    struct store_op *op); /* row and counters; op (or NULL): peer, id, seq */
 enum err inbox_add(struct db *db, struct store_op *op);
+void inbox_tag_busy(struct db *db, uint64_t tag); /* all that follows under this tag is answered BUSY */
 enum err inbox_list(struct db *db, struct store_op *op);
 enum err inbox_read(struct db *db, struct store_op *op);
 enum err inbox_after(struct db *db, struct store_op *op);

@@ -71,6 +71,7 @@
     X(INBOX_SHOW, "SELECT peer, received_ms, is_read, " INBOX_MESSAGE "FROM inbox WHERE seq = ?1")                 \
     X(INBOX_AFTER, "SELECT seq, peer, received_ms, is_read, frame_bytes, " INBOX_MESSAGE                           \
                    "FROM inbox WHERE seq > ?1 AND (?2 = 0 OR is_read = 0) ORDER BY seq LIMIT ?3")                  \
+    X(INBOX_NEWEST, "SELECT ifnull(max(seq), 0) FROM inbox")                                                        \
     X(INBOX_MARK, "UPDATE inbox SET is_read = ?2 WHERE seq = ?1 AND is_read <> ?2")                                \
     X(INBOX_DROP, "DELETE FROM inbox WHERE seq = ?1 RETURNING peer, frame_bytes, is_read, stranger")               \
     X(INBOX_OLD, "SELECT seq FROM inbox WHERE received_ms < ?1 ORDER BY seq LIMIT ?2")                             \
