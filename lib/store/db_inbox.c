@@ -228,8 +228,7 @@ enum err inbox_after(struct db *db, struct store_op *op) {
         column_peer(&q, 1, &peer);
         column_message(&q, 5, &m);
         bool done = wr_u64(&op->out, (uint64_t)column_int(&q, 0)) && wr_u8(&op->out, peer.n) &&
-                    buf_add(&op->out, peer_id_view(&peer)) &&
-                    wr_u64(&op->out, (uint64_t)column_int(&q, 2)) &&
+                    buf_add(&op->out, peer_id_view(&peer)) && wr_u64(&op->out, (uint64_t)column_int(&q, 2)) &&
                     wr_u8(&op->out, column_int(&q, 3) != 0) &&
                     wr_u32(&op->out, (uint32_t)message_frame_size(&m)) && message_frame_write(&op->out, &m);
         if (!done) e = fail(&op->why, E_MEMORY, "out of memory for messages");

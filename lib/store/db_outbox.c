@@ -2,41 +2,43 @@
  * old; they give way to new ones when the outbox is full. */
 #include "store/db_query.h"
 
+#define TAKEN_ID "a message with this id is in the outbox already"
+
 enum {
-    EVICT_MAX = 64,
-    FRAME_PAGES_MORE = 8
-}; /* failed ones dropped for one new message; pages of indices and splits */
+    EVICT_MAX = 64,       /* failed ones that give way to one new message */
+    FRAME_PAGES_MORE = 8, /* pages of indices and of splits, beside the frame's own */
+    RETRY_ROUNDS = 64     /* of DB_STEP_MAX rows in one operation */
+};
 
 static bool has_room(struct db *db, size_t bytes) {
     int64_t pages = (int64_t)(bytes / DB_PAGE) + FRAME_PAGES_MORE;
     return pages <= db->room_pages;
 }
 
-static bool exceeds(const struct db *db, enum total messages, enum total bytes, const uint64_t limits[6],
-                    size_t n) {
-    uint64_t m = (uint64_t)(db->totals[messages] + (messages == TOTAL_QUEUED ? db->totals[TOTAL_FAILED] : 0));
-    uint64_t b = (uint64_t)(db->totals[bytes] +
-                            (messages == TOTAL_QUEUED ? db->totals[TOTAL_FAILED_BYTES] : 0));
-    return m >= limits[0] || n > limits[1] || b > limits[1] - n;
+/* What limits[0] (messages) or limits[1] (bytes) says to n bytes more beside what is there; NULL: they fit.
+ */
+static const char *refused_by(int64_t messages, int64_t bytes, const uint64_t limits[6], size_t n) {
+    if ((uint64_t)messages >= limits[0]) return "messages.outboxMax";
+    if (n > limits[1] || (uint64_t)bytes > limits[1] - n) return "messages.outboxMaxBytes";
+    return NULL;
 }
 
-/* Makes room by dropping the oldest failed ones, if that helps at all. */
+static const char *all_refuse(const struct db *db, const uint64_t limits[6], size_t n) {
+    const int64_t *t = db->totals;
+    return refused_by(t[TOTAL_QUEUED] + t[TOTAL_FAILED], t[TOTAL_QUEUED_BYTES] + t[TOTAL_FAILED_BYTES],
+                      limits, n);
+}
+
+/* Makes room by dropping the oldest failed ones, unless the queued ones alone fill the outbox. */
 static enum err make_room(struct db *db, const uint64_t limits[6], size_t n, struct why *w) {
-    uint64_t queued = (uint64_t)db->totals[TOTAL_QUEUED], bytes = (uint64_t)db->totals[TOTAL_QUEUED_BYTES];
-    if (queued >= limits[0]) {
-        return fail(w, E_LIMIT, "the outbox is full: %llu undelivered messages", (unsigned long long)queued);
-    }
-    if (n > limits[1] || bytes > limits[1] - n) {
-        return fail(w, E_LIMIT, "the outbox is full: %llu bytes of undelivered messages",
-                    (unsigned long long)bytes);
-    }
     int64_t seqs[DB_STEP_MAX];
+    const char *key = refused_by(db->totals[TOTAL_QUEUED], db->totals[TOTAL_QUEUED_BYTES], limits, n);
+    if (key != NULL) return fail(w, E_LIMIT, "the outbox is full (%s)", key);
     size_t found = collect(db, SQL_OUTBOX_FAILED, 0, EVICT_MAX, seqs);
-    for (size_t i = 0; i < found && exceeds(db, TOTAL_QUEUED, TOTAL_QUEUED_BYTES, limits, n); i++) {
-        outbox_remove(db, seqs[i], NULL);
-    }
-    if (!exceeds(db, TOTAL_QUEUED, TOTAL_QUEUED_BYTES, limits, n)) return OK;
-    return fail(w, E_LIMIT, "the outbox is full: failed messages fill it, cancel some");
+    for (size_t i = 0; i < found && all_refuse(db, limits, n) != NULL; i++) outbox_remove(db, seqs[i], NULL);
+    key = all_refuse(db, limits, n);
+    if (key == NULL) return OK;
+    return fail(w, E_LIMIT, "the outbox is full of failed messages (%s): cancel some", key);
 }
 
 static bool is_there(struct db *db, const uint8_t id[MESSAGE_ID]) {
@@ -78,25 +80,21 @@ enum err outbox_put(struct db *db, const struct peer_id *peer, struct bytes fram
     struct party *p = party_find(db, peer);
     if (p == NULL) return fail(&op->why, E_INPUT, "no peer to send to");
     memcpy(op->id, m.id, MESSAGE_ID);
-    bool full = exceeds(db, TOTAL_QUEUED, TOTAL_QUEUED_BYTES, limits, frame.n) ||
-                (uint64_t)p->outbox_messages >= limits[2] || !has_room(db, frame.n);
-    if (full) {
-        if (is_there(db, m.id))
-            return fail(&op->why, E_REFUSED, "a message with this id is in the outbox already");
-        if ((uint64_t)p->outbox_messages >= limits[2]) {
-            return fail(&op->why, E_LIMIT, "the outbox is full: %lld undelivered messages to this peer",
-                        (long long)p->outbox_messages);
-        }
+    bool peer_full = (uint64_t)p->outbox_messages >= limits[2];
+    if (peer_full || !has_room(db, frame.n) || all_refuse(db, limits, frame.n) != NULL) {
+        /* one that is there already gets that answer: the spool's file of it may go */
+        if (is_there(db, m.id)) return fail(&op->why, E_REFUSED, TAKEN_ID);
+        if (peer_full)
+            return fail(&op->why, E_LIMIT, "the outbox is full for this peer (messages.outboxMaxPerPeer)");
         if (!has_room(db, frame.n)) return db_error(db, SQLITE_FULL, &op->why);
         e = make_room(db, limits, frame.n, &op->why);
         if (e != OK) return e;
-        p = party_find(db, peer); /* the failed ones were other peers' */
+        p = party_find(db, peer); /* the failed ones may have taken its slot */
         if (p == NULL) return E_IO;
     }
     insert(db, p, &m, frame.n);
     if (db->rc != SQLITE_OK) return E_IO;
-    if (sqlite3_changes(db->sql) == 0)
-        return fail(&op->why, E_REFUSED, "a message with this id is in the outbox already");
+    if (sqlite3_changes(db->sql) == 0) return fail(&op->why, E_REFUSED, TAKEN_ID);
     *seq = sqlite3_last_insert_rowid(db->sql);
     db->room_pages -= (int64_t)(frame.n / DB_PAGE) + 1;
     count_queued(db, p, 1, (int64_t)frame.n);
@@ -196,7 +194,9 @@ static bool fail_one(struct db *db, int64_t seq, const char *text, struct peer_i
 }
 
 enum err outbox_failed(struct db *db, struct store_op *op) {
-    op->count = fail_one(db, op->seq, op->text, &op->peer, op->id) ? 1 : 0; /* 0: cancelled or expired meanwhile */
+    op->count = fail_one(db, op->seq, op->text, &op->peer, op->id)
+                    ? 1
+                    : 0; /* 0: cancelled or expired meanwhile */
     return OK;
 }
 
@@ -353,46 +353,64 @@ static bool may_retry(struct db *db, int64_t seq, uint64_t per_peer, bool *faile
     return !queued && p != NULL && (per_peer == 0 || (uint64_t)p->outbox_messages < per_peer);
 }
 
-static bool touch(struct peer_id *touched, size_t *n, const struct peer_id *peer) {
+static void touch(struct peer_id *touched, size_t *n, const struct peer_id *peer) {
     for (size_t i = 0; i < *n; i++) {
-        if (peer_id_eq(&touched[i], peer)) return false;
+        if (peer_id_eq(&touched[i], peer)) return;
     }
     touched[(*n)++] = *peer;
-    return true;
 }
 
-enum err outbox_retry(struct db *db, struct store_op *op) {
-    int64_t seqs[DB_STEP_MAX];
+static enum err retry_one(struct db *db, struct rng *rng, struct store_op *op) {
+    int64_t seq = 0;
+    bool failed;
+    enum err e = message_find(db, false, buf_view(&op->in), &(struct peer_id){.n = 0}, &seq, op);
+    if (e != OK) return e;
+    if (!may_retry(db, seq, op->limits[2], &failed)) {
+        if (!failed) return fail(&op->why, E_INPUT, "the message has not failed: it is still being sent");
+        return fail(&op->why, E_LIMIT, "the outbox is full for this peer (messages.outboxMaxPerPeer)");
+    }
+    if (!send_again(db, seq, rng, op)) return E_IO;
+    op->count = 1;
+    return outbox_peer_item(db, &op->peer, &op->out) ? OK : fail(&op->why, E_MEMORY, "out of memory");
+}
+
+/* New rows get higher seqs than all that are walked here, and are not failed: the walk ends. */
+static enum err retry_all(struct db *db, struct rng *rng, struct store_op *op) {
+    int64_t seqs[DB_STEP_MAX], after = op->seq;
     struct peer_id touched[DB_STEP_MAX];
-    size_t n = 1, n_touched = 0;
-    bool all = op->in.n == 0, failed;
-    int64_t after = all ? op->seq : 0;
-    if (all) {
-        n = collect(db, SQL_OUTBOX_FAILED, after, DB_STEP_MAX, seqs);
-    } else {
-        enum err e = message_find(db, false, buf_view(&op->in), &(struct peer_id){.n = 0}, &seqs[0], op);
-        if (e != OK) return e;
-    }
-    struct rng rng = {.left = 0};
-    memcpy(rng.key, op->random, sizeof(rng.key));
-    op->count = 0;
-    for (size_t i = 0; i < n && db->rc == SQLITE_OK; i++) {
-        if (!may_retry(db, seqs[i], op->limits[2], &failed)) {
-            if (all) continue;
-            if (!failed) return fail(&op->why, E_INPUT, "the message has not failed: it is still being sent");
-            return fail(&op->why, E_LIMIT, "the outbox is full for this peer");
+    size_t n_touched = 0;
+    bool failed;
+    op->more = true;
+    for (size_t round = 0; op->more && round < RETRY_ROUNDS; round++) {
+        size_t n = collect(db, SQL_OUTBOX_FAILED, after, DB_STEP_MAX, seqs);
+        op->more = n == DB_STEP_MAX;
+        for (size_t i = 0; i < n; i++) {
+            if (n_touched == DB_STEP_MAX) { /* so many peers: their rows fill one answer */
+                op->more = true;
+                round = RETRY_ROUNDS;
+                break;
+            }
+            after = seqs[i];
+            if (!may_retry(db, seqs[i], op->limits[2], &failed)) continue;
+            if (!send_again(db, seqs[i], rng, op)) return E_IO;
+            op->count++;
+            touch(touched, &n_touched, &op->peer);
         }
-        if (!send_again(db, seqs[i], &rng, op)) return E_IO;
-        op->count++;
-        touch(touched, &n_touched, &op->peer);
     }
-    rng_wipe(&rng);
-    op->more = all && n == DB_STEP_MAX;
-    if (all && n > 0) op->seq = seqs[n - 1]; /* where the next call goes on */
+    op->seq = after;
     for (size_t i = 0; i < n_touched; i++) {
         if (!outbox_peer_item(db, &touched[i], &op->out)) return fail(&op->why, E_MEMORY, "out of memory");
     }
     return OK;
+}
+
+enum err outbox_retry(struct db *db, struct store_op *op) {
+    struct rng rng = {.left = 0};
+    memcpy(rng.key, op->random, sizeof(rng.key));
+    op->count = 0;
+    enum err e = op->in.n > 0 ? retry_one(db, &rng, op) : retry_all(db, &rng, op);
+    rng_wipe(&rng);
+    return e;
 }
 
 enum err outbox_cancel(struct db *db, struct store_op *op) {

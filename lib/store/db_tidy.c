@@ -19,7 +19,7 @@ enum err totals(struct db *db, struct store_op *op) {
     json_put_int(&o, "inbox_bytes", db->totals[TOTAL_INBOX_BYTES]);
     json_put_int(&o, "inbox_stranger_bytes", db->totals[TOTAL_STRANGER_BYTES]);
     json_put_int(&o, "remembered_ids", db->totals[TOTAL_SEEN]);
-    json_put_int(&o, "database_bytes", pages * DB_PAGE);
+    json_put_int(&o, "database_bytes", (pages + (int64_t)db->wal_pages) * DB_PAGE);
     if (p95 < 0)
         json_put_null(&o, "latency_p95_ms");
     else

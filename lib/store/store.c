@@ -2,14 +2,18 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <pthread.h>
+#include <signal.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/mem.h"
 #include "store/db.h"
 
-enum { IDLE_CHECKPOINT_MS = 500 };
+enum {
+    IDLE_CHECKPOINT_MS = 500,
+    STACK_BYTES = 1 << 20 /* SQLite's parser and our lists; musl gives a thread 128 KiB unless asked */
+};
 
 struct queue {
     struct store_op *first, *last;
@@ -58,7 +62,7 @@ static void give_back(struct store *s, struct store_op *first) {
 static struct store_op *wait_for_work(struct store *s, bool idle, bool *ending) {
     struct timespec until;
     struct store_op *batch = NULL;
-    clock_gettime(CLOCK_REALTIME, &until);
+    clock_gettime(CLOCK_MONOTONIC, &until);
     until.tv_nsec += IDLE_CHECKPOINT_MS * 1000000L;
     until.tv_sec += until.tv_nsec / 1000000000L;
     until.tv_nsec %= 1000000000L;
@@ -94,6 +98,32 @@ static void *work(void *user) {
     return NULL;
 }
 
+/* With a stack of known size, and without signals: they are the main thread's. */
+static bool start(struct store *s) {
+    sigset_t all, old;
+    pthread_attr_t attributes;
+    if (pthread_attr_init(&attributes) != 0) return false;
+    sigfillset(&all);
+    bool done = pthread_attr_setstacksize(&attributes, STACK_BYTES) == 0 &&
+                pthread_sigmask(SIG_SETMASK, &all, &old) == 0;
+    if (done) {
+        done = pthread_create(&s->thread, &attributes, work, s) == 0;
+        pthread_sigmask(SIG_SETMASK, &old, NULL);
+    }
+    pthread_attr_destroy(&attributes);
+    return done;
+}
+
+/* The wall clock may jump; the wait for the next checkpoint must not. */
+static bool make_locks(struct store *s) {
+    pthread_condattr_t attributes;
+    if (pthread_condattr_init(&attributes) != 0) return false;
+    bool done = pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC) == 0 &&
+                pthread_cond_init(&s->work, &attributes) == 0 && pthread_mutex_init(&s->lock, NULL) == 0;
+    pthread_condattr_destroy(&attributes);
+    return done;
+}
+
 enum err store_open(struct store **out, const struct store_setup *setup, struct why *w) {
     *out = NULL;
     struct store *s = NEW(struct store);
@@ -102,10 +132,8 @@ enum err store_open(struct store **out, const struct store_setup *setup, struct 
     s->queue_max = setup->queue_max;
     enum err e = db_open(&s->db, setup, w);
     if (e == OK && pipe2(s->pipe, O_CLOEXEC | O_NONBLOCK) != 0) e = fail(w, E_LIMIT, "no descriptor is left");
-    pthread_mutex_init(&s->lock, NULL);
-    pthread_cond_init(&s->work, NULL);
-    if (e == OK && pthread_create(&s->thread, NULL, work, s) != 0)
-        e = fail(w, E_LIMIT, "no thread can be started");
+    if (e == OK && !make_locks(s)) e = fail(w, E_LIMIT, "no lock can be made");
+    if (e == OK && !start(s)) e = fail(w, E_LIMIT, "no thread can be started");
     if (e == OK) {
         *out = s;
         return OK;
