@@ -17,7 +17,8 @@ enum {
     PARTY_SLOTS = 256,
     LATENCY_BUCKETS = 136,
     LATENCY_SAMPLES_MAX = 4096,
-    SPOOL_TAKEN_MAX = DB_STEP_MAX
+    SPOOL_TAKEN_MAX = DB_STEP_MAX,
+    SPOOL_NAME_MAX = 128
 };
 
 /* Rows of table totals, kept in memory, written once a commit. */
@@ -33,7 +34,7 @@ enum {
     X(FAILED, "outbox_failed")                                                                               \
     X(FAILED_BYTES, "outbox_failed_bytes")                                                                   \
     X(SEEN, "seen_ids")                                                                                      \
-    X(RUNNING, "running_ms")       /* a clock that jumps of the wall clock do not move: db_rest.c */         \
+    X(RUNNING, "running_ms")       /* a clock that jumps of the wall clock do not move: db_tidy.c */         \
     X(RUNNING_AT, "running_at_ms") /* wall time of its last step */
 #define TOTAL_SYMBOL(symbol, key) TOTAL_##symbol,
 enum total { TOTALS(TOTAL_SYMBOL) TOTAL_COUNT };
@@ -73,7 +74,7 @@ struct db {
     struct party parties[PARTY_SLOTS];
     struct search search;
     struct spool_taken { /* files to be unlinked once their messages are committed */
-        char name[128];
+        char name[SPOOL_NAME_MAX];
     } taken[SPOOL_TAKEN_MAX];
     size_t n_taken;
     uint64_t busy_tags[BUSY_TAGS]; /* streams that were answered BUSY, a ring */
