@@ -384,7 +384,7 @@ void control_turn(struct control *c, struct mono now) {
     for (int i = 0; i < n; i++) {
         if (events[i].data.u64 == LISTENER)
             accept_some(c);
-        else
+        else if (events[i].data.u64 != WAKE)
             serve(c, &c->clients[events[i].data.u64], events[i].events);
     }
     for (size_t i = 0; i < c->setup.clients_max; i++) {
@@ -469,6 +469,9 @@ bool control_next(struct control *c, struct control_event *out) {
     eventfd_t unused;
     if (c->awake) eventfd_read(c->wake, &unused);
     c->awake = false;
+    for (size_t i = 0; i < c->setup.clients_max; i++) {
+        if (has_news(&c->clients[i])) wake(c); /* much input of one that is gone: more in the next turn */
+    }
     return false;
 }
 
