@@ -78,7 +78,7 @@ enum err lock_take(struct lock *l, const char *home, const char *data, const cha
     enum err e = open_folder(&fd, data, w);
     if (e != OK) return e;
     for (int tries = 1; (e = try_lock(fd, data, w)) == E_BUSY; tries++) {
-        int64_t left = mono_diff_ms(end, clocks_mono());
+        int64_t left = (end.us - clocks_mono().us + 999) / 1000; /* rounded up: never shorter than asked */
         read_holder(fd, &who);
         bool hopeless = no_wait_for != NULL && who.pid != 0 && strcmp(who.role, no_wait_for) == 0;
         bool glance = who.pid == 0 && tries < GRACE_TRIES; /* a nameless holder may be just a lock_look */
