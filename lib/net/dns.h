@@ -22,7 +22,6 @@ enum {
     DNS_TRIES = 3,
     DNS_TOTAL_MS = 15000, /* a question in all */
     DNS_RECHECK_MS = 5000,
-    DNS_HOSTS_MAX = 1 << 20, /* bytes of a hosts file that are read */
 };
 enum dns_want { DNS_IP4 = 1, DNS_IP6 = 2, DNS_IP = 3, DNS_TEXT = 4 };
 
