@@ -69,7 +69,7 @@ struct party *party_find(struct db *db, const struct peer_id *peer) {
     if (peer_id_eq(&p->peer, peer)) return p;
     if (!party_write(db, p)) return NULL;
     *p = (struct party){.peer = *peer};
-    peer_id_text(peer, p->text);
+    peer_to_text(peer, p->text);
     struct query q = query_open(db, SQL_PARTY_GET);
     bind_str(&q, 1, p->text);
     if (query_row(&q)) {
@@ -83,11 +83,6 @@ struct party *party_find(struct db *db, const struct peer_id *peer) {
     if (db->rc == SQLITE_OK) return p;
     p->peer.n = 0;
     return NULL;
-}
-
-struct party *party_of_text(struct db *db, struct bytes text) {
-    struct peer_id peer;
-    return peer_id_parse(text, &peer) ? party_find(db, &peer) : NULL;
 }
 
 /* Buckets of a quarter of a doubling: 0 1 2 3, 4 5 6 7, 8 10 12 14, 16 20 24 28 ... */

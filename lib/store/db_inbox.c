@@ -155,7 +155,7 @@ enum err inbox_list(struct db *db, struct store_op *op) {
     if (searching && !search_set(&db->search, buf_view(&op->in))) {
         return fail(&op->why, E_INPUT, "a search text has 1 to %d bytes", DB_SEARCH_MAX);
     }
-    peer_id_text(&op->peer, peer);
+    peer_to_text(&op->peer, peer);
     struct query q = query_open(db, searching ? SQL_INBOX_SEARCH : SQL_INBOX_LIST);
     bind_str(&q, 1, peer);
     bind_int(&q, 2, (op->flags & INBOX_UNREAD) != 0);

@@ -108,7 +108,7 @@ enum err outbox_add(struct db *db, struct store_op *op) {
 enum err outbox_load(struct db *db, struct store_op *op) {
     struct query q = query_open(db, SQL_OUTBOX_LOAD);
     char peer[PEER_TEXT_MAX];
-    peer_id_text(&op->peer, peer);
+    peer_to_text(&op->peer, peer);
     bind_str(&q, 1, peer);
     bind_int(&q, 2, op->seq);
     bind_int(&q, 3, op->count == 0 || op->count >= INT32_MAX ? INT32_MAX : (int64_t)op->count + 1);
@@ -216,7 +216,7 @@ static int64_t oldest(struct db *db, const char *peer, int64_t *created_ms) {
 enum err outbox_tried(struct db *db, struct store_op *op) {
     char peer[PEER_TEXT_MAX];
     int64_t created_ms;
-    peer_id_text(&op->peer, peer);
+    peer_to_text(&op->peer, peer);
     int64_t seq = oldest(db, peer, &created_ms);
     if (seq == 0) return OK; /* delivered, cancelled or expired meanwhile */
     struct query q = query_open(db, SQL_OUTBOX_TRIED);

@@ -13,7 +13,7 @@ enum err peer_put(struct db *db, struct store_op *op) {
     if (op->peer.n == 0) return fail(&op->why, E_INPUT, "no peer");
     if (op->in.n > PEER_RECORD_MAX)
         return fail(&op->why, E_LIMIT, "a peer's record has at most %d bytes", PEER_RECORD_MAX);
-    peer_id_text(&op->peer, peer);
+    peer_to_text(&op->peer, peer);
     struct query q = query_open(db, SQL_PEER_PUT);
     bind_str(&q, 1, peer);
     bind_text(&q, 2, text_of(op));
@@ -26,7 +26,7 @@ enum err peer_put(struct db *db, struct store_op *op) {
 
 enum err peer_drop(struct db *db, struct store_op *op) {
     char peer[PEER_TEXT_MAX];
-    peer_id_text(&op->peer, peer);
+    peer_to_text(&op->peer, peer);
     struct query q = query_open(db, SQL_PEER_DROP);
     bind_str(&q, 1, peer);
     if (query_run(&q) && sqlite3_changes(db->sql) == 0) return fail(&op->why, E_NOT_FOUND, "no such peer");
@@ -60,7 +60,7 @@ enum err peers_load(struct db *db, struct store_op *op) {
 enum err stranger(struct db *db, struct store_op *op) {
     char peer[PEER_TEXT_MAX];
     if (op->peer.n == 0) return fail(&op->why, E_INPUT, "no peer");
-    peer_id_text(&op->peer, peer);
+    peer_to_text(&op->peer, peer);
     struct query q = query_open(db, SQL_STRANGER);
     bind_str(&q, 1, peer);
     bind_int(&q, 2, op->now.ms);

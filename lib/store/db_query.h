@@ -127,9 +127,8 @@ enum err db_error(struct db *db, int rc, struct why *w); /* SQLite's error as ou
 void total_add(struct db *db, enum total t, int64_t delta);
 void total_set(struct db *db, enum total t, int64_t v);
 struct party *party_find(struct db *db,
-                         const struct peer_id *peer);          /* valid until the next call; NULL: db->rc */
-struct party *party_of_text(struct db *db, struct bytes text); /* the same; NULL too if text is no peer id */
-bool party_number(struct db *db, struct party *p);             /* sees to it that p has its row and p->n */
+                         const struct peer_id *peer); /* valid until the next call; NULL: db->rc */
+bool party_number(struct db *db, struct party *p);    /* sees to it that p has its row and p->n */
 void latency_add(struct db *db, int64_t ms);
 int64_t latency_p95(struct db *db); /* ms; -1: nothing measured yet */
 void db_recount(struct db *db);     /* all counters from the rows */
@@ -141,6 +140,7 @@ void bind_message_text(struct query *q, int at, struct bytes v); /* NULL when em
 /* Columns `at` to at + 6 of a row: id, sent, expires, type, subject, reply_to, body. Views: until the next
  * row. */
 void column_message(const struct query *q, int at, struct message *m);
+void peer_to_text(const struct peer_id *peer, char out[PEER_TEXT_MAX]); /* base58; "" for none */
 bool column_peer(const struct query *q, int at, struct peer_id *peer);
 /* A message by the text of its id: all 32 digits, or a beginning or ending of at least ID_TEXT_MIN that fits
  * one only. */

@@ -32,7 +32,7 @@ touch "$home/data/stale.lock" 2>/dev/null || true
 code 0 s start
 code 0 s outbox --json; grep -q '"state":"queued"' "$work/out" || fail "spool taken up"
 [ -z "$(ls "$home"/spool/*.msg 2>/dev/null)" ] || fail "spool file left"
-code 9 "$SILKTALK" daemon --home "$home"; grep -q "pid" "$work/err" || fail "who holds the home"
+code 9 "$SILKTALK" daemon --home "$home"; grep -q "in use by process $(s status --json | sed "s/.*\"pid\":\([0-9]*\).*/\1/")" "$work/err" || fail "who holds the home"
 code 0 s status --json; python3 -m json.tool "$work/out" >/dev/null
 for verb in id peers inbox outbox "diag limits" "log level" "config list" "config list --schema" version applets; do
     # shellcheck disable=SC2086

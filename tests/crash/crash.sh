@@ -1,4 +1,0 @@
-#!/bin/sh
-# limit: 240
-# kill -9 of the receiver at random moments under load: nothing acknowledged is lost, nothing is there twice.
-exec python3 tests/crash/crash.py
