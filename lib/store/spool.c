@@ -58,7 +58,7 @@ enum err spool_write(const char *folder, const struct peer_id *peer, struct wall
         return fail(w, E_LIMIT, "the spool is full (messages.spoolMax); start the node");
     rng_system(&rng);
     clock_gettime(CLOCK_REALTIME, &now);
-    peer_id_text(peer, text);
+    peer_to_text(peer, text);
     /* names in the order of writing, so that they are taken in that order */
     int n = snprintf(path, sizeof path, "%s/%010lld%09ld-%016llx.msg", folder, (long long)now.tv_sec,
                      now.tv_nsec, (unsigned long long)rng_u64(&rng));
