@@ -143,7 +143,7 @@ static inline void write_text(const char *folder, const char *name, struct bytes
     char path[1024];
     join(path, sizeof path, folder, name);
     FILE *f = fopen(path, "w");
-    CHECK(f != NULL && fwrite(text.p, 1, text.n, f) == text.n && fclose(f) == 0);
+    CHECK(f != NULL && (text.n == 0 || fwrite(text.p, 1, text.n, f) == text.n) && fclose(f) == 0);
 }
 
 static inline void sql(struct db *db, const char *text) {
