@@ -46,7 +46,7 @@ static enum receipt_status judge(struct stream *s, const struct message_frame *f
     struct node *n = s->connection->node;
     struct message_stream *m = s->state;
     struct peer *p = s->connection->peer;
-    if (m->said_busy) return RECEIPT_BUSY;
+    if (m->said_busy || !n->loaded) return RECEIPT_BUSY;
     if (!access_may_send(n, p)) {
         struct store_op *op = store_op_new(STORE_STRANGER);
         if (op != NULL) {

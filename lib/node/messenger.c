@@ -167,6 +167,7 @@ void messenger_requeued(struct node *n, struct bytes rows) {
         struct peer *p = peer_id_read(raw, &id) ? peers_add(n, &id) : NULL;
         struct lane *l = p == NULL ? NULL : lane_of(n, p);
         if (l == NULL) continue;
+        peers_touch(n, p, PEER_WRITTEN_TO); /* a crash may have come before that was kept */
         n->outbox_count += count - MIN(count, l->queued);
         n->outbox_bytes += bytes - MIN(bytes, l->bytes);
         l->queued = MAX(count, l->queued);

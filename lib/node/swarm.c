@@ -47,8 +47,9 @@ static void trim(struct node *n) {
     while (n->n_connections > low && swarm_make_room(n)) {}
 }
 
+/* Nobody is let in before the peer book has come from the store: friends would be taken for strangers. */
 bool node_accepting(const struct node *n) {
-    return !n->stopping && n->n_pending_in < limit_max(&n->limits, LIMIT_INBOUND_PENDING);
+    return n->loaded && !n->stopping && n->n_pending_in < limit_max(&n->limits, LIMIT_INBOUND_PENDING);
 }
 
 uint32_t node_accepted(struct node *n, const struct endpoint *remote, const struct endpoint *local) {
