@@ -230,7 +230,7 @@ TEST(control_lines_have_a_limit) {
     open_control(4, BIG, 1000);
     static char text[BIG + 3];
     memset(text, 'x', BIG);
-    strcpy(text + BIG, "\n");
+    memcpy(text + BIG, "\n", 2);
     int a = dial(), b = dial(), d = dial();
     size_t sent = 0;
     struct control_event e = {0};
@@ -245,7 +245,7 @@ TEST(control_lines_have_a_limit) {
     text[BIG] = 'x'; /* n + 1 are not: with a newline, and without one */
     for (int k = 0; k < 2; k++) {
         int fd = k == 0 ? a : b;
-        strcpy(text + BIG + 1, k == 0 ? "\n" : "");
+        memcpy(text + BIG + 1, k == 0 ? "\n" : "", k == 0 ? 2 : 1);
         for (sent = 0; text[sent] != '\0';) {
             ssize_t n = send(fd, text + sent, strlen(text + sent), MSG_DONTWAIT | MSG_NOSIGNAL);
             if (n > 0) sent += (size_t)n;

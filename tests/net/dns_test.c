@@ -278,7 +278,7 @@ static const char *ips(const struct dns_answer *a) {
     *all = '\0';
     for (size_t i = 0; i < a->n_ips; i++) {
         ip_text(&a->ips[i], one);
-        strcat(strcat(all, one), " ");
+        snprintf(all + strlen(all), sizeof all - strlen(all), "%s ", one);
     }
     return all;
 }

@@ -49,7 +49,7 @@ TEST(hosts_finds_names_as_hosts_5_says) {
         size_t n = hosts_find(path, bytes_of(rows[i].name), rows[i].families, out, LEN(out));
         for (size_t k = 0; k < n; k++) {
             ip_text(&out[k], one);
-            strcat(strcat(all, one), " ");
+            snprintf(all + strlen(all), sizeof all - strlen(all), "%s ", one);
         }
         CHECK(strcmp(all, rows[i].want) == 0, "%s: %s", rows[i].name, all);
     }
