@@ -13,55 +13,68 @@
 enum store_kind {
     /* Everywhere a message is its whole frame, as message_frame_write makes it: length prefix and Frame.
      * Outbox. `in` of ADD: the frame; `peer`, `now`; quotas in limits[]: [0] messages, [1] bytes, [2]
-     * messages per peer. Result: seq (sending order). E_LIMIT: full. */
+     * messages per peer. Result: seq (sending order), id. E_LIMIT: full (failed messages give way first);
+     * E_REFUSED: this id is in the outbox already; E_INPUT: no message. */
     STORE_OUTBOX_ADD,
     /* Loads queued messages of `peer` with seq > op.seq, oldest first, at most `count` messages or `bytes` of
      * `out` (at least one): out = repeated { u64 BE seq, u64 BE tries, u32 BE n, n bytes of a frame }. */
     STORE_OUTBOX_LOAD,
-    STORE_OUTBOX_DONE,   /* seq: delivered (row goes; totals count it with `latency_ms`) */
+    STORE_OUTBOX_DONE, /* seq: delivered (row goes; totals count it with `latency_ms`, if that is >= 0); count
+                          0: no such row (any more), which is no error, nor for the next two */
     STORE_OUTBOX_FAILED, /* seq, text: refused for good: state failed, last_error = text */
     STORE_OUTBOX_TRIED,  /* peer: its oldest queued: tries + 1, next_try = `when`, last_error = text */
     STORE_OUTBOX_EXPIRE, /* now: queued ones past expires_ms become failed "expired"; out = repeated {u8 n,
-                            peer, 16 id, u64 seq} */
+                            peer, 16 id, u64 seq}; at most 256 a call, then `more` */
     STORE_OUTBOX_PEERS,  /* out = repeated {u8 n, peer id, u32 BE count, u64 BE bytes, u64 BE oldest seq, u64
                             BE created_ms of oldest}: for the start */
-    STORE_OUTBOX_LIST, /* JSON items: id peer_id name state bytes created tries next_try last_error expires */
-    STORE_OUTBOX_RETRY,  /* id prefix text in `in` (hex), or empty: all failed: queued again under new random
-                            ids (`random` 32 bytes seed) and fresh expiry; count = how many; out as
-                            STORE_OUTBOX_PEERS of those touched */
+    STORE_OUTBOX_LIST,   /* rows behind `seq`, at most `count` (0: 5000); seq: the last one given, count: how
+                            many; JSON items: id peer_id name state bytes created tries next_try last_error
+                            expires */
+    STORE_OUTBOX_RETRY, /* id text in `in`, or empty: all failed (behind `seq`): queued again under new random
+                           ids (`random` 32 bytes seed), to live as long as at first; count = how many; out as
+                           STORE_OUTBOX_PEERS of those touched. limits[2] as in ADD (0: none): E_LIMIT for
+                           one, skipped for all. E_INPUT: it has not failed. Of one: peer, seq, id are the new
+                           ones */
     STORE_OUTBOX_CANCEL, /* id text in `in`: E_NOT_FOUND; the row goes; peer, seq, id are set */
     /* Inbox. `in`: a frame; peer; now; flags INBOX_STRANGER; limits[]: [0] messages, [1] bytes, [2] per
      * peer messages, [3] per peer bytes, [4] bytes of strangers together, [5] remembered ids. Result: status
-     * STORED, DUPLICATE or BUSY (quota, database full), count = rowid for followers. */
+     * STORED, DUPLICATE or BUSY (quota or database full: err is OK then, why.text names the key; BUSY on
+     * every error too), count = seq = rowid for followers. Once BUSY, all of the same tag (not 0) is BUSY. */
     STORE_INBOX_ADD,
     STORE_INBOX_LIST,   /* filter: peer (n 0: all), flags INBOX_UNREAD, text search in `in` (subject, body if
-                           text, case-insensitive for ASCII), count = most rows, newest last; JSON items: id
-                           peer_id name received bytes read subject sent content_type file reply_to */
-    STORE_INBOX_READ,   /* id text (hex, unique prefix or ending of >= 6) in `in`; flags INBOX_MARK; out: a
-                           frame; peer, when = received; E_NOT_FOUND; E_INPUT: text names candidates
-                         */
+                           text, case-insensitive for ASCII, at most 256 bytes); count = most rows (0: 1000;
+                           at most 5000), newest last; with seq > 0 only rows before it; seq: the oldest
+                           given, more: there are older ones; JSON items: id from name received bytes read
+                           subject sent content_type file reply_to */
+    STORE_INBOX_READ,   /* id text in `in` (hex: all 32, or a unique beginning or ending of >= 6), peer if it
+                           must be the sender's; flags INBOX_MARK; out: a frame; peer, id, seq, when =
+                           received; E_NOT_FOUND; E_INPUT: no id, or several fit (text names up to 5) */
     STORE_INBOX_AFTER,  /* rows with rowid > seq, oldest first, flags INBOX_UNREAD, at most count or `bytes`:
                            out = repeated { u64 rowid, u8 n, peer id, u64 received_ms, u8 read, u32 n,
-                           a frame } */
+                           a frame }; count = rows, seq = the newest row of all (a follower's first cursor) */
     STORE_INBOX_MARK,   /* id text: read = flags & INBOX_MARK */
-    STORE_INBOX_DELETE, /* id text in `in`, or empty with `when`: all received before it; count = how many */
+    STORE_INBOX_DELETE, /* id text in `in`, or empty with `when`: all received before it; count = how many (at
+                           most 16384 a call, then `more`) */
     /* Peers. */
     STORE_PEER_PUT, /* in = the node's own record bytes (opaque to the store), text = name, flags, when = last
                        seen */
     STORE_PEER_DROP,
-    STORE_PEERS_LOAD, /* out = repeated {u8 n, peer id, u64 BE last_seen_ms, u32 BE flags, u16 n name, u32 n
-                         record} */
+    STORE_PEERS_LOAD, /* rows behind `seq` (0: all); more, seq: the last one given; out = repeated {u8 n, peer
+                         id, u64 BE last_seen_ms, u32 BE flags, u16 n name, u32 n record} */
     /* Access rules learnt at run time and the strangers that were denied come with later deliveries. */
     STORE_STRANGER, /* peer, now: remembers that it was denied; at most limits[0] kept */
     /* Upkeep. */
-    STORE_SPOOL_TAKE, /* takes files of HOME/spool into the outbox (quotas in limits[]), at most count a call;
-                         count = taken; out as STORE_OUTBOX_PEERS; refused ones are moved aside, text names
-                         the last */
+    STORE_SPOOL_TAKE, /* takes files of HOME/spool into the outbox (quotas in limits[]), at most count (and
+                         256) a call, oldest first; count = taken, more: call again; out as
+                         STORE_OUTBOX_PEERS; refused ones are moved to spool/refused/, those that do not fit
+                         the quotas stay; text names the last of either, why.text says why; "": none */
     STORE_MAINTAIN, /* now, limits[0] = read messages older than so many ms go (0: none), [1] = remembered ids
-                       older than so many ms go; count = rows gone; bounded work per call, `more` set when
-                       there is more to do */
+                       older than so many ms of running time go (0: none), [2] = failed outbox messages older
+                       than so many ms go (0: none); count = rows gone; bounded work per call, `more` set
+                       when there is more to do */
     STORE_TOTALS,   /* out: one JSON object: messages_in messages_out outbox inbox inbox_unread inbox_bytes
-                       outbox_bytes outbox_oldest database_bytes latency_p95_ms */
+                       outbox_bytes outbox_oldest outbox_failed inbox_stranger_bytes remembered_ids
+                       database_bytes latency_p95_ms */
     STORE_META_GET,
     STORE_META_PUT, /* text = key; in/out = value */
     STORE_KINDS
