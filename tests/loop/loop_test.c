@@ -128,6 +128,9 @@ TEST(loop_is_the_same_beyond_the_poll_set) {
     }
     turn();
     for (size_t i = 0; i < PAIRS; i++) CHECK(f.calls[i] == (i % 3 == 0) + (i % 2), "muted %zu", i);
+    struct mono start = clocks_mono();
+    CHECK(loop_turn(f.loop, mono_add_ms(start, 20), NULL) == OK);
+    CHECK(mono_diff_ms(clocks_mono(), start) >= 20, "what is muted wakes nobody");
     for (size_t i = 0; i < PAIRS; i++) loop_drop(f.loop, f.pair[i][0]);
     CHECK(loop_watched(f.loop) == 0);
     for (size_t i = 0; i < PAIRS; i++) {

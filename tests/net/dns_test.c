@@ -322,6 +322,34 @@ TEST(dns_addresses) {
     CHECK(open_fds() == fds && mem_blocks() == blocks);
 }
 
+TEST(dns_searches_in_the_right_order) {
+    open_dns(4, 2000, 0);
+    dns_answer_free(resolve(DNS_IP4, "short"));
+    CHECK(s.queries == 2, "short.one.test, short.two.test");
+    s.queries = 0;
+    dns_answer_free(resolve(DNS_IP4, "nx.dotted"));
+    CHECK(s.queries == 3 && strcmp(s.last, "nx.dotted.two.test.") == 0, "itself first: %s", s.last);
+    s.queries = 0;
+    dns_answer_free(resolve(DNS_IP4, "fail"));
+    CHECK(s.queries >= 1 && strcmp(s.last, "fail.one.test.") == 0, "no further after a failure: %s", s.last);
+    close_dns();
+}
+
+TEST(dns_one_family_waits_shortly_for_the_other) {
+    struct dns_answer *a = NULL;
+    open_dns(4, 30000, 60000);
+    struct mono now = now_for_test();
+    CHECK(dns_ask(d, 7, DNS_IP, BYTES("half.test"), now, NULL) == OK);
+    while (s.queries < 2) turn();
+    CHECK(dns_next(d) == NULL);
+    while (mono_diff_ms(dns_deadline(d, now), now) > 5000) turn(); /* until the A record has come */
+    CHECK(dns_next(d) == NULL, "not at once");
+    dns_turn(d, mono_add_ms(now, 10000));
+    CHECK((a = dns_next(d)) != NULL && strcmp(ips(a), "192.0.2.5 ") == 0);
+    dns_answer_free(a);
+    close_dns();
+}
+
 TEST(dns_local_names_ask_nobody) {
     open_dns(4, 2000, 0);
     dns_answer_free(resolve(DNS_IP, "localhost"));

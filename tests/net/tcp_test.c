@@ -277,7 +277,7 @@ static void turn(struct closing *c) {
 }
 
 TEST(closing_gets_the_last_bytes_out) {
-    static uint8_t big[3 << 20], to[65536];
+    static uint8_t big[12 << 20], to[65536];
     int fds[2];
     struct closing *c;
     size_t n, got = 0, fds_before = open_fds(), blocks = mem_blocks();
@@ -308,7 +308,7 @@ TEST(closing_gets_the_last_bytes_out) {
 }
 
 TEST(closing_sends_its_rest_to_a_peer_that_closed_its_half) {
-    static uint8_t big[3 << 20], to[65536];
+    static uint8_t big[12 << 20], to[65536];
     int fds[2];
     struct closing *c;
     size_t n, got = 0;
