@@ -178,13 +178,17 @@ void messenger_requeued(struct node *n, struct bytes rows) {
     }
 }
 
-void messenger_start(struct node *n) {
-    node_give(n, store_op_new(STORE_OUTBOX_PEERS));
+static void take_spool(struct node *n) {
     struct store_op *spool = store_op_new(STORE_SPOOL_TAKE);
     if (spool == NULL) return;
     messenger_outbox_limits(n, spool);
-    spool->count = 1000;
+    spool->count = LOAD_COUNT;
     node_give(n, spool);
+}
+
+void messenger_start(struct node *n) {
+    node_give(n, store_op_new(STORE_OUTBOX_PEERS));
+    take_spool(n);
 }
 
 void messenger_outbox_limits(const struct node *n, struct store_op *op) {
@@ -454,6 +458,7 @@ static void spool_taken(struct node *n, struct store_op *op) {
         if (p != NULL) peers_touch(n, p, PEER_WRITTEN_TO);
     }
     messenger_requeued(n, buf_view(&op->out));
+    if (op->err == OK && op->more && op->count > 0 && !n->stopping) take_spool(n);
 }
 
 void messenger_stored(struct node *n, struct store_op *op) {
