@@ -6,8 +6,8 @@
 
 enum { SHA256_SIZE = 32 };
 struct sha256 {
-    uint64_t opaque[16];
-}; /* big enough for libsodium's state; checked there */
+    uint64_t opaque[16]; /* big enough for libsodium's state; checked there */
+};
 void sha256_start(struct sha256 *s);
 void sha256_add(struct sha256 *s, struct bytes data);
 void sha256_end(struct sha256 *s, uint8_t out[32]); /* wipes s */
