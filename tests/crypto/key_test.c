@@ -222,6 +222,9 @@ TEST(ecdsa_signature_form) {
         {"a long length", "308146022100846a6685b9e72b560cb2fc4a75f9cbc38a90aaeaa7f3f25ee719832db7b93a65022100"
                           "cd992bb7bd2bcc28c7db04987d1"
                           "0adc490fe348270954f7696cb0dffff0dfc3d"},
+        {"a longer length", "30820046022100846a6685b9e72b560cb2fc4a75f9cbc38a90aaeaa7f3f25ee719832db7b93a6502"
+                            "2100cd992bb7bd2bcc28c7db"
+                            "04987d10adc490fe348270954f7696cb0dffff0dfc3d"},
         {"an indefinite length", "3080022100846a6685b9e72b560cb2fc4a75f9cbc38a90aaeaa7f3f25ee719832db7b93a650"
                                  "22100cd992bb7bd2bcc28c7db0"
                                  "4987d10adc490fe348270954f7696cb0dffff0dfc3d0000"},
@@ -246,6 +249,17 @@ TEST(ecdsa_point_off_the_curve) {
     struct bytes s = hex(GO_ECDSA_SIGNATURE, b);
     a[key.encoded.n - 1] ^= 1;
     CHECK(!public_key_verify(&key, bytes_of(GO_MESSAGE), s), "y altered");
+    /* A pair that fits the equations of ECDSA for a point of another curve: r was chosen, and the point made
+     * so that u1 G + Q has it as its x. */
+    test_hex("f8e04255ec424e2ae3fd3511941ad757d707489ff614ff952c3e95e79c5ab253"
+             "6e1f1b7f26b6e365e37adcdb92910cde99d48c490f05396b7abfe4a578beae6a",
+             a + key.encoded.n - 64, 64);
+    uint8_t made[64];
+    size_t n = test_hex("3038021a0100000000000000000000000000000000000000000000000018"
+                        "021a0100000000000000000000000000000000000000000000000018",
+                        made, sizeof made);
+    CHECK(!public_key_verify(&key, bytes_of(GO_MESSAGE), bytes_at(made, n)),
+          "a signature by a point of another curve");
     memset(a + key.encoded.n - 64, 0, 64);
     CHECK(!public_key_verify(&key, bytes_of(GO_MESSAGE), s), "0, 0");
     memset(a + key.encoded.n - 64, 0xff, 64);
