@@ -80,7 +80,7 @@ $(BUILD)/gen/version.h: $(ID_FILES)
 	@mkdir -p $(@D)
 	@id=$$(sha256sum $(ID_FILES) | sha256sum | cut -c1-12); \
 	printf '#pragma once\n#define SILKTALK_VERSION "%s"\n#define SILKTALK_SOURCE_ID "%s"\n' '$(VERSION)' "$$id" >$@.new
-	@cmp -s $@.new $@ && rm $@.new && touch $@ || mv $@.new $@
+	@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
 $(BUILD)/gen/notices.h: contrib/deps/NOTICES LICENSE
 	@mkdir -p $(@D)
 	@{ echo '#pragma once'; echo '/* LICENSE and contrib/deps/NOTICES: what version --licenses prints; ends with a 0. */'; \

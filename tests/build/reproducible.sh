@@ -49,7 +49,7 @@ start=$(date +%s%N)
 (cd "$one" && $clean make >"$TMPDIR/log" 2>&1) || { tail -20 "$TMPDIR/log"; fail "rebuild"; }
 took=$((($(date +%s%N) - start) / 1000000))
 built=$(grep -c '^  cc' "$TMPDIR/log")
-[ "$built" -le 2 ] || fail "a change of one file compiles it and what holds the source id, not $built files"
+[ "$built" -le 8 ] || fail "a change of one file compiles it and the few that show the version, not $built files"
 ! cmp -s "$two/build/silktalk" "$one/build/silktalk" || fail "the change is in the result"
 [ "$took" -le 30000 ] || fail "a rebuild takes $took ms"
 echo "rebuild after a change of one file: $took ms, $built files compiled"
