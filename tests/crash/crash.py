@@ -76,19 +76,19 @@ def main():
         lines = s.makefile()
         while not stop.is_set():
             requests = [json.dumps({"v": 1, "id": i, "method": "send", "params": {"peer": ids[b], "body": "x" * 200}})
-                        for i in range(20)]
+                        for i in range(40)]
             s.sendall(("\n".join(requests) + "\n").encode())
             for _ in requests:
                 answer = json.loads(lines.readline())
                 if "result" in answer:
                     sent.append(answer["result"]["items"][0]["id"])
-            time.sleep(0.004)
+            time.sleep(0.002)
 
     thread = threading.Thread(target=load)
     thread.start()
     between = 0
     kill = 0
-    while kill < KILLS or (between * 5 < kill and kill < 4 * KILLS):
+    while kill < KILLS or (between * 5 < kill and kill < 8 * KILLS):
         time.sleep(rng.uniform(0.05, 0.5))
         pb.send_signal(signal.SIGKILL)
         pb.wait()
