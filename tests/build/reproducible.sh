@@ -20,9 +20,8 @@ fi
 as=
 if [ "$(id -u)" -eq 0 ] && id nobody >/dev/null 2>&1 && command -v setpriv >/dev/null; then
     chown -R nobody "$TMPDIR/another-place"
-    chmod 755 "$TMPDIR" "$(dirname "$TMPDIR")"
     # this tree may lie where nobody may not look
-    if setpriv --reuid=nobody --clear-groups test -r "$BUILD/deps/musl/lib/libz.a"; then
+    if setpriv --reuid=nobody --clear-groups test -r "$BUILD/deps/musl/lib/libz.a" -a -w "$two/build"; then
         as="setpriv --reuid=nobody --clear-groups"
     fi
 fi
