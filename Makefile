@@ -33,7 +33,9 @@ WARN := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion -Wstric
     -Wold-style-definition -Wpointer-arith -Wcast-qual -Wwrite-strings -Wundef -Wvla -Wformat=2 -Wswitch-enum \
     -Wimplicit-fallthrough -Wnull-dereference -Werror
 CPPFLAGS := -D_GNU_SOURCE -Ilib -I. -I$(BUILD)
-CFLAGS := -std=c17 -g $(WARN) -ffile-prefix-map=$(CURDIR)=. -ffunction-sections -fdata-sections -fno-common
+# No place of this build gets into the result; build/deps may be a link to another tree's.
+MAPS := -ffile-prefix-map=$(CURDIR)=. -ffile-prefix-map=$(or $(realpath $(BUILD)/deps),$(abspath $(BUILD)/deps))=./build/deps
+CFLAGS := -std=c17 -g $(WARN) $(MAPS) -ffunction-sections -fdata-sections -fno-common
 MACHINE := $(firstword $(subst -, ,$(shell $(HOSTCC) -dumpmachine)))
 HARDEN := -fPIE -fstack-protector-strong -fstack-clash-protection
 ifeq ($(MACHINE),x86_64)
