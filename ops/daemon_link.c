@@ -290,16 +290,12 @@ void listeners_tell(struct daemon *d) {
 
 static void take_answers(struct daemon *d) {
     for (struct dns_answer *a; (a = dns_next(d->dns)) != NULL; dns_answer_free(a)) {
-        struct node_resolved r = {.n_ips = MIN(a->n_ips, LEN(r.ips))};
+        struct node_resolved r = {
+            .n_ips = MIN(a->n_ips, LEN(r.ips)), .texts = a->texts, .n_texts = a->n_texts};
         memcpy(r.ips, a->ips, r.n_ips * sizeof a->ips[0]);
-        char(*texts)[256] = mem_new(MAX(a->n_texts, (size_t)1), 256);
-        for (size_t i = 0; texts != NULL && i < a->n_texts; i++)
-            if (bytes_cstr(a->texts[i], texts[r.n_texts], 256)) r.n_texts++;
-        r.texts = texts;
         if (a->why.code != OK)
             LOG(&d->log, EV_DNS_FAILED, kv_str("name", a->name), kv_str("reason", a->why.text));
         node_resolve_done(d->node, (uint32_t)a->tag, &r, a->why.code == OK ? NULL : &a->why);
-        mem_free(texts);
     }
 }
 

@@ -197,7 +197,6 @@ static enum err negotiate(struct connection *c, struct bytes *in, struct buf *ou
 static enum err start_noise(struct connection *c) {
     struct upgrade *u = c->upgrade;
     u->step = UPGRADE_NOISE;
-    c->noise.any_peer = false;
     enum err e = noise_start(&c->noise, !c->inbound, c->node->self, &u->expected, muxer_protocols,
                              &c->node->rng, &c->tx);
     if (e != OK) c->why = c->noise.why;

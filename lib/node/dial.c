@@ -272,9 +272,9 @@ struct dial *swarm_dial_address(struct node *n, struct bytes addr, struct why *w
     return d;
 }
 
-static void add_dnsaddr(struct dial *d, const char *text, unsigned depth) {
+static void add_dnsaddr(struct dial *d, struct bytes text, unsigned depth) {
     struct buf addr = {.max = MULTIADDR_MAX};
-    if (strncmp(text, "dnsaddr=", 8) == 0 && multiaddr_parse(bytes_of(text + 8), &addr, NULL) == OK) {
+    if (bytes_starts(text, "dnsaddr=") && multiaddr_parse(bytes_skip(text, 8), &addr, NULL) == OK) {
         struct bytes kept = keep_address(d, buf_view(&addr));
         struct multiaddr_target t = multiaddr_target(kept);
         bool deeper = t.host == TARGET_DNSADDR && depth + 1 >= DNSADDR_DEPTH;

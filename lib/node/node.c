@@ -143,6 +143,12 @@ static void loaded_peers(struct node *n, struct store_op *op) {
         peers_loaded(n, buf_view(&op->out));
     else
         LOG(n->log, EV_DATABASE_FAULT, kv_str("operation", "load peers"), kv_str("reason", op->why.text));
+    if (op->err == OK && op->more) {
+        struct store_op *rest = store_op_new(STORE_PEERS_LOAD);
+        if (rest != NULL) rest->seq = op->seq;
+        node_give(n, rest);
+        if (rest != NULL) return;
+    }
     n->loaded = true;
     n->next_keep = n->now.mono;
 }
@@ -181,6 +187,7 @@ static void maintain(struct node *n) {
     if (op == NULL) return;
     op->limits[0] = (uint64_t)cfg(n->config, messages_retention).ms;
     op->limits[1] = 100ULL * 24 * 3600 * 1000; /* remembered ids outlive every message (90 days) */
+    op->limits[2] = 90ULL * 24 * 3600 * 1000;  /* failed ones that nobody retried or cancelled */
     node_give(n, op);
 }
 

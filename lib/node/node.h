@@ -55,7 +55,7 @@ void node_listening(struct node *n, const struct endpoint *endpoints,
 struct node_resolved {
     struct ip ips[32];
     size_t n_ips;
-    char (*texts)[256]; /* TXT strings */
+    const struct bytes *texts; /* TXT records, borrowed for the call */
     size_t n_texts;
 };
 void node_resolve_done(struct node *n, uint32_t query, const struct node_resolved *answer,
