@@ -8,6 +8,7 @@ struct store_op *store_op_new(enum store_kind kind) {
     struct store_op *op = NEW(struct store_op);
     if (op == NULL) return NULL;
     op->kind = kind;
+    op->fd = -1;
     op->in.max = op->out.max = OP_BYTES_MAX;
     return op;
 }

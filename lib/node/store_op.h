@@ -63,6 +63,36 @@ enum store_kind {
                          id, u64 BE last_seen_ms, u32 BE flags, u16 n name, u32 n record} */
     /* Access rules learnt at run time and the strangers that were denied come with later deliveries. */
     STORE_STRANGER, /* peer, now: remembers that it was denied; at most limits[0] kept */
+    /* Large files (proto/file.h). Rows have a seq of their own; bytes lie in files beside the database. Each is
+     * a slice of at most FILE_SLICE bytes, so that messages wait for one slice and not for a file.
+     * Sending: */
+    STORE_FILE_ADD,  /* in: an offer's frame without prefix (its hash and size do not count); peer; now; fd: the
+                        content, taken over; limits[]: [0] bytes of all files, [1] rows. Result: seq, count =
+                        size. E_LIMIT: quota; E_INPUT: no regular file */
+    STORE_FILE_COPY, /* seq: the next slice of fd to our own copy; count = bytes so far; more: ask again. At the
+                        end the row is queued and out = the offer's frame with hash and size, when = created. On
+                        an error the row and the copy are gone */
+    STORE_FILE_QUEUE, /* rows to be sent behind `seq`; more, seq; out = repeated {u64 seq, u8 n, peer, u64
+                         created_ms, u64 size, u16 n, offer}. With seq 0 half-made copies are removed first */
+    STORE_FILE_READ,  /* seq, count: offset, bytes: how many (FILE_SLICE at most): out */
+    STORE_FILE_TRIED, /* seq: tries + 1, text: last_error, flags FILE_WAITS: the peer wants to be asked; count:
+                         bytes that the peer has */
+    STORE_FILE_ENDED, /* seq: no more to be sent; text "": delivered, else why it failed. The copy goes */
+    /* Receiving: */
+    STORE_FILE_OFFER, /* in: an offer's frame; peer; flags FILE_WANTED: take it without asking; limits[]: [0]
+                         quota in bytes, [1] rows, [2] offers that wait, [3] of one peer. Result: status (NONE:
+                         take it; DUPLICATE, DENIED, BUSY, INVALID), FILE_WAITS in flags: it waits for accept;
+                         seq; count: bytes on disk already; bytes: the size */
+    STORE_FILE_WRITE, /* seq, count: offset, in: bytes, flags FILE_LAST; result count: bytes known to be on disk */
+    STORE_FILE_CHECK, /* seq: reads the next slice and hashes it; more: ask again; at the end status STORED (it is
+                         in the inbox now; id, peer, text = name, bytes = size) or BUSY (the hash was wrong: it
+                         begins anew) */
+    /* Of people: id text in `in` (as for messages) */
+    STORE_FILE_ACCEPT, /* an offer: limits[0] quota; peer, id, seq; count, bytes as in OFFER */
+    STORE_FILE_CANCEL, /* peer, id, seq, flags FILE_OUT if we were sending it */
+    STORE_FILE_OPEN,   /* a received file: fd (the taker closes it); out: its listing item */
+    STORE_FILE_LIST,   /* rows behind `seq`, at most `count`; JSON items: id peer_id name direction state bytes
+                          done created last_error sha256 path */
     /* Upkeep. */
     STORE_SPOOL_TAKE, /* takes files of HOME/spool into the outbox (quotas in limits[]), at most count (and
                          256) a call, oldest first; count = taken, more: call again; out as
@@ -70,17 +100,19 @@ enum store_kind {
                          the quotas stay; text names the last of either, why.text says why; "": none */
     STORE_MAINTAIN, /* now, limits[0] = read messages older than so many ms go (0: none), [1] = remembered ids
                        older than so many ms of running time go (0: none), [2] = failed outbox messages older
-                       than so many ms go (0: none); count = rows gone; bounded work per call, `more` set
+                       than so many ms go (0: none), [3] = offers, [4] = ended transfers likewise; count = rows gone; bounded work per call, `more` set
                        when there is more to do */
     STORE_TOTALS,   /* out: one JSON object: messages_in messages_out outbox inbox inbox_unread inbox_bytes
                        outbox_bytes outbox_oldest outbox_failed inbox_stranger_bytes remembered_ids
-                       database_bytes latency_p95_ms */
+                       database_bytes latency_p95_ms files_in files_out files_offered files_bytes */
     STORE_META_GET,
     STORE_META_PUT, /* text = key; in/out = value */
     STORE_KINDS
 };
 enum { INBOX_STRANGER = 1, INBOX_UNREAD = 2, INBOX_MARK = 4 };
 enum { OUTBOX_QUEUED = 0, OUTBOX_FAILED = 1 };
+enum { FILE_WANTED = 1, FILE_WAITS = 2, FILE_LAST = 4, FILE_OUT = 8 };
+enum { FILE_SLICE = 1 << 20 };
 
 struct store_op {
     struct store_op *next; /* of the list that has it */
@@ -99,6 +131,7 @@ struct store_op {
     char text[240];
     struct buf in, out;
     enum receipt_status status;
+    int fd; /* -1: none */
     bool more;
     enum err err; /* result; why has the sentence */
     struct why why;

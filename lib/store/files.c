@@ -1,0 +1,301 @@
+#include "store/files.h"
+
+#include "base/mem.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { PATH_SIZE = 4096, NAME_KEEP = 200 };
+
+struct slot {
+    int64_t seq; /* 0: free */
+    int fd, source;
+    bool outgoing;
+    uint64_t at;     /* bytes copied or written */
+    uint64_t synced; /* of these on disk */
+    uint64_t started; /* of these on their way */
+    struct sha256 hash;
+    uint64_t hashed;
+    uint64_t used; /* when, in turns */
+};
+struct files {
+    char *folders[2]; /* received, outgoing */
+    struct slot slots[FILES_OPEN];
+    uint64_t turns;
+    uint8_t slice[FILE_SLICE];
+};
+
+struct files *files_new(const char *outgoing, const char *received) {
+    struct files *f = NEW(struct files);
+    if (f == NULL) return NULL;
+    f->folders[0] = mem_text(received, strlen(received));
+    f->folders[1] = mem_text(outgoing, strlen(outgoing));
+    if (f->folders[0] != NULL && f->folders[1] != NULL) return f;
+    files_free(f);
+    return NULL;
+}
+
+static void slot_close(struct slot *s) {
+    if (s->fd >= 0) close(s->fd);
+    if (s->source >= 0) close(s->source);
+    *s = (struct slot){.fd = -1, .source = -1};
+}
+
+void files_free(struct files *f) {
+    if (f == NULL) return;
+    for (size_t i = 0; i < FILES_OPEN; i++)
+        if (f->slots[i].seq != 0) slot_close(&f->slots[i]);
+    mem_free(f->folders[0]);
+    mem_free(f->folders[1]);
+    mem_free(f);
+}
+
+static struct slot *slot_find(struct files *f, int64_t seq) {
+    for (size_t i = 0; i < FILES_OPEN; i++)
+        if (f->slots[i].seq == seq && seq != 0) {
+            f->slots[i].used = ++f->turns;
+            return &f->slots[i];
+        }
+    return NULL;
+}
+
+static struct slot *slot_new(struct files *f, int64_t seq, bool outgoing) {
+    struct slot *s = &f->slots[0];
+    for (size_t i = 1; i < FILES_OPEN && s->seq != 0; i++)
+        if (f->slots[i].seq == 0 || f->slots[i].used < s->used) s = &f->slots[i];
+    if (s->seq != 0) slot_close(s);
+    *s = (struct slot){.seq = seq, .fd = -1, .source = -1, .outgoing = outgoing, .used = ++f->turns};
+    return s;
+}
+
+/* ---- names */
+
+/* A peer's name was checked to be safe (file_name_fault); it is only cut, at a character's edge. */
+void files_path(const struct files *f, int64_t seq, bool outgoing, const char *name, char *out, size_t size) {
+    const char *folder = f->folders[outgoing];
+    int keep = name == NULL ? 0 : (int)strnlen(name, NAME_KEEP);
+    if (name != NULL && name[keep] != 0)
+        while (keep > 0 && ((unsigned char)name[keep] & 0xc0) == 0x80) keep--;
+    if (outgoing)
+        snprintf(out, size, "%s/%08lld", folder, (long long)seq);
+    else if (name == NULL)
+        snprintf(out, size, "%s/%08lld.part", folder, (long long)seq);
+    else
+        snprintf(out, size, "%s/%08lld-%.*s", folder, (long long)seq, keep, name);
+}
+
+static enum err sorry(struct why *w, const char *path, int error) {
+    if (error == ENOSPC || error == EDQUOT || error == EFBIG)
+        return fail(w, E_LIMIT, "%s: no space left on its disk", path);
+    return fail(w, error == EMFILE || error == ENFILE ? E_LIMIT : E_IO, "%s: %s", path, strerror(error));
+}
+
+static enum err open_at(struct files *f, const char *path, bool outgoing, int flags, int *fd, struct why *w) {
+    *fd = open(path, flags | O_NOFOLLOW | O_CLOEXEC, 0600);
+    if (*fd < 0 && errno == ENOENT && (flags & O_CREAT) != 0 &&
+        mkdir(f->folders[outgoing], outgoing ? 0700 : 0750) == 0)
+        *fd = open(path, flags | O_NOFOLLOW | O_CLOEXEC, 0600);
+    return *fd >= 0 ? OK : sorry(w, path, errno);
+}
+
+static enum err sync_folder(const struct files *f, bool outgoing, struct why *w) {
+    int fd = open(f->folders[outgoing], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0) return sorry(w, f->folders[outgoing], errno);
+    enum err e = fsync(fd) == 0 ? OK : sorry(w, f->folders[outgoing], errno);
+    close(fd);
+    return e;
+}
+
+/* ---- bytes */
+
+static ssize_t read_at(int fd, uint8_t *to, size_t n, uint64_t at) {
+    size_t got = 0;
+    while (got < n) {
+        ssize_t r = pread(fd, to + got, n - got, (off_t)(at + got));
+        if (r < 0 && errno == EINTR) continue;
+        if (r < 0) return -1;
+        if (r == 0) break;
+        got += (size_t)r;
+    }
+    return (ssize_t)got;
+}
+
+static bool write_at(int fd, struct bytes data, uint64_t at) {
+    while (data.n > 0) {
+        ssize_t r = pwrite(fd, data.p, data.n, (off_t)at);
+        if (r < 0 && errno == EINTR) continue;
+        if (r <= 0) return false;
+        data = bytes_skip(data, (size_t)r);
+        at += (size_t)r;
+    }
+    return true;
+}
+
+/* Writes and, in time, sees to it that it is on the disk. */
+static enum err append(struct slot *s, const char *path, struct bytes data, bool sync, struct why *w) {
+    if (!write_at(s->fd, data, s->at)) return sorry(w, path, errno);
+    s->at += data.n;
+    if (sync || s->at - s->synced >= FILES_SYNC_BYTES) {
+        if (fdatasync(s->fd) != 0) return sorry(w, path, errno);
+        s->synced = s->started = s->at;
+    } else if (s->at - s->started >= FILES_START_BYTES) {
+        sync_file_range(s->fd, (off_t)s->started, (off_t)(s->at - s->started), SYNC_FILE_RANGE_WRITE);
+        s->started = s->at;
+    }
+    return OK;
+}
+
+/* The disk's space is taken at once, so that a file that has begun can also end. Where a file system can not,
+ * writing finds out. */
+static enum err take_space(int fd, const char *path, uint64_t size, struct why *w) {
+    if (size == 0 || fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, (off_t)size) == 0) return OK;
+    return errno == ENOSPC || errno == EDQUOT || errno == EFBIG ? sorry(w, path, errno) : OK;
+}
+
+/* ---- sending */
+
+enum err files_copy_begin(struct files *f, int64_t seq, int source, uint64_t size, struct why *w) {
+    char path[PATH_SIZE];
+    files_path(f, seq, true, NULL, path, sizeof path);
+    unlink(path); /* the rest of a row that never was */
+    struct slot *s = slot_new(f, seq, true);
+    s->source = source;
+    sha256_start(&s->hash);
+    enum err e = open_at(f, path, true, O_RDWR | O_CREAT | O_EXCL, &s->fd, w);
+    if (e == OK) e = take_space(s->fd, path, size, w);
+    if (e != OK) files_drop(f, seq, true, NULL);
+    return e;
+}
+
+enum err files_copy(struct files *f, int64_t seq, uint64_t size, uint64_t *done, bool *whole,
+                    uint8_t hash[SHA256_SIZE], struct why *w) {
+    char path[PATH_SIZE];
+    struct slot *s = slot_find(f, seq);
+    files_path(f, seq, true, NULL, path, sizeof path);
+    *whole = false;
+    if (s == NULL || s->source < 0) return fail(w, E_BUSY, "too many files are being copied: try again");
+    size_t want = (size_t)MIN((uint64_t)sizeof f->slice, size - s->at + 1); /* + 1: does it go on? */
+    ssize_t n = read_at(s->source, f->slice, want, s->at);
+    if (n < 0) return fail(w, E_IO, "the file can not be read: %s", strerror(errno));
+    if (s->at + (uint64_t)n > size || (n == 0 && s->at < size))
+        return fail(w, E_INPUT, "the file changed while it was copied: send it again");
+    struct bytes data = bytes_at(f->slice, (size_t)n);
+    *whole = s->at + data.n == size && (size_t)n < want;
+    enum err e = append(s, path, data, *whole, w);
+    if (e != OK) return e;
+    sha256_add(&s->hash, data);
+    *done = s->at;
+    if (!*whole) return OK;
+    sha256_end(&s->hash, hash);
+    slot_close(s);
+    return sync_folder(f, true, w);
+}
+
+enum err files_read(struct files *f, int64_t seq, uint64_t at, size_t n, struct buf *out, struct why *w) {
+    char path[PATH_SIZE];
+    struct slot *s = slot_find(f, seq);
+    files_path(f, seq, true, NULL, path, sizeof path);
+    if (s == NULL) {
+        s = slot_new(f, seq, true);
+        enum err e = open_at(f, path, true, O_RDONLY, &s->fd, w);
+        if (e != OK) {
+            slot_close(s);
+            return e;
+        }
+    }
+    uint8_t *to = buf_add_space(out, n);
+    if (to == NULL) return fail(w, E_MEMORY, "out of memory for a part of a file");
+    ssize_t got = read_at(s->fd, to, n, at);
+    if (got == (ssize_t)n) return OK;
+    out->n -= n;
+    return got < 0 ? sorry(w, path, errno) : fail(w, E_IO, "%s is shorter than it was: cancel and send again", path);
+}
+
+void files_drop(struct files *f, int64_t seq, bool outgoing, const char *name) {
+    char path[PATH_SIZE];
+    struct slot *s = slot_find(f, seq);
+    if (s != NULL) slot_close(s);
+    files_path(f, seq, outgoing, NULL, path, sizeof path);
+    unlink(path);
+    if (outgoing || name == NULL) return;
+    files_path(f, seq, false, name, path, sizeof path);
+    unlink(path);
+}
+
+/* ---- receiving */
+
+enum err files_write(struct files *f, int64_t seq, uint64_t at, uint64_t size, struct bytes data, bool sync,
+                     uint64_t *synced, struct why *w) {
+    char path[PATH_SIZE];
+    struct slot *s = slot_find(f, seq);
+    files_path(f, seq, false, NULL, path, sizeof path);
+    if (s == NULL) {
+        s = slot_new(f, seq, false);
+        enum err e = open_at(f, path, false, O_RDWR | O_CREAT, &s->fd, w);
+        if (e == OK && at == 0) e = take_space(s->fd, path, size, w);
+        if (e == OK && at == 0) e = sync_folder(f, false, w);
+        if (e != OK) {
+            slot_close(s);
+            return e;
+        }
+        s->at = s->synced = s->started = at;
+    }
+    if (s->at != at) {
+        slot_close(s); /* begins anew where the row says */
+        return fail(w, E_BUSY, "%s: its parts are out of step", path);
+    }
+    s->hashed = 0;
+    enum err e = append(s, path, data, sync, w);
+    *synced = s->synced;
+    if (e != OK) slot_close(s);
+    return e;
+}
+
+/* Either name: the machine may have stopped between the renaming and the row's commit. */
+enum err files_open(struct files *f, int64_t seq, const char *name, int *fd, struct why *w) {
+    char path[PATH_SIZE];
+    files_path(f, seq, false, name, path, sizeof path);
+    if (open_at(f, path, false, O_RDONLY, fd, w) == OK) return OK;
+    files_path(f, seq, false, NULL, path, sizeof path);
+    return open_at(f, path, false, O_RDONLY, fd, NULL) == OK ? OK : E_IO;
+}
+
+enum err files_check(struct files *f, int64_t seq, const char *name, uint64_t size, bool *whole,
+                     uint8_t hash[SHA256_SIZE], struct why *w) {
+    struct slot *s = slot_find(f, seq);
+    *whole = false;
+    if (s == NULL) {
+        s = slot_new(f, seq, false);
+        enum err e = files_open(f, seq, name, &s->fd, w);
+        if (e != OK) {
+            slot_close(s);
+            return e;
+        }
+    }
+    if (s->hashed == 0) sha256_start(&s->hash);
+    ssize_t n = read_at(s->fd, f->slice, (size_t)MIN((uint64_t)sizeof f->slice, size - s->hashed), s->hashed);
+    if (n < 0 || (n == 0 && s->hashed < size)) {
+        int error = errno;
+        slot_close(s);
+        return n < 0 ? fail(w, E_IO, "a received file can not be read back: %s", strerror(error))
+                     : fail(w, E_IO, "a received file is shorter than it was");
+    }
+    sha256_add(&s->hash, bytes_at(f->slice, (size_t)n));
+    s->hashed += (uint64_t)n;
+    if (s->hashed < size) return OK;
+    *whole = true;
+    sha256_end(&s->hash, hash);
+    slot_close(s);
+    return OK;
+}
+
+enum err files_finish(struct files *f, int64_t seq, const char *name, struct why *w) {
+    char from[PATH_SIZE], to[PATH_SIZE];
+    files_path(f, seq, false, NULL, from, sizeof from);
+    files_path(f, seq, false, name, to, sizeof to);
+    if (rename(from, to) != 0 && !(errno == ENOENT && access(to, F_OK) == 0)) return sorry(w, to, errno);
+    return sync_folder(f, false, w);
+}

@@ -1,0 +1,40 @@
+/* lib/store/files.h: the bytes of large files on disk, by the seq of their row: our copies of what is to be sent
+ * (folder `outgoing`) and what is being received (folder `received`: SEQ.part, and SEQ-NAME when it is whole).
+ *
+ * A few files are held open between slices, with their running hash. All calls are for the store's thread; each
+ * takes as long as one slice of FILE_SLICE bytes does, or a sync of FILES_SYNC_BYTES. */
+#ifndef SILKTALK_STORE_FILES_H
+#define SILKTALK_STORE_FILES_H
+
+#include "crypto/hash.h"
+#include "store/store.h"
+
+enum {
+    FILES_OPEN = 32,             /* files held open; the longest unused one is closed */
+    FILES_SYNC_BYTES = 8 << 20,  /* so much is lost at most, and sent again, when the power fails */
+    FILES_START_BYTES = 1 << 20, /* writing to the disk begins after so much: a sync then has little to do */
+};
+struct files;
+/* Folders are made when they are first needed. NULL: memory. */
+struct files *files_new(const char *outgoing, const char *received);
+void files_free(struct files *f);
+
+/* `source` (taken over) is to be copied to outgoing/SEQ. E_INPUT: no regular file; E_LIMIT: no space. */
+enum err files_copy_begin(struct files *f, int64_t seq, int source, uint64_t size, struct why *w);
+/* One slice; *done: bytes so far. At the end *whole, and the hash of all. E_INPUT: it changed meanwhile. */
+enum err files_copy(struct files *f, int64_t seq, uint64_t size, uint64_t *done, bool *whole,
+                    uint8_t hash[SHA256_SIZE], struct why *w);
+enum err files_read(struct files *f, int64_t seq, uint64_t at, size_t n, struct buf *out, struct why *w);
+void files_drop(struct files *f, int64_t seq, bool outgoing, const char *name); /* name: of a whole one, or NULL */
+
+/* Appends at `at` (bytes known to be there). `sync`: it is the end. *synced: bytes that a power cut leaves. */
+enum err files_write(struct files *f, int64_t seq, uint64_t at, uint64_t size, struct bytes data, bool sync,
+                     uint64_t *synced, struct why *w);
+/* Hashes one slice of what was received; *whole at the end. */
+enum err files_check(struct files *f, int64_t seq, const char *name, uint64_t size, bool *whole,
+                     uint8_t hash[SHA256_SIZE], struct why *w);
+enum err files_finish(struct files *f, int64_t seq, const char *name, struct why *w); /* SEQ.part to SEQ-NAME */
+enum err files_open(struct files *f, int64_t seq, const char *name, int *fd, struct why *w);
+void files_path(const struct files *f, int64_t seq, bool outgoing, const char *name, char *out, size_t size);
+
+#endif
