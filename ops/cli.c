@@ -221,7 +221,7 @@ static bool colours(int fd) {
 
 static void prepare(struct cli *c, const char *program) {
     *c = (struct cli){.program = program, .timeout_ms = TIMEOUT_MS};
-    c->node.fd = -1;
+    c->node.fd = c->pass_fd = -1;
     c->terminal_in = isatty(STDIN_FILENO);
     c->terminal_out = isatty(STDOUT_FILENO);
     c->terminal_err = isatty(STDERR_FILENO);

@@ -64,6 +64,7 @@ struct cli {
     struct why why;
     struct config *config; /* cli_config */
     struct control_client node;
+    int pass_fd; /* goes with the next request; stays the caller's; -1: none */
 };
 /* Runs what argv asks for: options, help, suggestions; returns the exit code. */
 int cli_run(int argc, char **argv);

@@ -53,12 +53,12 @@ static void control_ready(void *user, int fd, unsigned ready) {
     node_now(d->node, loop_now(d->loop));
     control_turn(d->control, loop_now(d->loop).mono);
     while (control_next(d->control, &e)) {
-        struct node_client client = {.id = e.client, .uid = e.peer.uid, .pid = (uint32_t)e.peer.pid};
+        struct node_client client = {.id = e.client, .uid = e.peer.uid, .pid = (uint32_t)e.peer.pid, .fd = e.fd};
         switch (e.kind) {
         case CONTROL_LINE:
             measure(d);
             node_request(d->node, &client, e.line);
-            if (e.fd >= 0) close(e.fd); /* no method of this version takes one */
+            if (client.fd >= 0) close(client.fd); /* no method took it */
             break;
         case CONTROL_END:
             if (d->n_ended < ENDED_MAX)
@@ -136,7 +136,10 @@ static void take_effects(struct daemon *d) {
         case EFFECT_CLOSE:
         case EFFECT_RESOLVE: links_effect(d, &e); break;
         case EFFECT_STORE: give_to_store(d, e.op); break;
-        case EFFECT_ANSWER: control_send(d->control, e.id, e.line); break;
+        case EFFECT_ANSWER:
+            control_send_with(d->control, e.id, e.line, e.fd);
+            if (e.fd >= 0) close(e.fd);
+            break;
         case EFFECT_RELOAD:
             reopen_log(d);
             reload(d);
@@ -321,7 +324,12 @@ static enum err open_store(struct daemon *d, const struct config *c) {
     char path[PATH_SIZE];
     int n = snprintf(path, sizeof path, "%s/silktalk.db", cfg(c, node_data).text);
     if (n < 0 || n >= PATH_SIZE) return fail(&d->why, E_INPUT, "node.data: the path is too long");
+    char outgoing[PATH_SIZE];
+    n = snprintf(outgoing, sizeof outgoing, "%s/outgoing", cfg(c, node_data).text);
+    if (n < 0 || n >= PATH_SIZE) return fail(&d->why, E_INPUT, "node.data: the path is too long");
     struct store_setup setup = {.path = path,
+                                .outgoing = outgoing,
+                                .received = cfg(c, files_receiveDir).text,
                                 .spool = d->home->spool,
                                 .cache_bytes = cfg(c, database_cacheSize).count,
                                 .max_bytes = cfg(c, database_maxSize).count,

@@ -78,6 +78,7 @@ static void message_environment(struct environment *env, const struct json *m) {
                                             {"FROM", "from"},
                                             {"NAME", "name"},
                                             {"SUBJECT", "subject"},
+                                            {"FILE", "file"},
                                             {"TYPE", "content_type"},
                                             {"SENT", "sent"},
                                             {"RECEIVED", "received"},

@@ -33,6 +33,8 @@ static bool body_of(const struct json *r, struct buf *out) {
 static enum err show(struct cli *c, const struct json *r) {
     struct buf body = {NULL, 0, 0, 0};
     const char *file = cli_value(c, "output");
+    if (json_is_text(json_get(r, "file")) && (file != NULL || cli_given(c, "raw")))
+        return fail(&c->why, E_INPUT, "this message is a file: save it with `silktalk file save ID [PATH]`");
     enum err e = body_of(r, &body) ? OK : fail(&c->why, E_PROTO, "the node's answer can not be read");
     if (e == OK && file != NULL) {
         e = file_create(file, buf_view(&body), 0600, &c->why);
@@ -51,7 +53,9 @@ static enum err show(struct cli *c, const struct json *r) {
         field("Subject", r, "subject");
         field("Type", r, "content_type");
         field("Reply to", r, "reply_to");
+        field("File", r, "file");
         field("Id", r, "id");
+        if (json_is_text(json_get(r, "file"))) cli_note(c, "A file: save it with `silktalk file save`.");
         puts("");
         cli_safe(buf_view(&body), true, &safe);
         fwrite(safe.p, 1, safe.n, stdout);

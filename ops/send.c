@@ -7,12 +7,12 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "loop/clocks.h"
-#include "ops/cli.h"
+#include "ops/send.h"
 #include "proto/message.h"
 #include "store/spool.h"
 
 APPLET(send)
-const struct opt send_opts[] = {{'f', "file", "FILE", NULL, "the body is this file's content"},
+const struct opt send_opts[] = {{'f', "file", "FILE", NULL, "the body is this file's content; of any size"},
                                 {'s', "subject", "TEXT", NULL, "subject, at most 256 bytes"},
                                 {'t', "type", "TYPE", NULL, "content type of the body"},
                                 {0, "expires", "D", "messages.expiry, 7d", "give up after (1s to 90d)"},
@@ -21,7 +21,8 @@ const struct opt send_opts[] = {{'f', "file", "FILE", NULL, "the body is this fi
                                 {0}};
 const char send_text[] =
     "Usage: silktalk send PEER... [TEXT|-] [-f FILE] [-s SUBJECT] [--wait[=D]]\n"
-    "The last word is the text (- reads it from standard input), unless -f names a file.\n"
+    "The last word is the text (- reads it from standard input), unless -f names a file. A file beyond\n"
+    "messages.maxBody travels in parts, is checked by its SHA-256 and goes on after any break.\n"
     "Returns when the message is on disk; the node delivers it, however long that takes. With the node\n"
     "down it waits in the spool. Prints one id for each peer.\n"
     "Exits 0 when it is kept (with --wait: stored there), 1 refused by the peer, 8 still queued when the\n"
@@ -68,7 +69,7 @@ static enum err read_body(struct cli *c, const char *text, struct buf *body) {
 
 /* ---- through the node */
 
-static int judge(struct cli *c, const struct json *items, bool wait) {
+int send_judge(struct cli *c, const struct json *items, bool wait) {
     size_t stored = 0, failed = 0, n = json_count(items);
     for (size_t i = 0; i < n; i++) {
         const struct json *item = json_at(items, i);
@@ -90,16 +91,32 @@ static int judge(struct cli *c, const struct json *items, bool wait) {
     return err_exit(E_PARTIAL);
 }
 
+enum err send_common(struct cli *c, struct json_out *o, int64_t *wait_ms) {
+    int64_t life = 0;
+    bool wait = cli_given(c, "wait");
+    enum err e = cli_duration(c, "wait", 0, wait_ms);
+    if (e == OK) e = cli_duration(c, "expires", 0, &life);
+    if (cli_given(c, "subject")) json_put_str(o, "subject", cli_value(c, "subject"));
+    if (cli_given(c, "type")) json_put_str(o, "content_type", cli_value(c, "type"));
+    if (cli_given(c, "reply-to")) json_put_str(o, "reply_to", cli_value(c, "reply-to"));
+    if (cli_given(c, "expires")) json_put_int(o, "expires_ms", life);
+    if (wait) json_put_bool(o, "wait", true);
+    if (wait && *wait_ms > 0) json_put_int(o, "wait_ms", *wait_ms);
+    return e;
+}
+
 static int through_node(struct cli *c, size_t n_peers, struct bytes body) {
     struct buf params, encoded = {.max = 8 << 20};
     struct json_doc *answer = NULL;
     const struct json *result = NULL;
-    int64_t wait_ms = 0, life = 0;
+    int64_t wait_ms = 0;
     bool wait = cli_given(c, "wait");
-    enum err e = cli_duration(c, "wait", 0, &wait_ms);
-    if (e == OK) e = cli_duration(c, "expires", 0, &life);
-    if (e != OK) return cli_exit(c, e);
     struct json_out o = cli_params(&params);
+    enum err e = send_common(c, &o, &wait_ms);
+    if (e != OK) {
+        buf_free(&params);
+        return cli_exit(c, e);
+    }
     json_open(&o, "peers", '[');
     for (size_t i = 0; i < n_peers; i++) json_put_str(&o, NULL, c->args[i]);
     json_shut(&o, ']');
@@ -110,18 +127,12 @@ static int through_node(struct cli *c, size_t n_peers, struct bytes body) {
         json_put(&o, "body_base64", buf_view(&encoded));
     }
     buf_free(&encoded);
-    if (cli_given(c, "subject")) json_put_str(&o, "subject", cli_value(c, "subject"));
-    if (cli_given(c, "type")) json_put_str(&o, "content_type", cli_value(c, "type"));
-    if (cli_given(c, "reply-to")) json_put_str(&o, "reply_to", cli_value(c, "reply-to"));
-    if (cli_given(c, "expires")) json_put_int(&o, "expires_ms", life);
-    if (wait) json_put_bool(&o, "wait", true);
-    if (wait && wait_ms > 0) json_put_int(&o, "wait_ms", wait_ms);
     e = cli_ask(c, "send", &params, &o, wait ? (wait_ms > 0 ? wait_ms + c->timeout_ms : -1) : c->timeout_ms,
                 &answer, &result);
     int code;
     if (e == OK) {
         if (c->json) cli_print_json(result);
-        code = judge(c, json_get(result, "items"), wait);
+        code = send_judge(c, json_get(result, "items"), wait);
     } else {
         code = cli_exit(c, e);
     }
@@ -216,6 +227,9 @@ int send_main(struct cli *c) {
     if (c->n_args < (has_file ? 1 : 2))
         return cli_usage(c, has_file ? "send to whom?" : "send needs a peer and a text (or -f FILE)");
     size_t n_peers = (size_t)c->n_args - !has_file;
+    uint64_t size = 0;
+    if (has_file && send_is_large(c, cli_value(c, "file"), &size))
+        return send_large(c, n_peers, cli_value(c, "file"), size);
     struct buf body = {.max = MESSAGE_FRAME_MAX};
     enum err e = read_body(c, c->args[c->n_args - 1], &body);
     int code = e != OK            ? cli_exit(c, e)

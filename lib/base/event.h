@@ -60,6 +60,9 @@ enum log_component { LOG_COMPONENTS(LOG_COMPONENT_SYMBOL) COMPONENT_COUNT };
     X(EV_MESSAGE_REFUSED, WARN, message, "Message refused", "peer id status")                                 \
     X(EV_MESSAGE_REFUSED_BY, WARN, message, "Message refused by peer", "peer id status")                      \
     X(EV_MESSAGE_EXPIRED, ERROR, message, "Message expired", "peer id")                                       \
+    X(EV_FILE_OFFERED, INFO, message, "File offered", "peer id bytes")                                        \
+    X(EV_FILE_RECEIVED, INFO, message, "File received", "peer id bytes")                                      \
+    X(EV_FILE_SENT, INFO, message, "File sent", "peer id bytes")                                              \
     X(EV_CONTROL_CLIENT, DEBUG, control, "Control client", "uid pid method result")                           \
     X(EV_CONTROL_DROPPED, DEBUG, control, "Control client dropped", "uid pid reason")
 /* clang-format on */

@@ -38,6 +38,11 @@
     X(LIMIT_REMEMBERED_IDS, "remembered_ids", NULL, 1000000, 1000, 100000000, "ids", "the oldest is forgotten") \
     X(LIMIT_STRANGERS, "strangers", NULL, 100, 1, 10000, "peers", "the oldest is forgotten") \
     X(LIMIT_SPOOL, "spool_messages", "messages.spoolMax", 1000, 1, 1000000, "messages", "send refused") \
+    X(LIMIT_FILE_SIZE, "file_size", "files.maxSize", 4294967296, 1048576, 1125899906842624, "bytes", "TOO_LARGE") \
+    X(LIMIT_FILE_BYTES, "file_bytes", "files.quota", 17179869184, 1048576, 1125899906842624, "bytes", "BUSY; send refused") \
+    X(LIMIT_FILES, "files", NULL, 10000, 10, 1000000, "files", "BUSY; send refused") \
+    X(LIMIT_FILE_OFFERS, "file_offers", NULL, 100, 1, 10000, "offers", "BUSY") \
+    X(LIMIT_FILE_TRANSFERS, "file_transfers", NULL, 8, 1, 100, "transfers each way", "BUSY; others wait") \
     X(LIMIT_DATABASE, "database_bytes", "database.maxSize", 4294967296, 16777216, 1099511627776, "bytes", "BUSY") \
     X(LIMIT_STORE_QUEUE, "store_queue", NULL, 4096, 64, 65536, "operations", "reading pauses") \
     X(LIMIT_CONTROL_CLIENTS, "control_clients", NULL, 64, 2, 1000, "clients", "refused") \

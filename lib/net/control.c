@@ -5,6 +5,7 @@
 #include "base/mem.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -52,8 +53,8 @@ struct client {
     bool eof, hung;             /* no more input; nobody reads our output either */
     bool known, end_told, tell; /* the owner has heard of it; of its END; and must hear that it is gone */
     struct mono leave_by;
-    struct passed passed[CONTROL_FDS_MAX];
-    size_t n_passed;
+    struct passed passed[CONTROL_FDS_MAX], passing[CONTROL_FDS_MAX]; /* passing: to it; at: in `out` */
+    size_t n_passed, n_passing;
     uint32_t interest; /* in epoll */
     bool in_epoll;
 };
@@ -129,7 +130,8 @@ static void shut(struct control *c, struct client *p) {
     p->fd = -1;
     p->in_epoll = false;
     for (size_t i = 0; i < p->n_passed; i++) close(p->passed[i].fd);
-    p->n_passed = 0;
+    for (size_t i = 0; i < p->n_passing; i++) close(p->passing[i].fd);
+    p->n_passed = p->n_passing = 0;
     buf_free(&p->in);
     buf_free(&p->out);
     p->done = p->seen = p->sent = 0;
@@ -154,14 +156,40 @@ static void leave(struct control *c, struct client *p, bool tell) {
         flush(c, p);
 }
 
+/* A descriptor goes with the first byte of its line; what lies before goes first. */
+static ssize_t send_some(struct client *p) {
+    struct iovec v = {.iov_base = p->out.p + p->sent, .iov_len = unsent(p)};
+    union {
+        char space[CMSG_SPACE(sizeof(int))];
+        struct cmsghdr align;
+    } space = {.space = {0}};
+    struct msghdr m = {.msg_iov = &v, .msg_iovlen = 1};
+    bool with = p->n_passing > 0 && p->passing[0].at == p->sent;
+    if (p->n_passing > 0 && !with) v.iov_len = p->passing[0].at - p->sent;
+    if (with) {
+        m.msg_control = space.space;
+        m.msg_controllen = sizeof space.space;
+        struct cmsghdr *h = CMSG_FIRSTHDR(&m);
+        *h = (struct cmsghdr){.cmsg_len = CMSG_LEN(sizeof(int)), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS};
+        memcpy(CMSG_DATA(h), &p->passing[0].fd, sizeof(int));
+        if (p->n_passing > 1) v.iov_len = p->passing[1].at - p->sent;
+    }
+    ssize_t n = sendmsg(p->fd, &m, MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (n <= 0) return n;
+    p->sent += (size_t)n;
+    if (with) {
+        close(p->passing[0].fd);
+        p->n_passing--;
+        memmove(&p->passing[0], &p->passing[1], p->n_passing * sizeof p->passing[0]);
+    }
+    return n;
+}
+
 /* Writes what goes; false: the client is closed for it. */
 static bool flush(struct control *c, struct client *p) {
     while (unsent(p) > 0) {
-        ssize_t n = send(p->fd, p->out.p + p->sent, unsent(p), MSG_DONTWAIT | MSG_NOSIGNAL);
-        if (n > 0) {
-            p->sent += (size_t)n;
-            continue;
-        }
+        ssize_t n = send_some(p);
+        if (n > 0) continue;
         if (n < 0 && errno == EINTR) continue;
         if (n < 0 && (errno == EAGAIN || errno == ENOBUFS || errno == ENOMEM)) break;
         p->hung = true; /* what it asked before stays asked; its answers go nowhere */
@@ -476,14 +504,19 @@ bool control_next(struct control *c, struct control_event *out) {
 }
 
 enum err control_send(struct control *c, uint32_t client, struct bytes line) {
+    return control_send_with(c, client, line, -1);
+}
+
+enum err control_send_with(struct control *c, uint32_t client, struct bytes line, int fd) {
     struct client *p = find(c, client);
     if (p == NULL || p->state != OPEN) return E_NOT_FOUND;
     if (p->hung) return E_NOT_FOUND;
     enum err e = OK;
     if (line.n + 1 > c->setup.backlog_max - MIN(unsent(p), c->setup.backlog_max)) e = E_LIMIT;
     if (e == OK && p->sent > 0 && line.n + 1 > p->out.cap - p->out.n) {
-        buf_drop(&p->out,
-                 p->sent); /* only when it would have to grow: else each line would move all the others */
+        /* only when it would have to grow: else each line would move all the others */
+        buf_drop(&p->out, p->sent);
+        for (size_t i = 0; i < p->n_passing; i++) p->passing[i].at -= p->sent;
         p->sent = 0;
     }
     if (e == OK && !buf_reserve(&p->out, line.n + 1)) e = E_MEMORY;
@@ -494,10 +527,12 @@ enum err control_send(struct control *c, uint32_t client, struct bytes line) {
         return e;
     }
     bool idle = unsent(p) == 0;
+    int copy = fd < 0 || p->n_passing == CONTROL_FDS_MAX ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 0);
+    if (copy >= 0) p->passing[p->n_passing++] = (struct passed){copy, p->out.n};
     buf_add(&p->out, line);
     buf_add_byte(&p->out, '\n');
     if (idle) flush(c, p);
-    return OK;
+    return fd >= 0 && copy < 0 ? E_LIMIT : OK;
 }
 
 void control_drop(struct control *c, uint32_t client) {

@@ -88,6 +88,8 @@ enum err control_client_open(struct control_client *c, const char *path, int64_t
 
 void control_client_close(struct control_client *c) {
     if (c->fd >= 0) close(c->fd);
+    if (c->has_passed) close(c->passed);
+    c->has_passed = false;
     c->fd = -1;
     buf_free(&c->in);
     c->used = c->seen = 0;
@@ -106,13 +108,39 @@ static void forget_used(struct control_client *c) {
     c->used = 0;
 }
 
+/* A descriptor that comes along is kept until it is taken, or until the next one. */
+static ssize_t receive(struct control_client *c, size_t room) {
+    struct iovec v = {.iov_base = c->in.p + c->in.n, .iov_len = room};
+    union {
+        char space[CMSG_SPACE(sizeof(int))];
+        struct cmsghdr align;
+    } space;
+    struct msghdr m = {
+        .msg_iov = &v, .msg_iovlen = 1, .msg_control = space.space, .msg_controllen = sizeof space.space};
+    ssize_t n = recvmsg(c->fd, &m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+    const struct cmsghdr *h = n < 0 ? NULL : CMSG_FIRSTHDR(&m);
+    if (h == NULL || h->cmsg_level != SOL_SOCKET || h->cmsg_type != SCM_RIGHTS ||
+        h->cmsg_len < CMSG_LEN(sizeof(int)))
+        return n;
+    if (c->has_passed) close(c->passed);
+    memcpy(&c->passed, CMSG_DATA(h), sizeof c->passed);
+    c->has_passed = true;
+    return n;
+}
+
+int control_client_take_fd(struct control_client *c) {
+    int fd = c->has_passed ? c->passed : -1;
+    c->has_passed = false;
+    return fd;
+}
+
 /* One read. OK: something came; E_BUSY: nothing now. */
 static enum err fetch(struct control_client *c, struct why *w) {
     size_t room = MIN(buf_room(&c->in), (size_t)READ_CHUNK);
     if (room == 0) return fail(w, E_LIMIT, "The node's answer is longer than %d bytes", CONTROL_ANSWER_MAX);
     if (!buf_reserve(&c->in, room)) return fail(w, E_MEMORY, "No memory for the node's answer");
     for (;;) {
-        ssize_t n = recv(c->fd, c->in.p + c->in.n, room, MSG_DONTWAIT);
+        ssize_t n = receive(c, room);
         if (n > 0) {
             c->in.n += (size_t)n;
             return OK;

@@ -15,6 +15,8 @@ struct control_client {
     struct buf in;
     size_t used; /* of `in`: the line given out last */
     size_t seen; /* of `in`: searched for a newline already */
+    int passed;  /* a descriptor that came with an answer, if has_passed */
+    bool has_passed;
 };
 /* Time-outs in ms; negative: none. E_NOT_RUNNING: no socket there, or nobody behind it. E_DENIED: may not; w
  * says whose it is. E_TIMEOUT, E_IO, E_INPUT: path too long. c is closed then. */
@@ -28,6 +30,7 @@ enum err control_client_send(struct control_client *c, struct bytes line, int fd
 /* The next answer line, without newline, valid until the next call. E_TIMEOUT: may be asked again. E_CLOSED:
  * the node is gone. E_LIMIT: line too long. E_IO. */
 enum err control_client_next(struct control_client *c, struct bytes *line, int64_t timeout_ms, struct why *w);
+int control_client_take_fd(struct control_client *c); /* that came with an answer; now the caller's; -1: none */
 pid_t control_client_peer(const struct control_client *c); /* the node's pid, 0: unknown */
 
 #endif

@@ -14,6 +14,7 @@
     X(connection, "connections: how many, how long")                                                         \
     X(discovery, "how peers are found")                                                                      \
     X(messages, "direct messages: sizes, times, quotas")                                                     \
+    X(files, "large files: what is taken, from whom, how much")                                              \
     X(database, "the store of all durable state")                                                            \
     X(logging, "what is logged, and how")                                                                    \
     X(access, "who may connect")                                                                             \
@@ -35,6 +36,8 @@
     X(network, dnsServers, IPS, "", "0..8", RELOAD, "name servers, instead of the system's")                    \
     X(network, swarmKey, PATH, "<home>/swarm.key", "", RESTART, "private network key, used if the file exists") \
     X(network, privateOnly, BOOL, "no", "", RESTART, "refuse to start without a private network key")           \
+    X(network, maxUpload, SIZE, "0", "0B..1TiB", RELOAD, "bytes per second to all peers together (0: no limit)") \
+    X(network, maxDownload, SIZE, "0", "0B..1TiB", RELOAD, "bytes per second from all peers together (0: no limit)") \
     X(network, perf, BOOL, "no", "", RELOAD, "serve /perf/1.0.0 to peers (bandwidth tests)")                     \
     X(connection, maxConnections, COUNT, "300", "1..10000", RELOAD, "hard cap, in and out, never exceeded")     \
     X(connection, minConnections, COUNT, "10", "0..10000", RELOAD, "below: bootstrap and known peers are dialed") \
@@ -68,6 +71,10 @@
     X(messages, inboxPerPeer, COUNT, "10000", "1..100000000", RELOAD, "messages kept from one peer")            \
     X(messages, inboxBytesPerPeer, SIZE, "64MiB", "64KiB..1TiB", RELOAD, "messages kept from one peer, together") \
     X(messages, inboxBytesStrangers, SIZE, "16MiB", "0B..1TiB", RELOAD, "messages kept from all unknown peers together") \
+    X(files, receiveDir, PATH, "<home>/files", "", RESTART, "folder of received files")                         \
+    X(files, maxSize, SIZE, "4GiB", "1MiB..1024TiB", RELOAD, "largest file taken")                              \
+    X(files, quota, SIZE, "16GiB", "1MiB..1024TiB", RELOAD, "all files that are kept or being sent, together")  \
+    X(files, from, CHOICE, "known", "known|any|allowed|none", RELOAD, "whose files are taken without asking")   \
     X(database, cacheSize, SIZE, "8MiB", "1MiB..1GiB", RESTART, "memory for database pages")                    \
     X(database, maxSize, SIZE, "4GiB", "16MiB..1TiB", RESTART, "largest database file")                         \
     X(logging, level, CHOICE, "info", "debug|info|warn|error", RELOAD, "least important lines to log")          \

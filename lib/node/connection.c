@@ -154,11 +154,35 @@ uint32_t node_writable(struct node *n) {
     return c->id;
 }
 
-void connection_run(struct connection *c) {
+static bool is_bulk(const struct stream *s) {
+    return s->negotiated && (s->protocol == PROTOCOL_FILE || s->protocol == PROTOCOL_PERF);
+}
+
+/* The stream at which the room ended is the first next time: the list's order means nothing else. */
+static void begin_with(struct connection *c, struct stream *s) {
+    struct stream **at = &c->streams, *last = s;
+    while (*at != NULL && *at != s) at = &(*at)->next;
+    if (*at == NULL || s == c->streams) return;
+    *at = NULL;
+    while (last->next != NULL) last = last->next;
+    last->next = c->streams;
+    c->streams = s;
+}
+
+static bool run_streams(struct connection *c, bool bulk) {
     for (struct stream *s = c->streams; s != NULL && c->state == CONN_OPEN; s = s->next) {
-        if (c->mux.out.n >= MUX_OUT_MAX || c->tx.n - c->tx_at >= CONN_TX_HIGH) break;
-        if (s->ready || s->tx.n > 0) stream_run(s);
+        if (is_bulk(s) != bulk || (!s->ready && s->tx.n == 0)) continue;
+        if (c->mux.out.n >= MUX_OUT_MAX || c->tx.n - c->tx_at >= CONN_TX_HIGH) {
+            begin_with(c, s);
+            return false;
+        }
+        stream_run(s);
     }
+    return true;
+}
+
+void connection_run(struct connection *c) {
+    if (run_streams(c, false)) run_streams(c, true); /* messages go before files */
     if (c->state == CONN_OPEN && c->mux.why.code != OK)
         connection_close(c, c->mux.why.code, "%s", c->mux.why.text);
     if (c->state == CONN_OPEN) connection_flush(c);

@@ -73,6 +73,23 @@ void control_finish(struct request *r, struct buf *line, struct json_out *o) {
     end(r);
 }
 
+void control_items(struct request *r, const char *schema, struct bytes items, int fd) {
+    struct buf line = {NULL, 0, 0, 0}, array = {.max = CONTROL_ANSWER_SIZE};
+    struct json_out o = control_begin(r, &line, schema);
+    if (buf_add_text(&array, "[") && buf_add(&array, items) && buf_add_text(&array, "]"))
+        json_put_raw(&o, "items", buf_view(&array));
+    buf_free(&array);
+    if (fd < 0) {
+        control_finish(r, &line, &o);
+        return;
+    }
+    json_shut(&o, '}');
+    json_end(&o);
+    buf_add_text(&line, "}");
+    node_answer_with(r->node, r->client, &line, fd);
+    end(r);
+}
+
 void control_done(struct request *r) {
     struct buf line = {NULL, 0, 0, 0};
     struct json_out o = control_begin(r, &line, NULL);
@@ -127,7 +144,14 @@ void control_stored(struct node *n, struct store_op *op) {
     struct request *r = control_find(n, op->tag);
     if (op->kind == STORE_OUTBOX_CANCEL && op->err == OK) messenger_cancelled(n, &op->peer, op->seq);
     if (op->kind == STORE_OUTBOX_RETRY && op->err == OK) messenger_requeued(n, buf_view(&op->out));
+    if (op->kind == STORE_FILE_CANCEL && op->err == OK) file_queue_cancelled(n, op);
+    if (op->kind == STORE_FILE_ADD || op->kind == STORE_FILE_COPY) {
+        control_file_copied(n, r, op); /* also without the request: the copy must go then */
+        return;
+    }
     if (r == NULL) {
+        struct buf none = {NULL, 0, 0, 0};
+        if (op->fd >= 0) node_answer_with(n, 0, &none, op->fd); /* to nobody: the owner closes it */
         store_op_free(op);
         return;
     }
@@ -157,7 +181,7 @@ static enum err dispatch(struct node *n, struct request *r, const struct json *r
     return fail(w, E_NOT_FOUND, "there is no method %s", r->method);
 }
 
-void control_request(struct node *n, const struct node_client *client, struct bytes line) {
+void control_request(struct node *n, struct node_client *client, struct bytes line) {
     struct why w = {OK, ""};
     struct json_doc *doc = json_parse(line, &w);
     const struct json *root = doc == NULL ? NULL : json_root(doc);
@@ -166,12 +190,15 @@ void control_request(struct node *n, const struct node_client *client, struct by
         json_free(doc);
         return;
     }
+    n->request_fd = client->fd;
     if (doc == NULL)
         control_error(r, &(struct why){E_USAGE, "the line is not JSON"});
     else if (dispatch(n, r, root, &w) != OK && !r->dead)
         control_error(r, &w);
     LOG(n->log, EV_CONTROL_CLIENT, kv_int("uid", client->uid), kv_int("pid", client->pid),
         kv_str("method", r->method), kv_str("result", err_name(w.code)));
+    client->fd = n->request_fd;
+    n->request_fd = -1;
     json_free(doc);
 }
 

@@ -21,6 +21,8 @@ extern const struct control_row control_rows[]; /* ends with a NULL name */
 struct json_out control_begin(struct request *r, struct buf *line, const char *schema);
 void control_finish(struct request *r, struct buf *line,
                     struct json_out *o); /* sends it; the request is done */
+/* A whole result: {"schema":…,"items":[…]}, with a descriptor to go along (-1: none). */
+void control_items(struct request *r, const char *schema, struct bytes items, int fd);
 void control_done(struct request *r);    /* an empty result */
 void control_error(struct request *r, const struct why *w);
 struct json_out control_event(struct request *r, struct buf *line); /* `"event":{`, of a stream */
@@ -31,6 +33,29 @@ void control_give(struct request *r, struct store_op *op);
 /* params.peer as PEER; E_USAGE when it is missing. */
 enum err control_peer(struct node *n, const struct json *params, struct peer **out, struct why *w);
 struct request *control_find(const struct node *n, uint64_t tag);
+
+struct sending { /* state of `send`: one item for each peer */
+    bool wait, progress;
+    int64_t wait_ms; /* 0: as long as it takes */
+    size_t n, adding;
+    uint64_t bytes; /* of a file that is copied */
+    enum err worst;
+    struct why why;
+    struct sending_item {
+        uint8_t id[MESSAGE_ID];
+        struct peer_id peer;
+        const char *state; /* queued, failed, or the receipt in lower case */
+        bool final, refused;
+        char text[64];
+    } items[];
+};
+/* Makes it r's state and fills m but for id and body, from what all kinds of `send` have in common. */
+enum err sending_begin(struct node *n, struct request *r, const struct json *params, struct message *m,
+                       struct why *w);
+enum err send_file(struct node *n, struct request *r, const struct json *params, struct why *w);
+/* STORE_FILE_ADD or COPY is done; r may be NULL. Frees op. */
+void control_file_copied(struct node *n, struct request *r, struct store_op *op);
+void files_answer(struct node *n, struct request *r, struct store_op *op); /* of people's requests */
 
 /* Answers of the store, by what the request asked. */
 void messages_stored(struct node *n, struct request *r, struct store_op *op);
@@ -48,6 +73,8 @@ void status_stored(struct node *n, struct request *r, struct store_op *op);
     X("inbox.delete", method_inbox_delete) X("read", method_read) X("outbox", method_outbox)                  \
     X("outbox.list", method_outbox) X("outbox.retry", method_outbox_retry)                                    \
     X("outbox.cancel", method_outbox_cancel) X("diag.limits", method_limits) X("log.level", method_log_level) \
+    X("file", method_file) X("file.list", method_file) X("file.accept", method_file_accept)                   \
+    X("file.cancel", method_file_cancel) X("file.open", method_file_open)                                     \
     X("config.list", method_config_list) X("reload", method_reload) X("stop", method_stop)
 /* clang-format on */
 #define CONTROL_DECLARE(name, run) control_method run;

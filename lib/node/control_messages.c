@@ -8,21 +8,6 @@ enum { SEND_PEERS_MAX = 1000, NEXT_ROWS_MAX = 64, LIST_MAX = 10000, LIST_DEFAULT
 
 /* ---- send */
 
-struct sending {
-    bool wait;
-    int64_t wait_ms; /* 0: as long as it takes */
-    size_t n, adding;
-    enum err worst;
-    struct why why;
-    struct sending_item {
-        uint8_t id[MESSAGE_ID];
-        struct peer_id peer;
-        const char *state; /* queued, failed, or the receipt in lower case */
-        bool final, refused;
-        char text[64];
-    } items[];
-};
-
 static void answer_send(struct request *r) {
     struct sending *s = r->state;
     struct buf line = {NULL, 0, 0, 0};
@@ -105,37 +90,47 @@ static void send_one(struct node *n, struct request *r, struct message *m, struc
     s->why = w;
 }
 
-enum err method_send(struct node *n, struct request *r, const struct json *params, struct why *w) {
+enum err sending_begin(struct node *n, struct request *r, const struct json *params, struct message *m,
+                       struct why *w) {
     const struct json *list = json_get(params, "peers");
     if (list == NULL) list = json_get(params, "peer");
     size_t count = json_is_array(list) ? json_count(list) : json_is_text(list);
     if (count == 0 || count > SEND_PEERS_MAX)
         return fail(w, E_USAGE, "params.peers names 1 to %d peers", SEND_PEERS_MAX);
     struct sending *s = mem_new(1, sizeof *s + count * sizeof s->items[0]);
-    struct buf body = {NULL, 0, 0, 0};
-    struct message m = {.sent_ms = (uint64_t)n->now.wall.ms};
     if (s == NULL) return fail(w, E_MEMORY, "out of memory");
+    *m = (struct message){.sent_ms = (uint64_t)n->now.wall.ms};
     r->state = s;
     r->free_state = mem_free;
     s->n = s->adding = count;
     enum err e = resolve_all(n, list, s, w);
-    if (e == OK) e = read_body(params, &body, w);
-    if (e == OK) e = read_reply_to(params, &m, w);
+    if (e == OK) e = read_reply_to(params, m, w);
     int64_t life = json_get_int(params, "expires_ms", cfg(n->config, messages_expiry).ms);
     if (e == OK && (life < 1000 || life > 90LL * 24 * 3600 * 1000))
         e = fail(w, E_INPUT, "a message lives between 1 second and 90 days");
-    m.expires_ms = (uint64_t)(n->now.wall.ms + life);
+    m->expires_ms = (uint64_t)(n->now.wall.ms + life);
+    m->subject = json_get_bytes(params, "subject");
+    m->content_type = json_get_bytes(params, "content_type");
+    s->wait = json_get_bool(params, "wait", false) || json_get_int(params, "wait_ms", -1) >= 0;
+    s->wait_ms = json_get_int(params, "wait_ms", 0);
+    s->progress = json_get_bool(params, "progress", false);
+    r->wait = WAIT_RECEIPT;
+    if (s->wait && s->wait_ms > 0) r->deadline = mono_add_ms(n->now.mono, s->wait_ms);
+    return e;
+}
+
+enum err method_send(struct node *n, struct request *r, const struct json *params, struct why *w) {
+    struct message m;
+    struct buf body = {NULL, 0, 0, 0};
+    if (json_is_object(json_get(params, "file"))) return send_file(n, r, params, w);
+    enum err e = sending_begin(n, r, params, &m, w);
+    if (e == OK) e = read_body(params, &body, w);
     m.body = buf_view(&body);
-    m.subject = json_get_bytes(params, "subject");
-    m.content_type = json_get_bytes(params, "content_type");
     if (m.content_type.n == 0)
         m.content_type = utf8_valid(m.body) ? bytes_of(MESSAGE_DEFAULT_TYPE)
                                             : bytes_of("application/octet-stream");
-    s->wait = json_get_bool(params, "wait", false) || json_get_int(params, "wait_ms", -1) >= 0;
-    s->wait_ms = json_get_int(params, "wait_ms", 0);
-    r->wait = WAIT_RECEIPT;
-    if (s->wait && s->wait_ms > 0) r->deadline = mono_add_ms(n->now.mono, s->wait_ms);
-    for (size_t i = 0; e == OK && i < count; i++) send_one(n, r, &m, &s->items[i]);
+    struct sending *s = r->state;
+    for (size_t i = 0; e == OK && i < s->n; i++) send_one(n, r, &m, &s->items[i]);
     buf_free(&body);
     if (e == OK && s->adding == 0) settle(r);
     return e;
@@ -260,7 +255,7 @@ enum err method_outbox_cancel(struct node *n, struct request *r, const struct js
 /* ---- one message as JSON */
 
 static void put_message(struct node *n, struct json_out *o, const struct peer_id *from,
-                        const struct message *m) {
+                        const struct message *m, struct bytes file) {
     char id[2 * MESSAGE_ID + 1], peer[PEER_TEXT_MAX];
     message_id_text(m->id, id);
     peer_id_text(from, peer);
@@ -277,6 +272,10 @@ static void put_message(struct node *n, struct json_out *o, const struct peer_id
     } else {
         json_put_null(o, "reply_to");
     }
+    if (file.n > 0)
+        json_put(o, "file", file);
+    else
+        json_put_null(o, "file");
     json_put_uint(o, "bytes", m->body.n);
     if (utf8_valid(m->body)) {
         json_put(o, "body", m->body);
@@ -305,7 +304,7 @@ static void answer_read(struct node *n, struct request *r, struct store_op *op) 
     struct buf line = {NULL, 0, 0, 0};
     struct json_out o = control_begin(r, &line, "read");
     json_put_wall(&o, "received", op->when);
-    put_message(n, &o, &op->peer, &f.message);
+    put_message(n, &o, &op->peer, &f.message, bytes_of(op->text));
     control_finish(r, &line, &o);
 }
 
@@ -357,7 +356,7 @@ static void answer_next(struct node *n, struct request *r, struct bytes rows, in
         struct bytes raw = rd_take(&in, rd_u8(&in));
         struct wall received = {(int64_t)rd_u64(&in)};
         bool read = rd_u8(&in) != 0;
-        struct bytes frame = rd_take(&in, rd_u32(&in));
+        struct bytes frame = rd_take(&in, rd_u32(&in)), file = rd_take(&in, rd_u16(&in));
         struct message_frame f;
         if (in.bad) break;
         cursor = row;
@@ -366,7 +365,7 @@ static void answer_next(struct node *n, struct request *r, struct bytes rows, in
         json_put_int(&o, "cursor", row);
         json_put_wall(&o, "received", received);
         json_put_bool(&o, "read", read);
-        put_message(n, &o, &from, &f.message);
+        put_message(n, &o, &from, &f.message, file);
         json_shut(&o, '}');
     }
     json_shut(&o, ']');
@@ -403,15 +402,6 @@ void messages_timeout(struct node *n, struct request *r) {
 
 /* ---- the store's answers */
 
-static void answer_items(struct request *r, const char *schema, struct bytes items) {
-    struct buf line = {NULL, 0, 0, 0}, array = {.max = CONTROL_ANSWER_SIZE};
-    struct json_out o = control_begin(r, &line, schema);
-    if (buf_add_text(&array, "[") && buf_add(&array, items) && buf_add_text(&array, "]"))
-        json_put_raw(&o, "items", buf_view(&array));
-    buf_free(&array);
-    control_finish(r, &line, &o);
-}
-
 static void answer_count(struct request *r, const char *schema, uint64_t count) {
     struct buf line = {NULL, 0, 0, 0};
     struct json_out o = control_begin(r, &line, schema);
@@ -421,12 +411,15 @@ static void answer_count(struct request *r, const char *schema, uint64_t count) 
 
 void messages_stored(struct node *n, struct request *r, struct store_op *op) {
     switch ((int)op->kind) {
-    case STORE_INBOX_LIST: answer_items(r, "inbox", buf_view(&op->out)); break;
-    case STORE_OUTBOX_LIST: answer_items(r, "outbox", buf_view(&op->out)); break;
+    case STORE_INBOX_LIST: control_items(r, "inbox", buf_view(&op->out), -1); break;
+    case STORE_OUTBOX_LIST: control_items(r, "outbox", buf_view(&op->out), -1); break;
     case STORE_INBOX_READ: answer_read(n, r, op); break;
     case STORE_INBOX_AFTER: next_stored(n, r, op); break;
     case STORE_INBOX_DELETE: answer_count(r, "inbox.delete", op->count); break;
     case STORE_OUTBOX_RETRY: answer_count(r, "outbox.retry", op->count); break;
+    case STORE_FILE_LIST:
+    case STORE_FILE_ACCEPT:
+    case STORE_FILE_OPEN: files_answer(n, r, op); break;
     default: control_done(r); break;
     }
 }

@@ -383,7 +383,7 @@ enum err method_explain(struct node *n, struct request *r, const struct json *pa
     const char *rule = access_refuses(n, NULL, p);
     const struct connection *c = peer_connection(p);
     char verdict[200];
-    bool wanted = p->bootstrap || (p->lane != NULL && p->lane->queued > 0);
+    bool wanted = p->bootstrap || peer_has_mail(p);
     if (c != NULL)
         snprintf(verdict, sizeof verdict, "connected");
     else if (rule != NULL)

@@ -19,6 +19,7 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "node/node.h"
+#include "proto/file.h"
 #include "proto/identify.h"
 #include "proto/multistream.h"
 #include "proto/noise.h"
@@ -86,6 +87,7 @@ struct peer {
     struct trace *traces;  /* ring of TRACES_MAX, allocated at the first */
     size_t n_traces;       /* ever written */
     struct lane *lane;     /* sending, or NULL */
+    size_t files_out;      /* files that are to be sent to it */
     struct bucket {
         int64_t micro_tokens;
         struct mono at;
@@ -132,6 +134,7 @@ struct connection {
     X(PROTOCOL_PUSH, "/ipfs/id/push/1.0.0", push_handler)                                                    \
     X(PROTOCOL_PING, "/ipfs/ping/1.0.0", ping_handler)                                                       \
     X(PROTOCOL_MESSAGE, MESSAGE_PROTOCOL, message_handler)                                                   \
+    X(PROTOCOL_FILE, FILE_PROTOCOL, file_handler)                                                            \
     X(PROTOCOL_PERF, "/perf/1.0.0", perf_handler)
 #define PROTOCOL_SYMBOL(symbol, name, handler) symbol,
 enum protocol { PROTOCOLS(PROTOCOL_SYMBOL) PROTOCOL_COUNT };
@@ -280,7 +283,10 @@ struct node {
     struct connection *dirty;
     struct dial *dials;
     struct lane *lanes;
+    struct file_out *files_out; /* oldest first */
+    struct mono next_files;
     struct request *requests;
+    int request_fd; /* came with the request that is being dispatched; -1: none, or taken */
     uint64_t next_serial;        /* streams, tags */
     struct node_effect *effects; /* ring */
     size_t effects_at, effects_n, effects_cap;
@@ -297,7 +303,7 @@ struct node {
     struct mono limit_logged[LIMIT_COUNT];
     bool sweep_requests;
     bool paused;           /* buffers are at their limit */
-    bool receipts_waiting; /* streams have receipts to send: node_tick runs them together */
+    bool streams_waiting;  /* streams have something to send: node_tick runs them together */
     bool sweep;            /* something is dead and waits to be freed */
     struct buf spare_rx;   /* memory lent to the connection that reads */
     struct totals totals;
@@ -322,6 +328,7 @@ void node_push(struct node *n, const struct node_effect *e); /* queues an effect
 void node_give(struct node *n, struct store_op *op);         /* EFFECT_STORE; NULL is fine */
 /* EFFECT_ANSWER: the line's memory goes to the effect; *line is empty and usable afterwards. */
 void node_answer(struct node *n, uint32_t client, struct buf *line);
+void node_answer_with(struct node *n, uint32_t client, struct buf *line, int fd);
 
 /* ---- connection.c */
 struct connection *connection_new(struct node *n, bool inbound,
@@ -435,8 +442,18 @@ void messenger_cancelled(struct node *n, const struct peer_id *peer, int64_t seq
 void messenger_requeued(struct node *n, struct bytes rows); /* rows as of STORE_OUTBOX_PEERS: take them up */
 int64_t messenger_latency_p95_ms(const struct node *n);     /* -1: no samples */
 
+/* ---- file_queue.c */
+void file_queue_free(struct node *n);
+void file_queue_start(struct node *n, int64_t after); /* asks the store for what is to be sent */
+void file_queue_tick(struct node *n);
+void file_queue_connected(struct peer *p, struct node *n);
+void file_queue_stored(struct node *n, struct store_op *op); /* of no request: frees it */
+void file_queue_cancelled(struct node *n, const struct store_op *op);
+/* Messages or files wait for this peer. */
+bool peer_has_mail(const struct peer *p);
+
 /* ---- control.c and control_*.c */
-void control_request(struct node *n, const struct node_client *client, struct bytes line);
+void control_request(struct node *n, struct node_client *client, struct bytes line);
 void control_client_gone(struct node *n, uint32_t client);
 void control_stored(struct node *n, struct store_op *op); /* op->user is the request's tag */
 void control_dial_done(struct node *n, struct dial *d);   /* d->why.code OK: connected */

@@ -181,7 +181,7 @@ void message_stored(struct node *n, struct store_op *op) {
                 stream_fail(s, E_LIMIT, "the peer does not take its receipts");
                 return;
             }
-            n->receipts_waiting = true;
+            n->streams_waiting = true;
             return;
         }
 }

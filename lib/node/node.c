@@ -47,6 +47,8 @@ struct node *node_new(const struct node_setup *setup) {
     struct store_op *op = store_op_new(STORE_PEERS_LOAD);
     node_give(n, op);
     messenger_start(n);
+    file_queue_start(n, 0);
+    n->request_fd = -1;
     n->next_upkeep = mono_add_ms(n->now.mono, PEERS_FLUSH_MS);
     n->next_maintain = mono_add_ms(n->now.mono, 2000);
     return n;
@@ -63,6 +65,7 @@ void node_free(struct node *n) {
     swarm_sweep(n);
     control_free(n);
     messenger_free(n);
+    file_queue_free(n);
     struct node_effect e;
     while (node_effect(n, &e))
         if (e.kind == EFFECT_STORE) store_op_free(e.op);
@@ -107,7 +110,12 @@ void node_push(struct node *n, const struct node_effect *e) {
 }
 
 void node_answer(struct node *n, uint32_t client, struct buf *line) {
-    struct node_effect e = {.kind = EFFECT_ANSWER, .id = client, .line = buf_view(line), .owned = *line};
+    node_answer_with(n, client, line, -1);
+}
+
+void node_answer_with(struct node *n, uint32_t client, struct buf *line, int fd) {
+    struct node_effect e = {
+        .kind = EFFECT_ANSWER, .id = client, .line = buf_view(line), .owned = *line, .fd = fd};
     *line = (struct buf){NULL, 0, 0, line->max};
     node_push(n, &e);
 }
@@ -176,6 +184,14 @@ void node_stored(struct node *n, struct store_op *op) {
         if (op->err != OK)
             LOG(n->log, EV_DATABASE_FAULT, kv_str("operation", "peers"), kv_str("reason", op->why.text));
         break;
+    case STORE_FILE_QUEUE:
+    case STORE_FILE_READ:
+    case STORE_FILE_TRIED:
+    case STORE_FILE_ENDED:
+    case STORE_FILE_OFFER:
+    case STORE_FILE_WRITE:
+    case STORE_FILE_CHECK:
+    case STORE_FILE_CANCEL: file_queue_stored(n, op); return;
     default: messenger_stored(n, op); return;
     }
     store_op_free(op);
@@ -188,6 +204,8 @@ static void maintain(struct node *n) {
     op->limits[0] = (uint64_t)cfg(n->config, messages_retention).ms;
     op->limits[1] = 100ULL * 24 * 3600 * 1000; /* remembered ids outlive every message (90 days) */
     op->limits[2] = 90ULL * 24 * 3600 * 1000;  /* failed ones that nobody retried or cancelled */
+    op->limits[3] = 7ULL * 24 * 3600 * 1000;   /* offers of files that nobody accepted */
+    op->limits[4] = 30ULL * 24 * 3600 * 1000;  /* transfers that have ended */
     node_give(n, op);
 }
 
@@ -199,13 +217,14 @@ void node_tick(struct node *n) {
     n->limits.of[LIMIT_INBOUND_PENDING].used = n->n_pending_in;
     n->limits.of[LIMIT_DIALS].used = n->n_dialing;
     n->limits.of[LIMIT_PEERS].used = n->peers.n;
-    if (n->receipts_waiting) {
-        n->receipts_waiting = false;
+    if (n->streams_waiting) {
+        n->streams_waiting = false;
         for (struct connection *c = n->connections; c != NULL; c = c->next)
             if (c->state == CONN_OPEN && c->n_streams > 0) connection_run(c);
     }
     swarm_tick(n);
     messenger_tick(n);
+    file_queue_tick(n);
     control_tick(n);
     if (mono_due(n->next_upkeep, now)) {
         n->next_upkeep = mono_add_ms(now, PEERS_FLUSH_MS);
@@ -226,6 +245,7 @@ struct mono node_deadline(const struct node *n) {
     if (!n->stopping) at = mono_sooner(at, n->next_maintain);
     at = mono_sooner(at, swarm_deadline(n));
     at = mono_sooner(at, messenger_deadline(n));
+    if (!n->stopping) at = mono_sooner(at, n->next_files);
     return mono_sooner(at, control_requests_deadline(n));
 }
 
@@ -267,7 +287,7 @@ void node_resolve_done(struct node *n, uint32_t query, const struct node_resolve
     swarm_resolved(n, query, answer, why);
 }
 
-void node_request(struct node *n, const struct node_client *client, struct bytes line) {
+void node_request(struct node *n, struct node_client *client, struct bytes line) {
     control_request(n, client, line);
 }
 void node_client_gone(struct node *n, uint32_t client) {

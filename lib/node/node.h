@@ -68,8 +68,9 @@ void node_stored(struct node *n, struct store_op *op);
 struct node_client {
     uint32_t id;
     uint32_t uid, pid;
+    int fd; /* of a regular file that came with the request; -1: none, and when the node took it over */
 };
-void node_request(struct node *n, const struct node_client *client, struct bytes line);
+void node_request(struct node *n, struct node_client *client, struct bytes line);
 void node_client_gone(struct node *n, uint32_t client);
 
 /* A new configuration (ownership goes to the node): swaps all reloadable keys at once; appends the names of
@@ -105,6 +106,7 @@ struct node_effect {
     enum node_resolve_kind { RESOLVE_A = 1, RESOLVE_AAAA = 2, RESOLVE_BOTH = 3, RESOLVE_TXT = 4 } resolve;
     struct store_op *op;
     struct bytes line;
+    int fd;           /* ANSWER: goes with the line, and is the taker's to close; -1: none */
     struct buf owned; /* the node's own: where `line` lives */
 };
 bool node_effect(struct node *n, struct node_effect *out);

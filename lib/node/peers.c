@@ -33,7 +33,7 @@ void peer_free(struct peer *p) {
 }
 
 static bool in_use(const struct peer *p) {
-    return p->connections != NULL || p->dial != NULL || p->lane != NULL || p->bootstrap || p->trusted;
+    return p->connections != NULL || p->dial != NULL || p->lane != NULL || p->files_out > 0 || p->bootstrap || p->trusted;
 }
 
 /* Makes room: the longest unseen one that nobody asked for. False: all are needed. */
@@ -71,6 +71,7 @@ enum err peers_forget(struct node *n, struct peer *p, struct why *w) {
         return fail(w, E_BUSY,
                     p->connections != NULL ? "it is connected; disconnect first"
                     : p->lane != NULL      ? "messages wait for it in the outbox"
+                    : p->files_out > 0     ? "files wait to be sent to it"
                                            : "the configuration names it");
     for (struct request *r = n->requests; r != NULL; r = r->next)
         if (r->peer == p && !r->dead) return fail(w, E_BUSY, "a command works with it just now");

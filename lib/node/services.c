@@ -97,6 +97,7 @@ static enum err read_identify(struct stream *s, struct bytes *in) {
             kv_int("protocols", (int64_t)c->peer->n_protocols));
         c->identified = true;
         messenger_connected(c->peer);
+        file_queue_connected(c->peer, c->node);
     } else {
         LOG(c->node->log, EV_PEER_MISBEHAVED, kv_str("peer", c->peer->text), kv_str("reason", r->why.text));
     }
@@ -119,6 +120,7 @@ static void free_reader(struct stream *s, const struct why *why) {
     if (!s->inbound && s->protocol == PROTOCOL_IDENTIFY && !c->identified && c->state == CONN_OPEN) {
         c->identified = true;
         messenger_connected(c->peer);
+        file_queue_connected(c->peer, c->node);
     }
 }
 

@@ -48,10 +48,11 @@ enum store_kind {
                            subject sent content_type file reply_to */
     STORE_INBOX_READ,   /* id text in `in` (hex: all 32, or a unique beginning or ending of >= 6), peer if it
                            must be the sender's; flags INBOX_MARK; out: a frame; peer, id, seq, when =
-                           received; E_NOT_FOUND; E_INPUT: no id, or several fit (text names up to 5) */
+                           received, text = name of
+                           a file, or ""; E_NOT_FOUND; E_INPUT: no id, or several fit (text names up to 5) */
     STORE_INBOX_AFTER,  /* rows with rowid > seq, oldest first, flags INBOX_UNREAD, at most count or `bytes`:
                            out = repeated { u64 rowid, u8 n, peer id, u64 received_ms, u8 read, u32 n,
-                           a frame }; count = rows, seq = the newest row of all (a follower's first cursor) */
+                           a frame, u16 n, name of a file }; count = rows, seq = the newest row of all (a follower's first cursor) */
     STORE_INBOX_MARK,   /* id text: read = flags & INBOX_MARK */
     STORE_INBOX_DELETE, /* id text in `in`, or empty with `when`: all received before it; count = how many (at
                            most 16384 a call, then `more`) */
@@ -71,11 +72,11 @@ enum store_kind {
                         size. E_LIMIT: quota; E_INPUT: no regular file */
     STORE_FILE_COPY, /* seq: the next slice of fd to our own copy; count = bytes so far; more: ask again. At the
                         end the row is queued and out = the offer's frame with hash and size, when = created. On
-                        an error the row and the copy are gone */
+                        an error: CANCEL it */
     STORE_FILE_QUEUE, /* rows to be sent behind `seq`; more, seq; out = repeated {u64 seq, u8 n, peer, u64
                          created_ms, u64 size, u16 n, offer}. With seq 0 half-made copies are removed first */
     STORE_FILE_READ,  /* seq, count: offset, bytes: how many (FILE_SLICE at most): out */
-    STORE_FILE_TRIED, /* seq: tries + 1, text: last_error, flags FILE_WAITS: the peer wants to be asked; count:
+    STORE_FILE_TRIED, /* seq: bytes: tries, text: last_error ("": none), flags FILE_WAITS: the peer wants to be asked; count:
                          bytes that the peer has */
     STORE_FILE_ENDED, /* seq: no more to be sent; text "": delivered, else why it failed. The copy goes */
     /* Receiving: */
@@ -89,7 +90,7 @@ enum store_kind {
                          begins anew) */
     /* Of people: id text in `in` (as for messages) */
     STORE_FILE_ACCEPT, /* an offer: limits[0] quota; peer, id, seq; count, bytes as in OFFER */
-    STORE_FILE_CANCEL, /* peer, id, seq, flags FILE_OUT if we were sending it */
+    STORE_FILE_CANCEL, /* or by seq; peer, id, seq, flags FILE_OUT if we were sending it */
     STORE_FILE_OPEN,   /* a received file: fd (the taker closes it); out: its listing item */
     STORE_FILE_LIST,   /* rows behind `seq`, at most `count`; JSON items: id peer_id name direction state bytes
                           done created last_error sha256 path */

@@ -7,7 +7,7 @@ enum { KEEP_MS = 1000, TRIM_GRACE_MS = 20000, WALK_MS = 250 };
 static bool protected(const struct connection *c) {
     const struct peer *p = c->peer;
     return c->trusted ||
-           (p != NULL && (p->trusted || p->bootstrap || (p->lane != NULL && p->lane->queued > 0)));
+           (p != NULL && (p->trusted || p->bootstrap || peer_has_mail(p)));
 }
 
 /* Higher is more useful; only unprotected connections are compared. */
@@ -258,7 +258,7 @@ static void keep_wanted(struct node *n) {
         connected += c->state == CONN_OPEN;
     bool few = connected < cfg(n->config, connection_minConnections).count;
     for (struct peer *p; (p = map_next(&n->peers, &i)) != NULL;) {
-        bool mail = p->lane != NULL && p->lane->queued > 0 && p->lane->retry_at.us <= n->now.mono.us;
+        bool mail = peer_has_mail(p) && (p->lane == NULL || p->lane->retry_at.us <= n->now.mono.us);
         if (p->bootstrap || mail) {
             want(n, p);
             if (p->bootstrap && p->dial_fails == 5 && p->n_connections == 0 && p->dial == NULL) {

@@ -35,6 +35,20 @@ static const struct {
     [STORE_PEER_DROP] = {peer_drop, true, false},
     [STORE_PEERS_LOAD] = {peers_load, false, false},
     [STORE_STRANGER] = {stranger, true, false},
+    /* Alone: their bytes are not the database's, and a part must not be written twice. */
+    [STORE_FILE_ADD] = {file_add, true, true},
+    [STORE_FILE_COPY] = {file_copy, false, true},
+    [STORE_FILE_QUEUE] = {file_queue, true, true},
+    [STORE_FILE_READ] = {file_read_part, false, true},
+    [STORE_FILE_TRIED] = {file_tried, true, false},
+    [STORE_FILE_ENDED] = {file_ended, true, true},
+    [STORE_FILE_OFFER] = {file_offer, true, true},
+    [STORE_FILE_WRITE] = {file_write_part, false, true},
+    [STORE_FILE_CHECK] = {file_check, false, true},
+    [STORE_FILE_ACCEPT] = {file_accept, true, true},
+    [STORE_FILE_CANCEL] = {file_cancel, true, true},
+    [STORE_FILE_OPEN] = {file_open, false, true},
+    [STORE_FILE_LIST] = {file_list, false, true},
     [STORE_SPOOL_TAKE] = {spool_take, true, true},
     [STORE_MAINTAIN] = {maintain, true, true},
     [STORE_TOTALS] = {totals, false, false},
@@ -87,6 +101,10 @@ enum err db_open(struct db **out, const struct store_setup *setup, struct why *w
     enum err e = OK;
     if (db->path == NULL || (setup->spool != NULL && db->spool == NULL))
         e = fail(w, E_MEMORY, "out of memory");
+    if (e == OK && setup->received != NULL && setup->outgoing != NULL) {
+        db->files = files_new(setup->outgoing, setup->received);
+        if (db->files == NULL) e = fail(w, E_MEMORY, "out of memory");
+    }
     if (e == OK) e = db_schema_open(db, setup, w);
     if (e == OK && (!search_install(db) || !db_load_totals(db))) e = db_error(db, db->rc, w);
     if (e == OK) {
@@ -107,6 +125,7 @@ void db_close(struct db *db) {
     sqlite3_close(db->sql); /* the last one out checkpoints and removes the log */
     mem_free(db->path);
     mem_free(db->spool);
+    files_free(db->files);
     mem_free(db);
 }
 

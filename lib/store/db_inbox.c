@@ -39,7 +39,12 @@ static bool remember(struct db *db, struct party *p, const uint8_t id[MESSAGE_ID
     return true;
 }
 
-static void insert(struct db *db, const struct party *p, const struct store_op *op, const struct message *m) {
+struct attached { /* to a message: a file; name n 0: none */
+    struct bytes name;
+    uint64_t size;
+};
+static void insert(struct db *db, const struct party *p, const struct store_op *op, const struct message *m,
+                   uint64_t frame_bytes, const struct attached *file) {
     struct query q = query_open(db, SQL_INBOX_ADD);
     bind_bytes(&q, 1, bytes_at(m->id, MESSAGE_ID));
     bind_str(&q, 2, p->text);
@@ -50,9 +55,33 @@ static void insert(struct db *db, const struct party *p, const struct store_op *
     bind_message_text(&q, 7, m->content_type);
     bind_message_text(&q, 8, m->subject);
     if (m->has_reply_to) bind_bytes(&q, 9, bytes_at(m->reply_to, MESSAGE_ID));
-    bind_count(&q, 10, op->in.n);
+    bind_count(&q, 10, frame_bytes);
     bind_bytes(&q, 11, m->body);
+    if (file->name.n > 0) {
+        bind_text(&q, 12, file->name);
+        bind_count(&q, 13, file->size);
+    }
     query_run(&q);
+}
+
+/* The row and its counters. */
+static bool put(struct db *db, struct party *p, struct store_op *op, const struct message *m,
+                uint64_t frame_bytes, const struct attached *file) {
+    insert(db, p, op, m, frame_bytes, file);
+    if (db->rc != SQLITE_OK) return false;
+    op->seq = sqlite3_last_insert_rowid(db->sql);
+    op->count = (uint64_t)op->seq;
+    op->status = RECEIPT_STORED;
+    p->inbox_messages++;
+    p->inbox_bytes += (int64_t)frame_bytes;
+    p->dirty = true;
+    total_add(db, TOTAL_MESSAGES_IN, 1);
+    total_add(db, TOTAL_INBOX, 1);
+    total_add(db, TOTAL_INBOX_UNREAD, 1);
+    total_add(db, TOTAL_INBOX_BYTES, (int64_t)frame_bytes);
+    if ((op->flags & INBOX_STRANGER) != 0) total_add(db, TOTAL_STRANGER_BYTES, (int64_t)frame_bytes);
+    db->room_pages -= (int64_t)(frame_bytes / DB_PAGE) + 1;
+    return true;
 }
 
 /* A stream that was told BUSY is told so for all that follows on it: what came behind must not overtake. */
@@ -91,26 +120,31 @@ enum err inbox_add(struct db *db, struct store_op *op) {
         op->status = RECEIPT_DUPLICATE;
         return OK;
     }
-    insert(db, p, op, &m);
-    if (db->rc != SQLITE_OK) return E_IO;
-    op->seq = sqlite3_last_insert_rowid(db->sql);
-    op->count = (uint64_t)op->seq;
-    op->status = RECEIPT_STORED;
-    p->inbox_messages++;
-    p->inbox_bytes += (int64_t)op->in.n;
-    p->dirty = true;
-    total_add(db, TOTAL_MESSAGES_IN, 1);
-    total_add(db, TOTAL_INBOX, 1);
-    total_add(db, TOTAL_INBOX_UNREAD, 1);
-    total_add(db, TOTAL_INBOX_BYTES, (int64_t)op->in.n);
-    if ((op->flags & INBOX_STRANGER) != 0) total_add(db, TOTAL_STRANGER_BYTES, (int64_t)op->in.n);
-    db->room_pages -= (int64_t)(op->in.n / DB_PAGE) + 1;
+    if (!put(db, p, op, &m, op->in.n, &(struct attached){.size = 0})) return E_IO;
     uint64_t gone, most = MAX(op->limits[5], (uint64_t)1); /* never the one that has just come */
     if ((uint64_t)db->totals[TOTAL_SEEN] > most) {
         seen_remove_oldest(db, MIN((uint64_t)db->totals[TOTAL_SEEN] - most, (uint64_t)FORGET_MAX), INT64_MAX,
                            &gone);
     }
     return OK;
+}
+
+bool inbox_has_seen(struct db *db, const struct peer_id *peer, const uint8_t id[MESSAGE_ID]) {
+    struct party *p = party_find(db, peer);
+    return p != NULL && is_seen(db, p, id);
+}
+
+/* No quota refuses it: its offer was judged, and its row is small beside the file. */
+enum err inbox_add_file(struct db *db, const struct peer_id *peer, const struct message *m, struct bytes name,
+                        uint64_t size, struct store_op *op) {
+    struct party *p = party_find(db, peer);
+    if (p == NULL) return fail(&op->why, E_INPUT, "no sender");
+    if (!remember(db, p, m->id)) {
+        op->status = RECEIPT_DUPLICATE;
+        return db->rc == SQLITE_OK ? OK : E_IO;
+    }
+    op->flags &= ~(uint32_t)INBOX_STRANGER;
+    return put(db, p, op, m, message_frame_size(m), &(struct attached){name, size}) ? OK : E_IO;
 }
 
 static void list_item(const struct query *q, struct json_out *o) {
@@ -128,7 +162,10 @@ static void list_item(const struct query *q, struct json_out *o) {
     json_put(o, "subject", column_bytes(q, 7));
     json_put_time(o, "sent", column_int(q, 8));
     json_put(o, "content_type", type.n == 0 ? BYTES(MESSAGE_DEFAULT_TYPE) : type);
-    json_put_null(o, "file");
+    if (column_bytes(q, 11).n > 0)
+        json_put(o, "file", column_bytes(q, 11));
+    else
+        json_put_null(o, "file");
     json_put_id(o, "reply_to", column_bytes(q, 10));
     json_shut(o, '}');
 }
@@ -203,6 +240,7 @@ enum err inbox_read(struct db *db, struct store_op *op) {
         op->when = (struct wall){column_int(&q, 1)};
         op->seq = seq;
         memcpy(op->id, m.id, MESSAGE_ID);
+        bytes_cstr(column_bytes(&q, 10), op->text, sizeof op->text);
     }
     query_end(&q);
     if (!done) return fail(&op->why, E_MEMORY, "out of memory for the message");
@@ -230,7 +268,9 @@ enum err inbox_after(struct db *db, struct store_op *op) {
         bool done = wr_u64(&op->out, (uint64_t)column_int(&q, 0)) && wr_u8(&op->out, peer.n) &&
                     buf_add(&op->out, peer_id_view(&peer)) && wr_u64(&op->out, (uint64_t)column_int(&q, 2)) &&
                     wr_u8(&op->out, column_int(&q, 3) != 0) &&
-                    wr_u32(&op->out, (uint32_t)message_frame_size(&m)) && message_frame_write(&op->out, &m);
+                    wr_u32(&op->out, (uint32_t)message_frame_size(&m)) &&
+                    message_frame_write(&op->out, &m) && wr_u16(&op->out, (uint16_t)column_bytes(&q, 12).n) &&
+                    buf_add(&op->out, column_bytes(&q, 12));
         if (!done) e = fail(&op->why, E_MEMORY, "out of memory for messages");
     }
     query_end(&q);

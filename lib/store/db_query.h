@@ -9,6 +9,7 @@
 #include "base/json.h"
 #include "store/db.h"
 #include "store/db_sql.h"
+#include "store/files.h"
 
 #include <sqlite3.h>
 
@@ -58,6 +59,7 @@ struct db {
     sqlite3 *sql;
     sqlite3_stmt *statements[SQL_COUNT];
     char *path, *spool;
+    struct files *files; /* NULL: none are kept */
     uint64_t max_pages;
     int rc; /* SQLite's first error within the present operation */
     bool open_transaction;
@@ -170,6 +172,10 @@ bool outbox_remove(struct db *db, int64_t seq,
                    struct store_op *op); /* row and counters; op (or NULL): peer, id, seq */
 enum err inbox_add(struct db *db, struct store_op *op);
 void inbox_tag_busy(struct db *db, uint64_t tag); /* all that follows under this tag is answered BUSY */
+/* A received file's place in the inbox, under the id of its offer. */
+enum err inbox_add_file(struct db *db, const struct peer_id *peer, const struct message *m, struct bytes name,
+                        uint64_t size, struct store_op *op);
+bool inbox_has_seen(struct db *db, const struct peer_id *peer, const uint8_t id[MESSAGE_ID]);
 enum err inbox_list(struct db *db, struct store_op *op);
 enum err inbox_read(struct db *db, struct store_op *op);
 enum err inbox_after(struct db *db, struct store_op *op);
@@ -187,6 +193,24 @@ void spool_committed(struct db *db); /* unlinks what was taken */
 enum err maintain(struct db *db, struct store_op *op);
 enum err totals(struct db *db, struct store_op *op);
 bool seen_remove_oldest(struct db *db, uint64_t most, int64_t before_ms, uint64_t *gone);
+
+/* ---- large files (db_files.c) */
+enum err file_add(struct db *db, struct store_op *op);
+enum err file_copy(struct db *db, struct store_op *op);
+enum err file_queue(struct db *db, struct store_op *op);
+enum err file_read_part(struct db *db, struct store_op *op);
+enum err file_tried(struct db *db, struct store_op *op);
+enum err file_ended(struct db *db, struct store_op *op);
+enum err file_offer(struct db *db, struct store_op *op);
+enum err file_write_part(struct db *db, struct store_op *op);
+enum err file_check(struct db *db, struct store_op *op);
+enum err file_accept(struct db *db, struct store_op *op);
+enum err file_cancel(struct db *db, struct store_op *op);
+enum err file_open(struct db *db, struct store_op *op);
+enum err file_list(struct db *db, struct store_op *op);
+void files_put_totals(struct db *db, struct json_out *o);
+/* Rows that a statement over (?1 time, ?2 limit) yields go, with their bytes; true: there may be more. */
+bool files_tidy(struct db *db, enum statement which, int64_t before_ms, uint64_t *gone);
 
 /* ---- the file (db_schema.c) */
 enum err db_schema_open(struct db *db, const struct store_setup *setup, struct why *w);

@@ -52,6 +52,14 @@ static const struct {
      "NOT NULL);"
      "CREATE UNIQUE INDEX seen_id ON seen(sender, id);"
      "INSERT INTO meta(key, value) VALUES('schema_needs', '1');"},
+    {2,
+     "CREATE TABLE files(seq INTEGER PRIMARY KEY AUTOINCREMENT, id BLOB NOT NULL, peer TEXT NOT NULL,"
+     " direction TEXT NOT NULL, state TEXT NOT NULL, size INTEGER NOT NULL, done INTEGER NOT NULL DEFAULT 0,"
+     " created_ms INTEGER NOT NULL, ended_ms INTEGER NOT NULL DEFAULT 0, tries INTEGER NOT NULL DEFAULT 0,"
+     " name TEXT NOT NULL, sha256 BLOB NOT NULL, last_error TEXT, offer BLOB NOT NULL);"
+     "CREATE UNIQUE INDEX files_id ON files(direction, peer, id);"
+     "ALTER TABLE inbox ADD COLUMN file TEXT;"
+     "ALTER TABLE inbox ADD COLUMN file_bytes INTEGER;"},
 };
 
 /* What SQLite would do with mode 0644, and through a link. A file that is there is never opened here: closing

@@ -7,8 +7,8 @@
     "SELECT o.seq, o.id, o.peer, p.name, o.state, length(o.body), o.created_ms, o.tries, o.next_try_ms, "    \
     "o.last_error, o.expires_ms FROM outbox o LEFT JOIN peers p ON p.peer = o.peer "
 #define INBOX_ITEM                                                                                           \
-    "SELECT i.seq, i.id, i.peer, p.name, i.received_ms, length(i.body), i.is_read, i.subject, i.sent_ms, "   \
-    "i.content_type, i.reply_to FROM inbox i LEFT JOIN peers p ON p.peer = i.peer "
+    "SELECT i.seq, i.id, i.peer, p.name, i.received_ms, ifnull(i.file_bytes, length(i.body)), i.is_read, "   \
+    "i.subject, i.sent_ms, i.content_type, i.reply_to, i.file FROM inbox i LEFT JOIN peers p ON p.peer = i.peer "
 #define MESSAGE_COLUMNS "id, created_ms, expires_ms, content_type, subject, reply_to, body "
 #define INBOX_MESSAGE "id, sent_ms, expires_ms, content_type, subject, reply_to, body "
 
@@ -62,15 +62,16 @@
     X(SEEN_OLDEST, "SELECT n, stored_ms FROM seen ORDER BY n LIMIT ?1")                                            \
     X(SEEN_DROP, "DELETE FROM seen WHERE n = ?1")                                                                  \
     X(INBOX_ADD, "INSERT INTO inbox(id, peer, received_ms, sent_ms, expires_ms, stranger, content_type, subject, " \
-                 "reply_to, frame_bytes, body) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)")              \
+                 "reply_to, frame_bytes, body, file, file_bytes) "                                                 \
+                 "VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)")                                 \
     X(INBOX_LIST, INBOX_ITEM "WHERE (?1 = '' OR i.peer = ?1) AND (?2 = 0 OR i.is_read = 0) AND "                   \
                   "(?3 = 0 OR i.seq < ?3) ORDER BY i.seq DESC LIMIT ?4")                                           \
     X(INBOX_SEARCH, INBOX_ITEM "WHERE (?1 = '' OR i.peer = ?1) AND (?2 = 0 OR i.is_read = 0) AND "                 \
                     "(?3 = 0 OR i.seq < ?3) AND (silk_found(i.subject) OR "                                        \
                     "(silk_is_text(i.content_type) AND silk_found(i.body))) ORDER BY i.seq DESC LIMIT ?4")         \
-    X(INBOX_SHOW, "SELECT peer, received_ms, is_read, " INBOX_MESSAGE "FROM inbox WHERE seq = ?1")                 \
+    X(INBOX_SHOW, "SELECT peer, received_ms, is_read, " INBOX_MESSAGE ", file FROM inbox WHERE seq = ?1")                 \
     X(INBOX_AFTER, "SELECT seq, peer, received_ms, is_read, frame_bytes, " INBOX_MESSAGE                           \
-                   "FROM inbox WHERE seq > ?1 AND (?2 = 0 OR is_read = 0) ORDER BY seq LIMIT ?3")                  \
+                   ", file FROM inbox WHERE seq > ?1 AND (?2 = 0 OR is_read = 0) ORDER BY seq LIMIT ?3")                  \
     X(INBOX_NEWEST, "SELECT ifnull(max(seq), 0) FROM inbox")                                                        \
     X(INBOX_MARK, "UPDATE inbox SET is_read = ?2 WHERE seq = ?1 AND is_read <> ?2")                                \
     X(INBOX_DROP, "DELETE FROM inbox WHERE seq = ?1 RETURNING peer, frame_bytes, is_read, stranger")               \
@@ -78,6 +79,37 @@
     X(INBOX_OLD_READ, "SELECT seq FROM inbox WHERE is_read = 1 AND received_ms < ?1 ORDER BY received_ms LIMIT ?2") \
     X(INBOX_BY_RANGE, "SELECT seq, id FROM inbox WHERE id BETWEEN ?1 AND ?2 AND (?4 = '' OR peer = ?4) LIMIT ?3")  \
     X(INBOX_BY_END, "SELECT seq, id FROM inbox WHERE substr(hex(id), ?1) = ?2 AND (?4 = '' OR peer = ?4) LIMIT ?3") \
+    /* large files */                                                                                              \
+    X(FILE_ADD, "INSERT INTO files(id, peer, direction, state, size, created_ms, name, sha256, offer) "            \
+                "VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)")                                                      \
+    X(FILE_SHOW, "SELECT seq, id, peer, direction, state, size, done, name, sha256, offer, created_ms FROM files " \
+                 "WHERE seq = ?1")                                                                                 \
+    X(FILE_FIND, "SELECT seq FROM files WHERE direction = ?1 AND peer = ?2 AND id = ?3")                           \
+    X(FILE_READY, "UPDATE files SET state = 'moving', sha256 = ?2, offer = ?3 WHERE seq = ?1")                     \
+    X(FILE_STATE, "UPDATE files SET state = ?2, last_error = ?3, ended_ms = ?4 WHERE seq = ?1")                    \
+    X(FILE_DONE, "UPDATE files SET done = ?2 WHERE seq = ?1")                                                      \
+    X(FILE_TRIED, "UPDATE files SET tries = ?5, state = ?2, last_error = ?3, done = ?4 WHERE seq = ?1 AND " \
+                  "state IN ('moving', 'offered')")                                                                \
+    X(FILE_DROP, "DELETE FROM files WHERE seq = ?1")                                                               \
+    X(FILE_QUEUE, "SELECT seq, peer, created_ms, size, offer FROM files WHERE direction = 'out' AND "              \
+                  "state IN ('moving', 'offered') AND seq > ?1 ORDER BY seq")                                      \
+    X(FILE_COPYING, "SELECT seq FROM files WHERE state = 'copying' AND seq > ?1 ORDER BY seq LIMIT ?2")            \
+    X(FILE_OLD_OFFERS, "SELECT seq FROM files WHERE direction = 'in' AND state = 'offered' AND created_ms < ?1 "   \
+                       "LIMIT ?2")                                                                                 \
+    X(FILE_OLD_ENDED, "SELECT seq FROM files WHERE ended_ms > 0 AND ended_ms < ?1 AND (state = 'failed' OR "       \
+                      "direction = 'out') LIMIT ?2")                                                               \
+    X(FILE_BYTES, "SELECT ifnull(sum(size), 0) FROM files WHERE state IN ('copying', 'moving') OR "                \
+                  "(direction = 'out' AND state = 'offered') OR (direction = 'in' AND state = 'complete')")        \
+    X(FILE_ROWS, "SELECT count(*) FROM files")                                                                     \
+    X(FILE_OFFERS, "SELECT count(*) FROM files WHERE direction = 'in' AND state = 'offered'")                      \
+    X(FILE_COUNTS, "SELECT sum(direction = 'in' AND state = 'moving'), sum(direction = 'out' AND "                 \
+                   "state IN ('copying', 'moving', 'offered')), sum(direction = 'in' AND state = 'offered') FROM files") \
+    X(FILE_OFFERS_OF, "SELECT count(*) FROM files WHERE direction = 'in' AND state = 'offered' AND peer = ?1")     \
+    X(FILE_LIST, "SELECT f.seq, f.id, f.peer, p.name, f.direction, f.state, f.size, f.done, f.created_ms, f.name, " \
+                 "f.last_error, f.sha256 FROM files f LEFT JOIN peers p ON p.peer = f.peer WHERE f.seq > ?1 "      \
+                 "ORDER BY f.seq LIMIT ?2")                                                                        \
+    X(FILE_BY_TEXT, "SELECT seq, id FROM files WHERE substr(hex(id), 1, ?2) = ?1 OR substr(hex(id), -?2) = ?1 "    \
+                    "LIMIT ?3")                                                                                    \
     /* peers, strangers, meta */                                                                                   \
     X(PEER_PUT, "INSERT INTO peers(peer, name, flags, last_seen_ms, record) VALUES(?1, ?2, ?3, ?4, ?5) "           \
                 "ON CONFLICT(peer) DO UPDATE SET name = ?2, flags = ?3, last_seen_ms = ?4, record = ?5")           \

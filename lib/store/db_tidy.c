@@ -24,6 +24,7 @@ enum err totals(struct db *db, struct store_op *op) {
         json_put_null(&o, "latency_p95_ms");
     else
         json_put_int(&o, "latency_p95_ms", p95);
+    files_put_totals(db, &o);
     json_shut(&o, '}');
     return json_end(&o) ? OK : fail(&op->why, E_MEMORY, "out of memory");
 }
@@ -110,6 +111,12 @@ enum err maintain(struct db *db, struct store_op *op) {
         size_t n = collect(db, SQL_OUTBOX_OLD_FAILED, before(op->now.ms, op->limits[2]), DB_STEP_MAX, seqs);
         for (size_t i = 0; i < n; i++) op->count += outbox_remove(db, seqs[i], NULL) ? 1 : 0;
         op->more = op->more || n == DB_STEP_MAX;
+    }
+    for (size_t i = 3; i < 5; i++) {
+        if (op->limits[i] == 0) continue;
+        bool more = files_tidy(db, i == 3 ? SQL_FILE_OLD_OFFERS : SQL_FILE_OLD_ENDED,
+                               before(op->now.ms, op->limits[i]), &op->count);
+        op->more = op->more || more;
     }
     op->count += drop_parties(db);
     op->more = op->more || db->tidy_party != 0;

@@ -254,6 +254,11 @@ enum err files_write(struct files *f, int64_t seq, uint64_t at, uint64_t size, s
     return e;
 }
 
+uint64_t files_written(struct files *f, int64_t seq, uint64_t done) {
+    const struct slot *s = slot_find(f, seq);
+    return s == NULL ? done : MAX(s->at, done);
+}
+
 /* Either name: the machine may have stopped between the renaming and the row's commit. */
 enum err files_open(struct files *f, int64_t seq, const char *name, int *fd, struct why *w) {
     char path[PATH_SIZE];

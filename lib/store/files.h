@@ -30,6 +30,8 @@ void files_drop(struct files *f, int64_t seq, bool outgoing, const char *name); 
 /* Appends at `at` (bytes known to be there). `sync`: it is the end. *synced: bytes that a power cut leaves. */
 enum err files_write(struct files *f, int64_t seq, uint64_t at, uint64_t size, struct bytes data, bool sync,
                      uint64_t *synced, struct why *w);
+/* Bytes of a file that is being received: `done` of its row, or more when it is open. */
+uint64_t files_written(struct files *f, int64_t seq, uint64_t done);
 /* Hashes one slice of what was received; *whole at the end. */
 enum err files_check(struct files *f, int64_t seq, const char *name, uint64_t size, bool *whole,
                      uint8_t hash[SHA256_SIZE], struct why *w);

@@ -20,6 +20,7 @@ struct store;
 struct store_setup {
     const char *path;  /* HOME/data/silktalk.db; its folder exists */
     const char *spool; /* HOME/spool, or NULL */
+    const char *outgoing, *received; /* folders of large files, or NULL: none */
     uint64_t cache_bytes, max_bytes;
     size_t queue_max; /* operations given and not taken back */
 };

@@ -377,6 +377,7 @@ static size_t after(struct db *db, int64_t *seq, uint32_t flags, uint64_t count,
         CHECK(at > *seq && peer_id_read(rd_take(&r, rd_u8(&r)), &peer) && rd_u64(&r) == (uint64_t)NOW_MS);
         rd_u8(&r);
         struct bytes frame = rd_take(&r, rd_u32(&r));
+        rd_take(&r, rd_u16(&r)); /* name of a file */
         CHECK(!r.bad && message_of_frame(frame, &m, NULL) == OK);
         *seq = at;
     }
