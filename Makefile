@@ -200,8 +200,7 @@ fuzz-check: fuzz-build ## the kept corpus and a fixed number of runs; coverage o
 install: all ## DESTDIR= PREFIX=/usr/local: the executable and the links of its applets
 	@install -d $(DESTDIR)$(PREFIX)/bin
 	@install -m 0755 $(BUILD)/silktalk $(DESTDIR)$(PREFIX)/bin/silktalk
-	@$(BUILD)/silktalk applets --links | while read -r link; do \
-	    ln -sf silktalk "$(DESTDIR)$(PREFIX)/bin/$$link"; done
+	@$(DESTDIR)$(PREFIX)/bin/silktalk applets --install $(DESTDIR)$(PREFIX)/bin
 	@echo "installed in $(DESTDIR)$(PREFIX)/bin"
 dist-deps: $(BUILD)/deps/.sources ## TO=folder: copy the third-party sources there, for DEPS_DIR= on a machine without network
 	@[ -n "$(TO)" ] || { echo "say where: make dist-deps TO=folder"; exit 2; }

@@ -25,7 +25,7 @@
     X(inbox, "inbox", MESSAGES, AP_NODE | AP_RAW, "list, search, follow and delete received messages")         \
     X(read, "read", MESSAGES, AP_NODE, "show one message, or save it")                                         \
     X(outbox, "outbox", MESSAGES, AP_NODE, "messages not delivered yet: list, retry, cancel")                  \
-    X(config, "config", CONFIG, AP_CREATES, "make, show, check and change the configuration")                  \
+    X(config, "config", CONFIG, AP_INIT, "make, show, check and change the configuration")                  \
     X(applets, "applets", HELP, 0, "list the applets, or install links to them")                               \
     X(completion, "completion", HELP, 0, "completion script for bash, zsh or fish")                            \
     X(man, "man", HELP, 0, "manual pages")                                                                     \
