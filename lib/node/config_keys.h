@@ -68,8 +68,8 @@
     X(messages, inboxPerPeer, COUNT, "10000", "1..100000000", RELOAD, "messages kept from one peer")            \
     X(messages, inboxBytesPerPeer, SIZE, "64MiB", "64KiB..1TiB", RELOAD, "messages kept from one peer, together") \
     X(messages, inboxBytesStrangers, SIZE, "16MiB", "0B..1TiB", RELOAD, "messages kept from all unknown peers together") \
-    X(database, cacheSize, SIZE, "8MiB", "1MiB..1GiB", RESTART, "memory for database pages")                    \
-    X(database, maxSize, SIZE, "4GiB", "16MiB..1TiB", RESTART, "largest database file")                         \
+    X(database, cacheSize, SIZE, "8MiB", "1MiB..1GiB", RELOAD, "memory for database pages")                    \
+    X(database, maxSize, SIZE, "4GiB", "16MiB..1TiB", RELOAD, "largest database file")                         \
     X(logging, level, CHOICE, "info", "debug|info|warn|error", RELOAD, "least important lines to log")          \
     X(logging, format, CHOICE, "text", "text|json", RELOAD, "text lines, or one JSON object a line")            \
     X(access, mode, CHOICE, "open", "open|allowlist", RELOAD, "allowlist: only allowPeers may connect")         \

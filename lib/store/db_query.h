@@ -189,6 +189,7 @@ enum err totals(struct db *db, struct store_op *op);
 bool seen_remove_oldest(struct db *db, uint64_t most, int64_t before_ms, uint64_t *gone);
 
 /* ---- the file (db_schema.c) */
+enum err db_configure(struct db *db, struct store_op *op); /* STORE_CONFIGURE */
 enum err db_schema_open(struct db *db, const struct store_setup *setup, struct why *w);
 
 /* ---- search (db_search.c) */

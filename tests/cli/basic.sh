@@ -41,8 +41,9 @@ done
 code 4 s ping no-such-peer
 code 4 s disconnect $other
 code 0 s config set messages.maxBody 2MiB; grep -q applied "$work/out" || fail "applied"
-code 0 s config set database.cacheSize 16MiB; grep -q "restart needed" "$work/out" || fail "restart needed"
-s status | grep -q "restart pending: database.cacheSize" || fail "pending in status"
+code 0 s config set database.cacheSize 16MiB; grep -q "applied" "$work/out" || fail "cache size applied"
+code 0 s config set node.socketMode 0660; grep -q "restart needed" "$work/out" || fail "restart needed"
+s status | grep -q "restart pending: node.socketMode" || fail "pending in status"
 printf '[connection]\nmaxConnections = many\n' >"$home/config.ini.bad"
 code 6 s config check "$home/config.ini.bad"; grep -q ":2:" "$work/err" || fail "file and line"
 python3 contrib/examples/control.py "$home/control.sock" || fail "control.py"
