@@ -21,7 +21,8 @@ extern const struct control_row control_rows[]; /* ends with a NULL name */
 struct json_out control_begin(struct request *r, struct buf *line, const char *schema);
 void control_finish(struct request *r, struct buf *line,
                     struct json_out *o); /* sends it; the request is done */
-void control_done(struct request *r);    /* an empty result */
+void control_done(struct request *r);    /* a result of its schema alone */
+void control_stream_end(struct request *r); /* {"id":1,"end":true} behind the events */
 void control_error(struct request *r, const struct why *w);
 struct json_out control_event(struct request *r, struct buf *line); /* `"event":{`, of a stream */
 void control_event_end(struct request *r, struct buf *line, struct json_out *o);

@@ -54,7 +54,7 @@ i=0; until grep -q "Log reopened" "$home/log/silktalk.log" 2>/dev/null; do i=$((
 kill -USR1 "$pid"; i=0; until grep -q "State part=status" "$home/log/silktalk.log"; do i=$((i+1)); [ $i -lt 100 ] || fail "USR1"; sleep 0.05; done
 kill -9 "$pid"; i=0; while kill -0 "$pid" 2>/dev/null; do i=$((i+1)); [ $i -lt 100 ] || fail "kill"; sleep 0.05; done
 code 0 s start
-code 0 s outbox cancel "$(s outbox --json | grep -o '"id":"[0-9a-f]*"' | head -1 | cut -d'"' -f4)"
+code 2 s outbox cancel 012345; code 0 s outbox cancel --yes "$(s outbox --json | grep -o '"id":"[0-9a-f]*"' | head -1 | cut -d'"' -f4)"
 code 0 s stop
 code 0 s stop
 for page in silktalk silktalk.ini silktalkd silktalk-send; do s man $page | grep -q '^.Sh NAME' || fail "man $page"; done
