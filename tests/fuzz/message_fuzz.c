@@ -8,11 +8,9 @@ static void check_message(const struct message_frame *f) {
     struct why w = {OK, ""};
     struct buf out = {.max = MESSAGE_FRAME_MAX + 16};
     enum err e = message_check(m, &w);
-    MUST(e == w.code && (e == OK) == (f->verdict == RECEIPT_NONE));
-    if (!message_frame_write(&out, m)) {
-        buf_free(&out);
-        return;
-    }
+    MUST(e == w.code && (e == OK || f->verdict == RECEIPT_INVALID));
+    if (f->verdict != RECEIPT_NONE) return; /* never written again */
+    MUST(message_frame_write(&out, m));
     MUST(out.n == message_frame_size(m));
     struct bytes in = buf_view(&out), frame;
     bool whole = false;
@@ -20,7 +18,7 @@ static void check_message(const struct message_frame *f) {
     MUST(message_frame_next(&in, &frame, &whole, &need) == OK && whole && in.n == 0 && need == out.n);
     struct message_frame again;
     MUST(message_frame_read(frame, &again, NULL) == OK && again.kind == FRAME_MESSAGE);
-    MUST(again.verdict == f->verdict || m->content_type.n == 0);
+    MUST(again.verdict == RECEIPT_NONE);
     MUST(again.message.sent_ms == m->sent_ms && again.message.expires_ms == m->expires_ms);
     MUST(bytes_eq(again.message.body, m->body) && bytes_eq(again.message.subject, m->subject));
     MUST(memcmp(again.message.id, m->id, MESSAGE_ID) == 0 && again.message.has_reply_to == m->has_reply_to);
@@ -37,6 +35,7 @@ static void check_frame(struct bytes frame) {
     if (f.kind == FRAME_RECEIPT) {
         MUST(strcmp(receipt_status_name(f.receipt.status), "NONE") != 0);
         struct buf out = {.max = 200};
+        if (f.receipt.received_ms > INT64_MAX) return; /* no time of ours */
         MUST(message_receipt_write(&out, &f.receipt));
         struct bytes in = buf_view(&out), again;
         bool whole;

@@ -102,7 +102,7 @@ static void against_each_other(struct bytes in) {
     if (d.state == MSD_DONE) {
         MUST(l.state == MSL_DONE && strcmp(wants[d.proposed], names[l.chosen]) == 0);
     } else {
-        MUST(d.state == MSD_DEAD && (d.why.code == E_REFUSED || l.why.code == E_LIMIT));
+        MUST(l.why.code == E_LIMIT || (d.state == MSD_DEAD && d.why.code == E_REFUSED));
     }
     buf_free(&to_l);
     buf_free(&to_d);
