@@ -132,7 +132,7 @@ static void run(struct db *db, struct bytes *in) {
     op->limits[0] = how & 2 ? fuzz_u8(in) : 1000;
     op->limits[1] = op->limits[3] = op->limits[4] = how & 2 ? fuzz_u16(in) : 1 << 20;
     op->limits[2] = op->limits[5] = how & 2 ? fuzz_u8(in) : 1000;
-    switch (op->kind) {
+    switch ((int)op->kind) {
     case STORE_OUTBOX_ADD:
     case STORE_INBOX_ADD: put_frame(in, &op->in); break;
     case STORE_OUTBOX_RETRY:
