@@ -177,8 +177,8 @@ static enum err set(struct cli *c, bool unset) {
     e = config_file_set(c, k, unset ? NULL : &text, &note);
     if (e != OK) return e;
     if (c->json)
-        printf("{\"schema\":\"silktalk.config.set/1\",\"key\":\"%s\",\"outcome\":\"%s\"}\n",
-               config_rows[k].name, note);
+        printf("{\"schema\":\"silktalk.config.%s/1\",\"key\":\"%s\",\"outcome\":\"%s\"}\n",
+               unset ? "unset" : "set", config_rows[k].name, note);
     else
         printf("%s: %s\n", config_rows[k].name, note);
     return OK;
