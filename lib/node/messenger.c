@@ -223,21 +223,10 @@ enum err messenger_send(struct node *n, struct peer *p, struct message *m, struc
     return OK;
 }
 
-/* The store names the key of the limit that was reached. Longest names first: one is the beginning of others. */
-static void outbox_full(struct node *n, const char *text) {
-    static const enum limit_id ids[] = {LIMIT_OUTBOX_PER_PEER, LIMIT_OUTBOX_BYTES, LIMIT_DATABASE, LIMIT_OUTBOX};
-    for (size_t i = 0; i < LEN(ids); i++) {
-        if (!bytes_has(bytes_of(text), bytes_of(limit_rows[ids[i]].key))) continue;
-        limit_hit(&n->limits, ids[i], UINT64_MAX);
-        limit_reached(n, ids[i]);
-        return;
-    }
-}
-
 static void added(struct node *n, struct store_op *op) {
     struct request *r = n->requests;
     while (op->tag != 0 && r != NULL && (r->dead || r->tag != op->tag)) r = r->next;
-    if (op->err == E_LIMIT) outbox_full(n, op->why.text);
+    if (op->err == E_LIMIT) limit_reached_by_key(n, op->why.text);
     struct peer *p = op->err == OK ? peers_add(n, &op->peer) : NULL;
     struct lane *l = p == NULL ? NULL : lane_of(n, p);
     if (l != NULL) {

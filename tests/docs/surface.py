@@ -291,6 +291,12 @@ def check_codes(a, b, peer_b):
     check(r.returncode == 2 and peer_b in r.stdout, f"connect without /p2p/, no terminal: {r.returncode} {r.stdout}")
     r = a.cli("send", peer_b, "denied?", "--wait")
     check(r.returncode == 0 and "stored" in r.stdout, f"send --wait: {r.returncode} {r.stdout}{r.stderr}")
+    b.cli("config", "set", "messages.inboxPerPeer", "1", code=0)
+    r = a.cli("send", peer_b, "too many", "--wait=1s")
+    check(r.returncode == 8, f"a full inbox: {r.returncode} {r.stdout}{r.stderr}")
+    hits = {i["limit"]: i["hits"] for i in b.json("diag", "limits")["items"]}
+    check(hits["inbox_per_peer"] > 0 and hits["inbox_messages"] == 0, "hits of the full inbox")
+    b.cli("config", "unset", "messages.inboxPerPeer", code=0)
     if os.geteuid() == 0:
         r = subprocess.run([EXE, "config", "set", "--home", a.home, "node.name", "x"], user=65534, group=65534,
                            extra_groups=[], stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False)
