@@ -25,7 +25,7 @@ enum log_component { LOG_COMPONENTS(LOG_COMPONENT_SYMBOL) COMPONENT_COUNT };
     X(EV_CONFIG_RELOADED, INFO, config, "Config reloaded", "changed restart_pending")                         \
     X(EV_RELOAD_REJECTED, ERROR, config, "Reload rejected", "file line reason")                               \
     X(EV_LOG_REOPENED, INFO, node, "Log reopened", "path")                                                    \
-    X(EV_LOG_LEVEL, INFO, node, "Log level", "component level until")                                         \
+    X(EV_LOG_LEVEL, INFO, node, "Log level", "part threshold until")                                          \
     X(EV_LISTENING, INFO, net, "Listening", "addr")                                                           \
     X(EV_LISTENER_SKIPPED, INFO, net, "Listener skipped", "addr reason")                                      \
     X(EV_LISTENER_LOST, ERROR, net, "Listener lost", "addr reason")                                           \
