@@ -54,12 +54,13 @@ struct node *node_new(const struct node_setup *setup) {
 
 void node_free(struct node *n) {
     if (n == NULL) return;
+    n->stopping = true;
+    for (struct dial *d = n->dials; d != NULL; d = d->next) d->dead = true; /* else they try the next address */
     for (struct connection *c = n->connections; c != NULL; c = c->next)
         connection_close(c, E_CLOSED, "the node ends");
     for (struct connection *c = n->connections; c != NULL; c = c->next) c->queued_close = true;
     n->sweep = true;
     connection_sweep(n);
-    for (struct dial *d = n->dials; d != NULL; d = d->next) d->dead = true;
     swarm_sweep(n);
     control_free(n);
     messenger_free(n);
