@@ -2,6 +2,7 @@
 
 #include "crypto/rng.h"
 
+#include <sanitizer/lsan_interface.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -40,14 +41,22 @@ struct bytes fuzz_part(struct bytes *in) {
 }
 
 struct bytes fuzz_exact(struct bytes view) {
+    if (view.n == 0) return (struct bytes){NULL, 0}; /* as an empty buffer is */
     uint8_t *p = malloc(view.n);
-    MUST(p != NULL || view.n == 0);
-    if (view.n > 0) memcpy(p, view.p, view.n);
+    MUST(p != NULL);
+    memcpy(p, view.p, view.n);
     return bytes_at(p, view.n);
 }
 
 void fuzz_free(struct bytes copy) {
     free((void *)(uintptr_t)copy.p);
+}
+
+void fuzz_no_leak(size_t blocks_before) {
+    if (mem_blocks() == blocks_before) return;
+    fprintf(stderr, "%zu blocks before, %zu after\n", blocks_before, mem_blocks());
+    __lsan_do_leak_check();
+    abort();
 }
 
 const char *fuzz_file(unsigned place, struct bytes text) {

@@ -32,6 +32,8 @@ struct bytes fuzz_part(struct bytes *in);
 /* A copy in a block of exactly its size, so that one byte too far is seen; fuzz_free. */
 struct bytes fuzz_exact(struct bytes view);
 void fuzz_free(struct bytes copy);
+/* As many blocks of memory are in use as before; if not, where the others come from is shown. */
+void fuzz_no_leak(size_t blocks_before);
 /* A file that is in memory only and holds `text`; the name opens it until the next call with the same place.
  */
 const char *fuzz_file(unsigned place, struct bytes text);
