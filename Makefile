@@ -46,6 +46,7 @@ SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-fra
 # A twin is one way to build everything: its compiler, flags and third-party libraries.
 #   musl  the executable that is shipped, and the unit tests as they run in it
 #   asan  the host's C library with AddressSanitizer and UndefinedBehaviorSanitizer; unit tests only
+#   fuzz  clang with the same sanitizers, libFuzzer and coverage; fuzz targets only (tests/fuzz/README.md)
 CC_musl := $(BUILD)/deps/musl/libc/bin/musl-gcc
 CFLAGS_musl := -O2 $(HARDEN)
 DEPS_musl := $(BUILD)/deps/musl
@@ -54,6 +55,13 @@ CC_asan := $(HOSTCC)
 CFLAGS_asan := -O1 $(SANITIZE)
 DEPS_asan := $(BUILD)/deps/host
 LDFLAGS_asan := $(SANITIZE) -Wl,--gc-sections
+CLANG ?= clang
+CC_fuzz := $(CLANG)
+# clang's warnings differ from one version to the next, so they are shown, but end nothing.
+CFLAGS_fuzz := -O1 $(SANITIZE) -fsanitize=fuzzer-no-link -fprofile-instr-generate -fcoverage-mapping \
+    -Wno-error -Werror=incompatible-pointer-types
+DEPS_fuzz := $(BUILD)/deps/host
+LDFLAGS_fuzz := $(SANITIZE) -fsanitize=fuzzer -fprofile-instr-generate
 LDLIBS := -lsodium -lsecp256k1 -lbearssl -ltomcrypt -ltommath -lsqlite3 -lcares -linih -lyyjson -lz -lm -lpthread
 
 .PHONY: all
@@ -128,6 +136,7 @@ build-tests-$(1): $$(TESTS:%=$(BUILD)/$(1)/tests/%_test)
 endef
 $(eval $(call twin_rules,musl,musl))
 $(eval $(call twin_rules,asan,host))
+$(eval $(call twin_rules,fuzz,host))
 .SECONDARY:
 
 # ---- the executable. Without silktalk.c there is only the archive.
@@ -171,19 +180,34 @@ demo: all ## two nodes on loopback exchange messages (contrib/demo)
 bench: all ## measure (tests/bench)
 	@if [ -x tests/bench/run ]; then tests/bench/run; else echo "no benchmark yet"; fi
 
+# ---- fuzzing: one program for each tests/fuzz/NAME_fuzz.c
+FUZZ_SRC := $(sort $(wildcard tests/fuzz/*_fuzz.c))
+FUZZ := $(FUZZ_SRC:tests/fuzz/%_fuzz.c=$(BUILD)/fuzz/%)
+FUZZ_SHARED := $(patsubst %.c,$(BUILD)/fuzz/obj/%.o,$(filter-out $(FUZZ_SRC),$(sort $(wildcard tests/fuzz/*.c))))
+$(FUZZ): $(BUILD)/fuzz/%: $(BUILD)/fuzz/obj/tests/fuzz/%_fuzz.o $(FUZZ_SHARED) $(BUILD)/fuzz/libsilktalk.a
+	@echo "  link $@"
+	@$(CC_fuzz) $(LDFLAGS_fuzz) $(LDFLAGS_fuzz_$*) -o $@.$$$$ $< $(FUZZ_SHARED) -L$(BUILD)/fuzz -L$(DEPS_fuzz)/lib \
+	    -lsilktalk $(LDLIBS) && mv $@.$$$$ $@
+LDFLAGS_fuzz_dns := -Wl,--wrap=ares_query,--wrap=ares_timeout,--wrap=ares_process_fd
+.PHONY: fuzz fuzz-build fuzz-check
+fuzz-build: $(FUZZ)
+fuzz: fuzz-build ## fuzz each target MINUTES=1 (T=node: that one), keep what is new, report the parsers' coverage
+	@BUILD=$(BUILD) tests/fuzz/run fuzz $(or $(MINUTES),1) $(T)
+fuzz-check: fuzz-build ## the kept corpus and a fixed number of runs; coverage of each parser (part of check-scripts)
+	@BUILD=$(BUILD) tests/fuzz/run check $(T)
+
 # ---- the rest
 .PHONY: install dist-deps clean distclean help
 install: all ## DESTDIR= PREFIX=/usr/local: the executable and the links of its applets
 	@install -d $(DESTDIR)$(PREFIX)/bin
 	@install -m 0755 $(BUILD)/silktalk $(DESTDIR)$(PREFIX)/bin/silktalk
-	@$(BUILD)/silktalk applets --links | while read -r link; do \
-	    ln -sf silktalk "$(DESTDIR)$(PREFIX)/bin/$$link"; done
+	@$(DESTDIR)$(PREFIX)/bin/silktalk applets --install $(DESTDIR)$(PREFIX)/bin
 	@echo "installed in $(DESTDIR)$(PREFIX)/bin"
 dist-deps: $(BUILD)/deps/.sources ## TO=folder: copy the third-party sources there, for DEPS_DIR= on a machine without network
 	@[ -n "$(TO)" ] || { echo "say where: make dist-deps TO=folder"; exit 2; }
 	@mkdir -p "$(TO)" && cp -r $(BUILD)/dl/. "$(TO)/" && echo "copied to $(TO)"
 clean: ## remove what was built here; keep downloads and third-party libraries
-	@rm -rf $(BUILD)/silktalk $(BUILD)/silktalk.debug $(BUILD)/musl $(BUILD)/asan $(BUILD)/gen compile_commands.json
+	@rm -rf $(BUILD)/silktalk $(BUILD)/silktalk.debug $(BUILD)/musl $(BUILD)/asan $(BUILD)/fuzz $(BUILD)/gen compile_commands.json
 distclean: ## remove build/ as a whole
 	@rm -rf $(BUILD) compile_commands.json
 help: ## this list

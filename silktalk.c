@@ -24,9 +24,9 @@
     X(send, "send", MESSAGES, 0, "send a message to one or more peers")                                        \
     X(inbox, "inbox", MESSAGES, AP_NODE | AP_RAW, "list, search, follow and delete received messages")         \
     X(read, "read", MESSAGES, AP_NODE, "show one message, or save it")                                         \
-    X(outbox, "outbox", MESSAGES, AP_NODE, "messages not delivered yet: list, retry, cancel")                  \
+    X(outbox, "outbox", MESSAGES, 0, "messages not delivered yet: list, retry, cancel")                  \
     X(file, "file", MESSAGES, AP_NODE, "large files: list, accept, save, cancel")                              \
-    X(config, "config", CONFIG, AP_CREATES, "make, show, check and change the configuration")                  \
+    X(config, "config", CONFIG, AP_INIT, "make, show, check and change the configuration")                  \
     X(applets, "applets", HELP, 0, "list the applets, or install links to them")                               \
     X(completion, "completion", HELP, 0, "completion script for bash, zsh or fish")                            \
     X(man, "man", HELP, 0, "manual pages")                                                                     \

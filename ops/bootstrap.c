@@ -6,7 +6,7 @@
 enum { TEST_MS = 45000 };
 
 APPLET(bootstrap)
-const struct opt bootstrap_opts[] = {{0}};
+const struct opt bootstrap_opts[] = {OPT_DRY_RUN, {0}};
 const char bootstrap_text[] =
     "Usage: silktalk bootstrap list | test | add MULTIADDR | remove MULTIADDR\n"
     "The node stays connected to these peers (discovery.bootstrap); each address ends in /p2p/ID.\n"
@@ -47,6 +47,19 @@ static int list(struct cli *c) {
     return 0;
 }
 
+static void print_tried(const char *addr, enum err e, const struct why *w) {
+    struct buf line = {.max = 8192};
+    struct json_out o = json_begin(&line);
+    json_open(&o, NULL, '{');
+    json_put_str(&o, "schema", "silktalk.bootstrap.test/1");
+    json_put_str(&o, "addr", addr);
+    json_put_bool(&o, "ok", e == OK);
+    json_put_str(&o, "error", e == OK ? NULL : w->text);
+    json_shut(&o, '}');
+    if (json_end(&o)) printf("%s\n", buf_cstr(&line));
+    buf_free(&line);
+}
+
 static int test(struct cli *c) {
     enum err e = cli_config(c);
     if (e != OK) return cli_exit(c, e);
@@ -64,7 +77,7 @@ static int test(struct cli *c) {
         if (e == E_NOT_RUNNING) return cli_exit(c, e);
         bad += e != OK;
         if (c->json)
-            printf("{\"addr\":\"%s\",\"ok\":%s}\n", l->texts[i], e == OK ? "true" : "false");
+            print_tried(l->texts[i], e, &c->why);
         else
             printf("%-4s %s%s%s\n", e == OK ? "ok" : "FAIL", l->texts[i], e == OK ? "" : ": ",
                    e == OK ? "" : c->why.text);
@@ -95,7 +108,11 @@ static int change(struct cli *c, bool add) {
     struct bytes text = buf_view(&value);
     if (e == OK && !(add && found))
         e = config_file_set(c, CONFIG_discovery_bootstrap, text.n > 0 ? &text : NULL, &note);
-    if (e == OK) printf("%s\n", add && found ? "It is there already." : note);
+    if (e == OK && c->json)
+        printf("{\"schema\":\"silktalk.bootstrap.%s/1\",\"outcome\":\"%s\"}\n", add ? "add" : "remove",
+               add && found ? "already there" : note);
+    else if (e == OK)
+        printf("%s\n", add && found ? "It is there already." : note);
     buf_free(&value);
     buf_free(&wanted);
     return cli_exit(c, e);

@@ -12,7 +12,7 @@
 #include "gen/version.h"
 #include "ops/help.h"
 
-enum { ARGS_MAX = 4096, TIMEOUT_MS = 10000, OPTIONS_MAX = 64 };
+enum { ARGS_MAX = 4096, TIMEOUT_MS = 10000, OPTIONS_MAX = 64, REPEATED_MAX = 8192 };
 
 const struct opt common_opts[] = {{0, "home", "DIR", NULL, "home of the node (laid out as ~/.silktalk)"},
                                   {0, "config", "FILE", NULL, "configuration file"},
@@ -25,9 +25,6 @@ const struct opt common_opts[] = {{0, "home", "DIR", NULL, "home of the node (la
                                   {0, "timeout", "D", "10s", "how long to wait for the node's answer"},
                                   {'h', "help", NULL, NULL, "this help"},
                                   {0}};
-
-/* Short names of the manual: other programs that this executable is when called so. */
-static const struct { const char *program, *verb; } links[] = {{"silktalkd", "daemon"}};
 
 /* ---- options */
 
@@ -82,14 +79,32 @@ static enum err apply_common(struct cli *c, const struct opt *o, const char *val
         c->help = true;
     else if (strcmp(o->name, "no-color") == 0)
         c->colour_out = c->colour_err = false;
-    else if (strcmp(o->name, "timeout") == 0 && !duration_parse(bytes_of(value), 1000, &c->timeout_ms))
-        return fail(&c->why, E_USAGE, "--timeout takes a duration, such as 10s or 2m");
+    else if (strcmp(o->name, "timeout") == 0) {
+        c->timeout_given = true;
+        if (!duration_parse(bytes_of(value), 1000, &c->timeout_ms))
+            return fail(&c->why, E_USAGE, "--timeout takes a duration, such as 10s or 2m");
+    }
     return OK;
+}
+
+/* The option's first value and what came later, as one comma list. */
+static const char *joined(struct cli *c, const char *old, const char *value) {
+    if (c->repeated.n == 0) {
+        c->repeated.max = REPEATED_MAX;
+        buf_add_text(&c->repeated, old);
+    }
+    return buf_add_text(&c->repeated, ", ") && buf_add_text(&c->repeated, value) ? buf_cstr(&c->repeated) : NULL;
 }
 
 static enum err apply(struct cli *c, const struct opt *o, bool common, const char *value) {
     if (common) return apply_common(c, o, value);
-    c->values[o - c->applet->opts] = value == NULL ? "" : value;
+    const char **place = &c->values[o - c->applet->opts];
+    if (strcmp(o->name, "dry-run") == 0) c->dry_run = true;
+    if (value != NULL && *place != NULL && bytes_ends(bytes_of(o->value), "...")) {
+        *place = joined(c, *place, value);
+        return *place != NULL ? OK : fail(&c->why, E_USAGE, "--%s: that is too much", o->name);
+    }
+    *place = value == NULL ? "" : value;
     return OK;
 }
 
@@ -189,13 +204,7 @@ enum err cli_number(struct cli *c, const char *option, int64_t otherwise, int64_
 
 /* ---- dispatch */
 
-static const struct applet *find_applet(const char *name) {
-    for (const struct applet *a = applets; a->name != NULL; a++)
-        if (strcmp(a->name, name) == 0) return a;
-    return NULL;
-}
-
-static int unknown_verb(const char *word) {
+int cli_unknown_verb(const char *word) {
     const struct applet *best = NULL;
     size_t distance = 3;
     struct buf safe = {.max = 256};
@@ -238,6 +247,11 @@ static int flush_output(struct cli *c, int code) {
     return cli_exit(c, E_IO);
 }
 
+static bool creates_home(const struct cli *c) {
+    return (c->applet->flags & AP_CREATES) != 0 ||
+           ((c->applet->flags & AP_INIT) != 0 && c->n_args > 0 && strcmp(c->args[0], "init") == 0);
+}
+
 static int run_applet(struct cli *c, int argc, char **argv, int from) {
     const char *values[OPTIONS_MAX] = {NULL};
     int code;
@@ -249,12 +263,13 @@ static int run_applet(struct cli *c, int argc, char **argv, int from) {
         help_applet(c->applet, stdout);
         code = 0;
     } else {
-        if (e == OK) e = home_find(&c->home, &c->choice, (c->applet->flags & AP_CREATES) != 0, &c->why);
+        if (e == OK) e = home_find(&c->home, &c->choice, creates_home(c), &c->why);
         code = e == OK ? c->applet->main(c) : cli_exit(c, e);
     }
     code = flush_output(c, code);
     control_client_close(&c->node);
     config_free(c->config);
+    buf_free(&c->repeated);
     mem_free(c->args);
     return code;
 }
@@ -268,8 +283,10 @@ int cli_run(int argc, char **argv) {
     prepare(&c, program);
     if (crypto_open() != OK)
         return cli_exit(&c, fail(&c.why, E_FAILED, "the kernel gives no random numbers"));
-    for (size_t i = 0; i < LEN(links); i++)
-        if (strcmp(program, links[i].program) == 0 && (c.applet = find_applet(links[i].verb)) != NULL)
+    struct bytes called = bytes_of(program);
+    if (bytes_ends(called, ".sh")) called.n -= strlen(".sh");
+    for (const struct help_link *l = help_links; l->program != NULL; l++)
+        if (bytes_is(called, l->program) && (c.applet = help_find(l->verb)) != NULL)
             return run_applet(&c, argc, argv, 1);
     if (argc < 2 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
         help_overview(stdout);
@@ -288,8 +305,8 @@ int cli_run(int argc, char **argv) {
             break;
         }
     }
-    c.applet = find_applet(verb);
-    if (c.applet == NULL) return unknown_verb(verb[0] != 0 ? verb : argv[1]);
+    c.applet = help_find(verb);
+    if (c.applet == NULL) return cli_unknown_verb(verb[0] != 0 ? verb : argv[1]);
     return run_applet(&c, argc, argv, 2);
 }
 
@@ -329,6 +346,31 @@ int cli_usage(struct cli *c, const char *format, ...) {
     vsnprintf(text, sizeof text, format, ap);
     va_end(ap);
     return cli_exit(c, fail(&c->why, E_USAGE, "%s; see `silktalk %s --help`", text, c->applet->name));
+}
+
+bool cli_would(struct cli *c, const char *format, ...) {
+    va_list ap;
+    char text[512];
+    if (!c->dry_run) return false;
+    va_start(ap, format);
+    vsnprintf(text, sizeof text, format, ap);
+    va_end(ap);
+    if (!c->json) {
+        printf("Would %s\n", text);
+        return true;
+    }
+    struct buf line = {.max = 8192};
+    char schema[64];
+    struct json_out o = json_begin(&line);
+    snprintf(schema, sizeof schema, "silktalk.%s/1", c->applet->name);
+    json_open(&o, NULL, '{');
+    json_put_str(&o, "schema", schema);
+    json_put_bool(&o, "dry_run", true);
+    json_put_str(&o, "would", text);
+    json_shut(&o, '}');
+    if (json_end(&o)) printf("%s\n", buf_cstr(&line));
+    buf_free(&line);
+    return true;
 }
 
 void cli_note(const struct cli *c, const char *format, ...) {

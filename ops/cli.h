@@ -14,15 +14,20 @@
 struct opt {
     char letter;           /* 0: long form only */
     const char *name;      /* without dashes */
-    const char *value;     /* what it takes ("N", "FILE"); NULL: nothing; "[=D]": optional, by = only */
+    const char *value;     /* what it takes ("N", "FILE"); NULL: nothing; "[=D]": optional, by = only;
+                              "MA...": may be repeated, its value is then a comma list */
     const char *otherwise; /* shown default, or NULL */
     const char *text;
 };
+/* For verbs that change something: main asks cli_would before it does. */
+#define OPT_DRY_RUN                                                                                          \
+    { 0, "dry-run", NULL, NULL, "say what would be done, and change nothing" }
 enum applet_flag {
     AP_NODE = 1,    /* needs a running node */
     AP_CREATES = 2, /* chooses ~/.silktalk even when it is not there yet */
     AP_HIDDEN = 4,
-    AP_RAW = 8 /* options end at the first word that is none (programs to run) */
+    AP_RAW = 8,  /* options end at the first word that is none (programs to run) */
+    AP_INIT = 16 /* AP_CREATES for its word `init` alone */
 };
 #define APPLET_GROUPS(X)                                                                                     \
     X(NODE, "The node")                                                                                      \
@@ -56,11 +61,13 @@ struct cli {
     char **args;         /* words that are no options, NULL-terminated */
     int n_args;
     bool json, quiet, verbose, yes, dry_run, help;
+    bool timeout_given;
     bool colour_out, colour_err, terminal_in, terminal_out, terminal_err;
     int64_t timeout_ms; /* --timeout, or 10 s */
     struct home_choice choice;
     struct home home;    /* found before main is called */
     const char **values; /* by place in applet->opts: NULL not given, "" given without value */
+    struct buf repeated; /* the value of the option that was given more than once */
     struct why why;
     struct config *config; /* cli_config */
     struct control_client node;
@@ -101,6 +108,9 @@ int cli_exit(
     struct cli *c,
     enum err e); /* prints c->why (sentence with next step, or silktalk.error/1) when not OK; exit code */
 int cli_usage(struct cli *c, const char *format, ...) PRINTF_LIKE(2, 3);       /* exit 2, points to --help */
+int cli_unknown_verb(const char *word); /* exit 2, names the nearest */
+/* With --dry-run: "Would FORMAT" (JSON: dry_run, would) and true; else false, and nothing is printed. */
+bool cli_would(struct cli *c, const char *format, ...) PRINTF_LIKE(2, 3);
 void cli_note(const struct cli *c, const char *format, ...) PRINTF_LIKE(2, 3); /* stderr, unless -q */
 void cli_print_json(const struct json *result);                                /* one line on stdout */
 bool cli_confirm(struct cli *c, const char *question); /* --yes, or asks on the terminal; false otherwise */
@@ -114,6 +124,7 @@ struct cli_column {
 void cli_table(const struct cli *c, const struct cli_column *columns, size_t n, const struct json *items);
 /* "2m14s ago", local time... for people. */
 void cli_age(const struct json *rfc3339, struct buf *out);
+void cli_time(const struct json *rfc3339, struct buf *out); /* local time, and the age in brackets */
 /* Text of others for a terminal: escapes taken out. */
 void cli_safe(struct bytes text, bool newlines, struct buf *out);
 

@@ -74,6 +74,10 @@ enum err cli_stream(struct cli *c, const char *method, struct bytes params, int6
             json_free(doc);
             return e;
         }
+        if (json_get(root, "end") != NULL) { /* of a stream: there is no more */
+            json_free(doc);
+            return OK;
+        }
         *answer = doc;
         *result = json_get(root, "result");
         return OK;

@@ -1,8 +1,7 @@
 /* Output for people: tables, ages, progress; and JSON for programs. */
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/ioctl.h>
-#include <unistd.h>
+#include <time.h>
 
 #include "base/mem.h"
 #include "base/text.h"
@@ -37,6 +36,22 @@ void cli_age(const struct json *rfc3339, struct buf *out) {
         buf_add_format(out, "in %s", text);
     else
         buf_add_format(out, "%s ago", text);
+}
+
+void cli_time(const struct json *rfc3339, struct buf *out) {
+    struct wall t;
+    struct tm local;
+    char text[32];
+    if (wall_parse(json_bytes(rfc3339), &t)) {
+        time_t seconds = (time_t)(t.ms / 1000);
+        if (localtime_r(&seconds, &local) != NULL && strftime(text, sizeof text, "%Y-%m-%d %H:%M:%S", &local) > 0) {
+            buf_add_format(out, "%s (", text);
+            cli_age(rfc3339, out);
+            buf_add_text(out, ")");
+            return;
+        }
+    }
+    cli_age(rfc3339, out);
 }
 
 static void put_cell(const struct buf *cell, size_t width, bool right, bool last) {

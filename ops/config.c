@@ -7,6 +7,7 @@ APPLET(config)
 const struct opt config_opts[] = {
     {0, "changed", NULL, NULL, "with list: only keys that are not at their default"},
     {0, "schema", NULL, NULL, "with list: JSON Schema of all keys"},
+    OPT_DRY_RUN,
     {0}};
 const char config_text[] = "Usage: silktalk config init | list [--changed|--schema] | get KEY | set KEY "
                            "VALUE | unset KEY | check [FILE] | path\n"
@@ -30,6 +31,10 @@ static enum err key_of(struct cli *c, const char *word, enum config_key *key) {
 
 static enum err init(struct cli *c) {
     struct home_made made;
+    if (c->dry_run && !home_exists(&c->home)) {
+        cli_would(c, "make %s, with the home %s", c->home.conf, c->home.dir);
+        return OK;
+    }
     enum err e = home_create(&c->home, &made, &c->why);
     if (e != OK) return e;
     struct config *config = NULL;
@@ -47,6 +52,52 @@ static enum err init(struct cli *c) {
     home_old_installation(&c->home, old);
     if (e == OK && old[0] != 0) cli_note(c, "An old configuration was found at %s: it is not used.", old);
     return e;
+}
+
+/* What the node works with now: values by key, in the form of `config list`; NULL: no node. */
+static const struct json *running_values(struct cli *c, struct json_doc **answer) {
+    struct buf params;
+    const struct json *result = NULL;
+    struct why kept = c->why;
+    if (!cli_node_runs(c)) return NULL;
+    struct json_out o = cli_params(&params);
+    if (cli_ask(c, "config.list", &params, &o, c->timeout_ms, answer, &result) != OK) c->why = kept;
+    return json_get(result, "items");
+}
+
+/* pending: the node does not work with this value yet; null: there is no node to ask. */
+static void put_items(const struct json *items, const struct json *running, struct json_out *o) {
+    static const char *const members[] = {"key", "value", "default", "source", "applies"};
+    json_open(o, "items", '[');
+    for (size_t i = 0; i < json_count(items); i++) {
+        const struct json *item = json_at(items, i), *there = NULL;
+        json_open(o, NULL, '{');
+        for (size_t k = 0; k < LEN(members); k++) json_put_value(o, members[k], json_get(item, members[k]));
+        for (size_t k = 0; k < json_count(running) && there == NULL; k++)
+            if (bytes_eq(json_get_bytes(json_at(running, k), "key"), json_get_bytes(item, "key")))
+                there = json_at(running, k);
+        if (there == NULL)
+            json_put_null(o, "pending");
+        else
+            json_put_bool(o, "pending",
+                          !bytes_eq(json_get_bytes(there, "value"), json_get_bytes(item, "value")));
+        json_shut(o, '}');
+    }
+    json_shut(o, ']');
+}
+
+static void print_items(struct cli *c, const struct json *items) {
+    struct buf line = {.max = 4 << 20};
+    struct json_doc *answer = NULL;
+    const struct json *running = running_values(c, &answer);
+    struct json_out o = json_begin(&line);
+    json_open(&o, NULL, '{');
+    json_put_str(&o, "schema", "silktalk.config.list/1");
+    put_items(items, running, &o);
+    json_shut(&o, '}');
+    if (json_end(&o)) printf("%s\n", buf_cstr(&line));
+    json_free(answer);
+    buf_free(&line);
 }
 
 CELL(key, text, "key")
@@ -84,7 +135,7 @@ static enum err list(struct cli *c) {
     if (doc == NULL)
         e = fail(&c->why, E_MEMORY, "out of memory");
     else if (c->json)
-        cli_print_json(json_root(doc));
+        print_items(c, json_get(json_root(doc), "items"));
     else
         cli_table(c, columns, LEN(columns), json_get(json_root(doc), "items"));
     json_free(doc);
@@ -126,8 +177,8 @@ static enum err set(struct cli *c, bool unset) {
     e = config_file_set(c, k, unset ? NULL : &text, &note);
     if (e != OK) return e;
     if (c->json)
-        printf("{\"schema\":\"silktalk.config.set/1\",\"key\":\"%s\",\"outcome\":\"%s\"}\n",
-               config_rows[k].name, note);
+        printf("{\"schema\":\"silktalk.config.%s/1\",\"key\":\"%s\",\"outcome\":\"%s\"}\n",
+               unset ? "unset" : "set", config_rows[k].name, note);
     else
         printf("%s: %s\n", config_rows[k].name, note);
     return OK;
@@ -155,6 +206,21 @@ static enum err check(struct cli *c) {
     return e;
 }
 
+static void path(const struct cli *c) {
+    struct buf line = {.max = 8192};
+    struct json_out o = json_begin(&line);
+    json_open(&o, NULL, '{');
+    json_put_str(&o, "schema", "silktalk.config.path/1");
+    json_put_str(&o, "path", c->home.conf);
+    json_put_str(&o, "home", c->home.dir);
+    json_shut(&o, '}');
+    if (!c->json)
+        printf("%s\n", c->home.conf);
+    else if (json_end(&o))
+        printf("%s\n", buf_cstr(&line));
+    buf_free(&line);
+}
+
 int config_main(struct cli *c) {
     const char *verb = c->n_args > 0 ? c->args[0] : "";
     int words = c->n_args - 1;
@@ -172,7 +238,7 @@ int config_main(struct cli *c) {
     else if (strcmp(verb, "check") == 0 && words <= 1)
         e = check(c);
     else if (strcmp(verb, "path") == 0 && words == 0) {
-        printf("%s\n", c->home.conf);
+        path(c);
         e = OK;
     } else {
         return cli_usage(c,

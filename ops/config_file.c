@@ -37,7 +37,7 @@ static enum err check_whole(struct cli *c, struct bytes text) {
     return e;
 }
 
-enum err config_file_set(struct cli *c, enum config_key key, const struct bytes *value, const char **note) {
+static enum err rewrite(struct cli *c, enum config_key key, const struct bytes *value) {
     struct buf old = {.max = CONFIG_FILE_MAX}, text = {.max = CONFIG_FILE_MAX};
     struct file_facts facts = {.mode = 0600, .uid = (uid_t)-1, .gid = (gid_t)-1};
     enum err e = value == NULL ? OK : config_check_value(key, *value, &c->why);
@@ -49,11 +49,19 @@ enum err config_file_set(struct cli *c, enum config_key key, const struct bytes 
         e = fail(&c->why, E_DENIED, "%s belongs to another user; use sudo", c->home.conf);
     if (e == OK) e = config_edit(buf_view(&old), key, value, &text, &c->why);
     if (e == OK) e = check_whole(c, buf_view(&text));
-    if (e == OK && !c->dry_run) {
+    if (e == OK && !c->dry_run)
         e = file_replace_as(c->home.conf, buf_view(&text), facts.mode, facts.uid, facts.gid, &c->why);
-        if (e == OK) e = reload(c, key, note);
-    }
     buf_free(&old);
     buf_free(&text);
     return e;
+}
+
+enum err config_file_set(struct cli *c, enum config_key key, const struct bytes *value, const char **note) {
+    size_t n = strlen(c->home.dir);
+    bool inside = strncmp(c->home.conf, c->home.dir, n) == 0 && c->home.conf[n] == '/';
+    bool as_owner = inside && home_as_owner(&c->home);
+    enum err e = rewrite(c, key, value);
+    if (as_owner) home_as_self();
+    *note = "would be changed";
+    return e == OK && !c->dry_run ? reload(c, key, note) : e;
 }

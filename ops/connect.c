@@ -7,7 +7,7 @@ enum {
 }; /* several addresses, one after the other, each with its own time-outs in the node */
 
 APPLET(connect)
-const struct opt connect_opts[] = {{0}};
+const struct opt connect_opts[] = {OPT_DRY_RUN, {0}};
 const char connect_text[] =
     "Usage: silktalk connect MULTIADDR|PEER\n"
     "Connects, and remembers the peer as one whose messages are taken (messages.from = known).\n"
@@ -21,7 +21,7 @@ static enum err call(struct cli *c, const char *to, struct json_doc **answer, co
     struct buf params;
     struct json_out o = cli_params(&params);
     json_put_str(&o, "peer", to);
-    return cli_ask(c, "connect", &params, &o, CONNECT_MS, answer, result);
+    return cli_ask(c, "connect", &params, &o, c->timeout_given ? c->timeout_ms : CONNECT_MS, answer, result);
 }
 
 /* The node looked up who answers there: the operator says whether that is right. */
@@ -45,6 +45,7 @@ int connect_main(struct cli *c) {
     struct json_doc *answer = NULL;
     const struct json *result = NULL;
     if (c->n_args != 1) return cli_usage(c, "connect needs one address or peer");
+    if (cli_would(c, "connect to %.200s", c->args[0])) return 0;
     enum err e = call(c, c->args[0], &answer, &result);
     if (e == OK && json_get_bool(result, "confirm", false)) e = confirm(c, &answer, &result);
     if (e == OK && c->json) {

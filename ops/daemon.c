@@ -12,11 +12,11 @@ enum { LOCK_WAIT_MS = 30000, STATUS_EVERY_MS = 10000, SLOW_TURN_MS = 100, EFFECT
 
 APPLET(daemon)
 const struct opt daemon_opts[] = {
-    {0, "listen", "MULTIADDR", NULL,
+    {0, "listen", "MULTIADDR...", NULL,
      "listen there instead of network.listen (may be repeated, or a comma list)"},
     {0}};
 const char daemon_text[] =
-    "Usage: silktalk daemon [--home DIR] [--listen MULTIADDR]\n"
+    "Usage: silktalk daemon [--home DIR] [--listen MULTIADDR]...\n"
     "Runs the node in the foreground; it never forks. Without a home it makes one.\n"
     "Signals: TERM, INT stop gracefully (twice: at once); HUP reopens logs and reloads the configuration;\n"
     "USR1 writes the state to the log; USR2 reopens logs.\n"
@@ -418,7 +418,7 @@ static enum err start(struct daemon *d, struct timing *t) {
         e = lock_take(&d->lock, d->home->dir, cfg(config, node_data).text, "daemon", LOCK_WAIT_MS, "daemon",
                       NULL, &d->why);
     t->lock = lap(&last);
-    if (e == OK) e = home_identity(config, &d->identity, &d->why);
+    if (e == OK) e = home_identity(d->home, config, &d->identity, &d->why);
     if (e == OK) e = read_swarm_key(d, config, swarm_key, &private);
     t->identity = lap(&last);
     if (e == OK) e = signals_open(&d->signals, &d->why); /* before there is a second thread */
@@ -514,6 +514,12 @@ int daemon_main(struct cli *c) {
         mem_free(d);
         return cli_usage(c, "daemon takes no words");
     }
+    home_clean_environment();
+    enum err e = home_become_owner(&c->home, &c->why);
+    if (e != OK) {
+        mem_free(d);
+        return cli_exit(c, e);
+    }
     d->cli = c;
     d->home = &c->home;
     d->lock.fd = d->signals.fd = d->acceptor.spare = d->notify.fd = -1;
@@ -526,7 +532,7 @@ int daemon_main(struct cli *c) {
     notify_open(&d->notify, getenv("NOTIFY_SOCKET"), getenv("WATCHDOG_USEC"),
                 NULL); /* else it stays silent */
     unsetenv("NOTIFY_SOCKET");
-    enum err e = start(d, &t);
+    e = start(d, &t);
     if (e == OK || e == E_INPUT) sink_reopen(&d->sink, NULL);
     if (e == OK) {
         say_ready(d, &t);

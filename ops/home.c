@@ -1,6 +1,8 @@
 #include "ops/home.h"
 
 #include <dirent.h>
+#include <errno.h>
+#include <grp.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,6 +26,11 @@ static bool absolute(char out[PATH_SIZE], const char *path) {
     char here[PATH_SIZE];
     if (path[0] == '/') return copy(out, path);
     return getcwd(here, sizeof here) != NULL && join(out, here, path);
+}
+
+static bool in_home(const struct home *h, const char *path) {
+    size_t n = strlen(h->dir);
+    return strncmp(path, h->dir, n) == 0 && path[n] == '/';
 }
 
 static bool is_service_user(void) {
@@ -93,6 +100,85 @@ enum err home_find(struct home *h, const struct home_choice *choice, bool create
     return OK;
 }
 
+/* ---- root in the home of another */
+
+static int depth; /* of home_as_owner that is under way */
+
+static bool owned_by_another(const struct home *h, struct stat *st) {
+    return lstat(h->dir, st) == 0 && S_ISDIR(st->st_mode) && st->st_uid != 0;
+}
+
+bool home_as_owner(const struct home *h) {
+    struct stat st;
+    if (depth > 0) {
+        depth++;
+        return true;
+    }
+    if (geteuid() != 0 || !owned_by_another(h, &st)) return false;
+    /* the groups first: they are root's to change; without the other steps nothing is lost by going back */
+    if (setgroups(0, NULL) != 0 || setegid(st.st_gid) != 0 || seteuid(st.st_uid) != 0) {
+        home_as_self();
+        return false;
+    }
+    depth = 1;
+    return true;
+}
+
+void home_as_self(void) {
+    if (depth > 0 && --depth > 0) return;
+    if (seteuid(getuid()) != 0 || setegid(getgid()) != 0) abort(); /* half another user: nothing may go on */
+}
+
+/* A folder that only root can make, for the owner of the home. */
+static enum err folder_for(const char *file, mode_t mode, const struct stat *owner, struct why *w) {
+    char path[PATH_SIZE];
+    bool made = false;
+    copy(path, file);
+    char *slash = strrchr(path, '/');
+    if (slash == NULL || slash == path) return OK;
+    *slash = 0;
+    enum err e = file_mkdirs(path, mode, &made, w);
+    if (e == OK && made && lchown(path, owner->st_uid, owner->st_gid) != 0)
+        return fail(w, E_DENIED, "%s: %s", path, strerror(errno));
+    return e;
+}
+
+enum err home_become_owner(const struct home *h, struct why *w) {
+    struct stat st;
+    if (geteuid() != 0 || !owned_by_another(h, &st)) return OK;
+    enum err e = OK;
+    if (h->system) {
+        e = folder_for(h->socket, 0755, &st, w);
+        if (e == OK) e = folder_for(h->log_file, 0750, &st, w);
+    }
+    if (e != OK) return e;
+    const struct passwd *p = getpwuid(st.st_uid);
+    bool done = p != NULL ? initgroups(p->pw_name, st.st_gid) == 0 : setgroups(0, NULL) == 0;
+    if (!done || setgid(st.st_gid) != 0 || setuid(st.st_uid) != 0)
+        return fail(w, E_DENIED, "%s belongs to user %ld, and becoming that user failed: %s", h->dir,
+                    (long)st.st_uid, strerror(errno));
+    return OK;
+}
+
+void home_clean_environment(void) {
+    static const char *const kept[] = {"SILKTALK_HOME",  "SILKTALK_CONFIG", "SILKTALK_SOCKET",
+                                       "NOTIFY_SOCKET",  "WATCHDOG_USEC",   "WATCHDOG_PID",
+                                       "JOURNAL_STREAM", "CREDENTIALS_DIRECTORY", "TZ"};
+    char *words[LEN(kept)];
+    size_t n = 0;
+    for (size_t i = 0; i < LEN(kept); i++) {
+        const char *value = getenv(kept[i]);
+        struct buf word = {.max = 1 << 17};
+        if (value != NULL && buf_add_format(&word, "%s=%s", kept[i], value)) {
+            words[n] = mem_text(word.p, word.n); /* putenv keeps it for good */
+            if (words[n] != NULL) n++;
+        }
+        buf_free(&word);
+    }
+    clearenv();
+    for (size_t i = 0; i < n; i++) putenv(words[i]);
+}
+
 bool home_exists(const struct home *h) {
     return exists(h->conf);
 }
@@ -145,6 +231,14 @@ enum err home_config(const struct home *h, struct config **out, struct why *w) {
     return home_config_with(h, CONFIG_KEY_COUNT, NULL, out, w);
 }
 
+static enum err read_files(const struct home *h, struct config_builder *b, struct why *w) {
+    bool as_owner = in_home(h, h->conf) && home_as_owner(h);
+    enum err e = exists(h->conf) ? add_file(b, h->conf, w) : OK;
+    if (e == OK) e = add_folder(b, h, w);
+    if (as_owner) home_as_self();
+    return e;
+}
+
 enum err home_config_with(const struct home *h, enum config_key key, const char *value, struct config **out,
                           struct why *w) {
     struct config_home where = {.home = h->dir,
@@ -153,8 +247,7 @@ enum err home_config_with(const struct home *h, enum config_key key, const char 
                                 .socketmode = h->system ? "0660" : "0600"};
     struct config_builder *b = config_builder_new(&where);
     if (b == NULL) return fail(w, E_MEMORY, "out of memory");
-    enum err e = exists(h->conf) ? add_file(b, h->conf, w) : OK;
-    if (e == OK) e = add_folder(b, h, w);
+    enum err e = read_files(h, b, w);
     if (e == OK && value != NULL) {
         struct buf text = {.max = CONFIG_LINE_MAX + 256};
         buf_add_format(&text, "[%s]\n%s = %s\n", config_rows[key].section, config_rows[key].key, value);
@@ -204,13 +297,16 @@ enum err home_create(const struct home *h, struct home_made *made, struct why *w
     copy(path, h->conf);
     char *slash = strrchr(path, '/');
     if (slash != NULL) *slash = 0;
+    bool as_owner = in_home(h, h->conf) && home_as_owner(h);
     if (e == OK) e = file_mkdirs(path, 0750, NULL, w);
     if (e == OK) e = make_config(h, &made->config, w);
+    if (!as_owner) as_owner = home_as_owner(h);
     struct config *c = NULL;
     if (e == OK) e = home_config(h, &c, w); /* a configuration may put identity and data elsewhere */
     if (e == OK) e = file_mkdirs(cfg(c, node_data).text, 0700, NULL, w);
     if (e == OK) e = make_identity(cfg(c, node_identity).text, &made->identity, w);
     if (e == OK) e = file_mkdirs(h->spool, h->system ? 03770 : 0700, NULL, w);
+    if (as_owner) home_as_self();
     config_free(c);
     return e;
 }
@@ -219,11 +315,13 @@ void home_old_installation(const struct home *h, char out[PATH_SIZE]) {
     if (!join(out, h->dir, "config.json") || !exists(out)) out[0] = 0;
 }
 
-enum err home_identity(const struct config *c, struct identity *id, struct why *w) {
+enum err home_identity(const struct home *h, const struct config *c, struct identity *id, struct why *w) {
     struct buf raw = {.max = 8192};
     const char *path = cfg(c, node_identity).text;
     struct why inner;
+    bool as_owner = h != NULL && home_as_owner(h);
     enum err e = file_read(path, 0, 8192, 0600, &raw, NULL, w);
+    if (as_owner) home_as_self();
     if (e == OK) {
         e = identity_read(buf_view(&raw), id, &inner);
         if (e != OK) fail(w, e, "%s: %s", path, inner.text);

@@ -24,19 +24,39 @@ static void show(struct cli *c, const struct json *result) {
     }
 }
 
+/* As the node's answer; addresses are known to it alone. */
+static void print_json(const struct cli *c, const struct identity *id, const char *text) {
+    struct buf line = {.max = 8192}, key = {.max = 256};
+    struct json_out o = json_begin(&line);
+    json_open(&o, NULL, '{');
+    json_put_str(&o, "schema", "silktalk.id/1");
+    json_put_str(&o, "peer_id", text);
+    json_put_str(&o, "name", cfg(c->config, node_name).text);
+    base64_encode(&key, bytes_at(id->public_key, sizeof id->public_key), false);
+    json_put(&o, "public_key", buf_view(&key));
+    json_put_str(&o, "key_type", "Ed25519");
+    json_open(&o, "addrs", '[');
+    json_shut(&o, ']');
+    json_put_null(&o, "private_network");
+    json_shut(&o, '}');
+    if (json_end(&o)) printf("%s\n", buf_cstr(&line));
+    buf_free(&key);
+    buf_free(&line);
+}
+
 /* The identity file alone says who the node is: works with the node down. */
 static int from_file(struct cli *c) {
     struct identity id;
     char text[PEER_TEXT_MAX];
     enum err e = cli_config(c);
-    if (e == OK) e = home_identity(c->config, &id, &c->why);
+    if (e == OK) e = home_identity(&c->home, c->config, &id, &c->why);
     if (e != OK) return cli_exit(c, e);
     peer_id_text(&id.peer, text);
-    identity_wipe(&id);
     if (c->json)
-        printf("{\"schema\":\"silktalk.id/1\",\"peer_id\":\"%s\",\"addrs\":[]}\n", text);
+        print_json(c, &id, text);
     else
         printf("%s\n", text);
+    identity_wipe(&id);
     return 0;
 }
 

@@ -14,6 +14,7 @@ const struct opt inbox_opts[] = {
     {0, "exec", "PROGRAM", NULL,
      "with --follow: run it once per message (the words behind are its arguments)"},
     {0, "older", "D", NULL, "with delete: all that are older"},
+    OPT_DRY_RUN,
     {0}};
 const char inbox_text[] =
     "Usage: silktalk inbox [--from PEER] [--unread] [--search TEXT] [-n N]\n"
@@ -76,6 +77,9 @@ static int delete (struct cli *c) {
     if (by_age == (c->n_args > 1)) return cli_usage(c, "inbox delete needs ids, or --older D");
     enum err e = cli_duration(c, "older", 0, &older);
     if (e != OK) return cli_exit(c, e);
+    if (by_age ? cli_would(c, "delete all messages older than %.40s", cli_value(c, "older"))
+               : cli_would(c, "delete %d messages", c->n_args - 1))
+        return 0;
     char question[128];
     snprintf(question, sizeof question, "Delete %s for good?",
              by_age ? "all messages older than that" : "these messages");

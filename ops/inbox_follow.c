@@ -29,9 +29,24 @@ static void catch_signals(void) {
 
 /* ---- printing */
 
+static void print_line(const struct json *m) {
+    static const char *const members[] = {"id",           "from",    "name",     "sent",  "received",
+                                          "content_type", "subject", "reply_to", "bytes", "read"};
+    struct buf line = {.max = 16 << 20};
+    struct json_out o = json_begin(&line);
+    json_open(&o, NULL, '{');
+    json_put_str(&o, "schema", "silktalk.inbox/1");
+    for (size_t i = 0; i < LEN(members); i++) json_put_value(&o, members[i], json_get(m, members[i]));
+    const char *body = json_get(m, "body_base64") != NULL ? "body_base64" : "body";
+    json_put_value(&o, body, json_get(m, body));
+    json_shut(&o, '}');
+    if (json_end(&o)) printf("%s\n", buf_cstr(&line));
+    buf_free(&line);
+}
+
 static void print(struct cli *c, const struct json *m) {
     if (c->json) {
-        cli_print_json(m);
+        print_line(m);
     } else {
         struct buf from = {.max = 256}, subject = {.max = 2048}, body = {.max = 32 << 20};
         if (json_is_text(json_get(m, "name")))

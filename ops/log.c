@@ -4,7 +4,7 @@
 #include "ops/cli.h"
 
 APPLET(log)
-const struct opt log_opts[] = {{0, "for", "D", NULL, "only so long; then as before"}, {0}};
+const struct opt log_opts[] = {{0, "for", "D", NULL, "only so long; then as before"}, OPT_DRY_RUN, {0}};
 const char log_text[] =
     "Usage: silktalk log level [[COMPONENT=]LEVEL] [--for D]\n"
     "Levels: debug info warn error. Components: node net store message control config dns.\n"
@@ -32,6 +32,7 @@ int log_main(struct cli *c) {
         return cli_usage(c, "log needs: level");
     enum err e = cli_duration(c, "for", 0, &for_ms);
     if (e != OK) return cli_exit(c, e);
+    if (c->n_args == 2 && cli_would(c, "set %.60s", c->args[1])) return 0;
     struct json_out o = cli_params(&params);
     if (c->n_args == 2) {
         struct bytes word = bytes_of(c->args[1]), first = word;

@@ -4,7 +4,7 @@
 #include "ops/cli.h"
 
 APPLET(peer)
-const struct opt peer_opts[] = {{0}};
+const struct opt peer_opts[] = {OPT_DRY_RUN, {0}};
 const char peer_text[] =
     "Usage: silktalk peer show PEER | name PEER NAME | forget PEER\n"
     "PEER is a Peer ID, a multiaddr with /p2p/, a name, or a unique ending of 6 characters or more.\n"
@@ -20,6 +20,13 @@ static void line(const char *label, const struct json *o, const char *key) {
     buf_free(&safe);
 }
 
+static void time_line(const char *label, const struct json *o, const char *key) {
+    struct buf text = {.max = 256};
+    cli_time(json_get(o, key), &text);
+    printf("%-12s %s\n", label, buf_cstr(&text));
+    buf_free(&text);
+}
+
 static void show(struct cli *c, const struct json *r) {
     (void)c;
     const struct json *addrs = json_get(r, "addresses"), *protocols = json_get(r, "protocols"),
@@ -27,8 +34,8 @@ static void show(struct cli *c, const struct json *r) {
     line("Name", r, "name");
     line("Peer ID", r, "peer_id");
     line("Agent", r, "agent");
-    line("First seen", r, "first_seen");
-    line("Last seen", r, "last_seen");
+    time_line("First seen", r, "first_seen");
+    time_line("Last seen", r, "last_seen");
     printf("%-12s %s\n", "May send", json_get_bool(r, "may_send", false) ? "yes" : "no (messages.from)");
     printf("%-12s %lld\n", "Outbox", (long long)json_get_int(r, "outbox", 0));
     for (size_t i = 0; i < json_count(conns); i++) line("Connection", json_at(conns, i), "addr");
@@ -49,6 +56,8 @@ int peer_main(struct cli *c) {
     if (!naming && !showing && !forgetting) return cli_usage(c, "peer needs show, name or forget");
     if (c->n_args != (naming ? 3 : 2))
         return cli_usage(c, naming ? "peer name needs a peer and a name" : "peer %s needs one peer", verb);
+    if (naming && cli_would(c, "name %.80s %.80s", c->args[1], c->args[2])) return 0;
+    if (forgetting && cli_would(c, "forget %.80s", c->args[1])) return 0;
     if (forgetting && !cli_confirm(c, "Forget this peer: its name, addresses and permissions?"))
         return cli_usage(c, "not confirmed; --yes forgets without asking");
     struct json_out o = cli_params(&params);

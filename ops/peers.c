@@ -1,5 +1,6 @@
 #include <stdio.h>
 #include <stdlib.h>
+#include <strings.h>
 
 #include "base/mem.h"
 #include "base/text.h"
@@ -8,7 +9,7 @@
 APPLET(peers)
 const struct opt peers_opts[] = {
     {'a', "all", NULL, NULL, "known peers too, not only connected ones"},
-    {0, "sort", "COL", NULL, "sort by a column: name, peer-id, since, rtt, streams, bytes-in, bytes-out"},
+    {0, "sort", "COL", NULL, "sort by a column, written as in its title: name, rtt, bytes-in..."},
     {0}};
 const char peers_text[] = "Usage: silktalk peers [--all] [--sort COL] [--json]\n"
                           "Examples:\n"
@@ -55,11 +56,11 @@ static int compare(const void *a, const void *b) {
 static enum err sorted(struct cli *c, const struct json *result, struct json_doc **out) {
     static const char *const keys[][2] = {
         {"name", "name"},           {"peer-id", "peer_id"},   {"addr", "addr"},
-        {"direction", "direction"}, {"since", "since"},       {"rtt", "rtt_seconds"},
+        {"direction", "direction"}, {"path", "path"},         {"since", "since"},       {"rtt", "rtt_seconds"},
         {"streams", "streams"},     {"bytes-in", "bytes_in"}, {"bytes-out", "bytes_out"}};
     sort_key = NULL;
     for (size_t i = 0; i < LEN(keys); i++)
-        if (strcmp(cli_value(c, "sort"), keys[i][0]) == 0) sort_key = keys[i][1];
+        if (strcasecmp(cli_value(c, "sort"), keys[i][0]) == 0) sort_key = keys[i][1];
     if (sort_key == NULL) return fail(&c->why, E_USAGE, "--sort: there is no such column");
     const struct json *items = json_get(result, "items");
     size_t n = json_count(items);

@@ -80,10 +80,7 @@ int ping_main(struct cli *c) {
     if (seen.n > 0 && !c->json)
         printf("%u answers, time min %.3f avg %.3f max %.3f ms\n", seen.n, seen.least, seen.sum / seen.n,
                seen.most);
-    if (e == OK) return 0;
-    int code = cli_exit(c, e);
-    /* not connected, or no answer: the peer can not be pinged */
-    return e == E_NOT_RUNNING || e == E_USAGE || e == E_INPUT || e == E_DENIED || code == 4
-               ? code
-               : err_exit(E_TIMEOUT);
+    /* not connected, or no answer, or no more of them: the peer can not be pinged */
+    if (e == E_CLOSED || e == E_IO || e == E_PROTO || e == E_REFUSED || e == E_FAILED) e = E_TIMEOUT;
+    return cli_exit(c, e);
 }

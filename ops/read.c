@@ -23,6 +23,13 @@ static void field(const char *label, const struct json *r, const char *key) {
     buf_free(&safe);
 }
 
+static void time_field(const char *label, const struct json *r, const char *key) {
+    struct buf text = {.max = 256};
+    cli_time(json_get(r, key), &text);
+    printf("%-9s %s\n", label, buf_cstr(&text));
+    buf_free(&text);
+}
+
 static bool body_of(const struct json *r, struct buf *out) {
     out->max = MESSAGE_FRAME_MAX;
     const struct json *encoded = json_get(r, "body_base64");
@@ -48,8 +55,8 @@ static enum err show(struct cli *c, const struct json *r) {
         struct buf safe = {.max = 32 << 20};
         field("From", r, json_is_text(json_get(r, "name")) ? "name" : "from");
         field("Peer ID", r, "from");
-        field("Sent", r, "sent");
-        field("Received", r, "received");
+        time_field("Sent", r, "sent");
+        time_field("Received", r, "received");
         field("Subject", r, "subject");
         field("Type", r, "content_type");
         field("Reply to", r, "reply_to");

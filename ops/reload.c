@@ -3,7 +3,7 @@
 #include "ops/cli.h"
 
 APPLET(reload)
-const struct opt reload_opts[] = {{0}};
+const struct opt reload_opts[] = {OPT_DRY_RUN, {0}};
 const char reload_text[] =
     "Usage: silktalk reload\n"
     "Reopens the logs, then applies the configuration: all of it, or nothing when it is bad (exit 6).\n"
@@ -30,6 +30,11 @@ static void show(struct cli *c, const struct json *r) {
 int reload_main(struct cli *c) {
     struct buf params;
     if (c->n_args > 0) return cli_usage(c, "reload takes no words");
+    if (c->dry_run) {
+        enum err e = cli_config(c);
+        if (e == OK) cli_would(c, "reload %s, which is good", c->home.conf);
+        return cli_exit(c, e);
+    }
     struct json_out o = cli_params(&params);
     return cli_verb(c, "reload", &params, &o, show);
 }

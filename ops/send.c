@@ -18,6 +18,7 @@ const struct opt send_opts[] = {{'f', "file", "FILE", NULL, "the body is this fi
                                 {0, "expires", "D", "messages.expiry, 7d", "give up after (1s to 90d)"},
                                 {0, "reply-to", "ID", NULL, "id of the message that this one answers"},
                                 {0, "wait", "[=D]", NULL, "wait for the receipts, at most D"},
+                                OPT_DRY_RUN,
                                 {0}};
 const char send_text[] =
     "Usage: silktalk send PEER... [TEXT|-] [-f FILE] [-s SUBJECT] [--wait[=D]]\n"
@@ -173,9 +174,11 @@ static enum err into_spool(struct cli *c, const struct peer_id *peer, struct mes
     struct buf frame = {.max = MESSAGE_FRAME_MAX + 16}, id = {.max = 64};
     rng_fill(rng, m->id, MESSAGE_ID);
     enum err e = message_frame_write(&frame, m) ? OK : fail(&c->why, E_MEMORY, "out of memory");
+    bool as_owner = home_as_owner(&c->home);
     if (e == OK)
         e = spool_write(c->home.spool, peer, (struct wall){(int64_t)m->sent_ms}, buf_view(&frame),
                         c->config->limits[LIMIT_SPOOL], &c->why);
+    if (as_owner) home_as_self();
     if (e == OK) {
         hex_encode(&id, bytes_at(m->id, MESSAGE_ID));
         if (c->json)
@@ -232,6 +235,10 @@ int send_main(struct cli *c) {
         return send_large(c, n_peers, cli_value(c, "file"), size);
     struct buf body = {.max = MESSAGE_FRAME_MAX};
     enum err e = read_body(c, c->args[c->n_args - 1], &body);
+    if (e == OK && cli_would(c, "send %zu bytes to %zu peers", body.n, n_peers)) {
+        buf_free(&body);
+        return 0;
+    }
     int code = e != OK            ? cli_exit(c, e)
                : cli_node_runs(c) ? through_node(c, n_peers, buf_view(&body))
                                   : spool(c, n_peers, buf_view(&body));

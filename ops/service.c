@@ -118,7 +118,21 @@ enum err service_start(struct cli *c) {
 /* ---- stop */
 
 static bool lock_held(struct cli *c, struct lock_holder *holder) {
-    return cli_config(c) == OK && lock_look(cfg(c->config, node_data).text, holder, NULL) == OK;
+    if (cli_config(c) != OK) return false;
+    bool as_owner = home_as_owner(&c->home);
+    bool held = lock_look(cfg(c->config, node_data).text, holder, NULL) == OK;
+    if (as_owner) home_as_self();
+    return held;
+}
+
+void service_print(struct cli *c) {
+    struct lock_holder holder = {0};
+    bool runs = lock_held(c, &holder);
+    printf("{\"schema\":\"silktalk.%s/1\",\"running\":%s,\"pid\":", c->applet->name, runs ? "true" : "false");
+    if (runs && holder.pid > 0)
+        printf("%ld}\n", (long)holder.pid);
+    else
+        printf("null}\n");
 }
 
 enum err service_stop(struct cli *c, int64_t drain_ms) {

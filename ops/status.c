@@ -23,7 +23,7 @@ static void text(const struct json *o, const char *key) {
 
 static void show_node(const struct cli *c, const struct json *r) {
     const struct json *node = json_get(r, "node"), *state = json_get(r, "state"),
-                      *listen = json_get(r, "listen");
+                      *listen = json_get(json_get(r, "listen"), "items");
     const struct json *pending = json_get(state, "restart_pending");
     char up[32];
     duration_text(number(node, "uptime_seconds") * 1000, up);
@@ -86,9 +86,10 @@ static void show_rest(const struct json *r) {
     const struct json *s = json_get(r, "storage"), *u = json_get(r, "resources");
     char size[32];
     size_text((uint64_t)number(s, "data_bytes"), size);
-    printf("Storage    data %s  ", size);
+    puts("Files      unknown\nDHT        unknown"); /* of later deliveries, as logs and backup */
+    printf("Storage    data %s  logs unknown  ", size);
     percent("disk", json_get(s, "disk_percent"));
-    fputs("\nResources  ", stdout);
+    fputs("  backup unknown\nResources  ", stdout);
     percent("cpu", json_get(u, "cpu_percent"));
     fputs("  ", stdout);
     percent("memory", json_get(u, "memory_percent"));
@@ -99,7 +100,7 @@ static void show_rest(const struct json *r) {
     if (json_is_number(json_get(u, "fds")))
         printf("  fds %lld of %lld", number(u, "fds"), number(u, "fds_max"));
     puts("");
-    const struct json *problems = json_get(r, "problems");
+    const struct json *problems = json_get(json_get(r, "problems"), "items");
     if (json_count(problems) == 0) puts("Problems   none");
     for (size_t i = 0; i < json_count(problems); i++) {
         fputs("Problems   ", stdout);

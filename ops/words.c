@@ -1,20 +1,34 @@
 #include "ops/words.h"
 
 #include <stddef.h>
-#include <string.h>
 
-const char *const *words_of(const char *verb) {
-    static const struct {
-        const char *verb, *words[10];
-    } rows[] = {{"config", {"init", "list", "get", "set", "unset", "check", "path", NULL}},
-                {"peer", {"show", "name", "forget", NULL}},
-                {"bootstrap", {"list", "test", "add", "remove", NULL}},
-                {"inbox", {"delete", NULL}},
-                {"outbox", {"retry", "cancel", NULL}},
-                {"log", {"level", NULL}},
-                {"diag", {"limits", NULL}},
-                {"completion", {"bash", "zsh", "fish", NULL}}};
-    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
-        if (strcmp(rows[i].verb, verb) == 0) return rows[i].words;
-    return NULL;
-}
+const struct words_row words_rows[] = {{"log", "level", NEXT_LEVEL},
+                                       {"diag", "limits", NEXT_NOTHING},
+                                       {"peer", "show", NEXT_PEER},
+                                       {"peer", "name", NEXT_PEER},
+                                       {"peer", "forget", NEXT_PEER},
+                                       {"connect", NULL, NEXT_PEER},
+                                       {"disconnect", NULL, NEXT_PEER},
+                                       {"bootstrap", "list", NEXT_NOTHING},
+                                       {"bootstrap", "test", NEXT_NOTHING},
+                                       {"bootstrap", "add", NEXT_NOTHING},
+                                       {"bootstrap", "remove", NEXT_NOTHING},
+                                       {"ping", NULL, NEXT_PEER},
+                                       {"explain", NULL, NEXT_PEER},
+                                       {"send", NULL, NEXT_PEER},
+                                       {"inbox", "delete", NEXT_NOTHING},
+                                       {"outbox", "retry", NEXT_NOTHING},
+                                       {"outbox", "cancel", NEXT_NOTHING},
+                                       {"config", "init", NEXT_NOTHING},
+                                       {"config", "list", NEXT_NOTHING},
+                                       {"config", "get", NEXT_KEY},
+                                       {"config", "set", NEXT_KEY},
+                                       {"config", "unset", NEXT_KEY},
+                                       {"config", "check", NEXT_FILE},
+                                       {"config", "path", NEXT_NOTHING},
+                                       {"completion", "bash", NEXT_NOTHING},
+                                       {"completion", "zsh", NEXT_NOTHING},
+                                       {"completion", "fish", NEXT_NOTHING},
+                                       {"man", NULL, NEXT_PAGE},
+                                       {"help", NULL, NEXT_VERB},
+                                       {NULL, NULL, NEXT_NOTHING}};

@@ -151,8 +151,11 @@ struct wall {
     int64_t ms;
 }; /* Unix time in milliseconds; 0 = never */
 #define MONO_NEVER ((struct mono){0})
+/* A time further away than the clock can count (someone asked to wait for ages) is the end of its range. */
 static inline struct mono mono_add_ms(struct mono t, int64_t ms) {
-    return (struct mono){t.us + ms * 1000};
+    int64_t us;
+    bool far = __builtin_mul_overflow(ms, (int64_t)1000, &us) || __builtin_add_overflow(t.us, us, &us);
+    return (struct mono){!far ? us : ms > 0 ? INT64_MAX : 1};
 }
 static inline int64_t mono_diff_ms(struct mono later, struct mono sooner) {
     return (later.us - sooner.us) / 1000;

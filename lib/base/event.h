@@ -25,7 +25,7 @@ enum log_component { LOG_COMPONENTS(LOG_COMPONENT_SYMBOL) COMPONENT_COUNT };
     X(EV_CONFIG_RELOADED, INFO, config, "Config reloaded", "changed restart_pending")                         \
     X(EV_RELOAD_REJECTED, ERROR, config, "Reload rejected", "file line reason")                               \
     X(EV_LOG_REOPENED, INFO, node, "Log reopened", "path")                                                    \
-    X(EV_LOG_LEVEL, INFO, node, "Log level", "component level until")                                         \
+    X(EV_LOG_LEVEL, INFO, node, "Log level", "part threshold until")                                          \
     X(EV_LISTENING, INFO, net, "Listening", "addr")                                                           \
     X(EV_LISTENER_SKIPPED, INFO, net, "Listener skipped", "addr reason")                                      \
     X(EV_LISTENER_LOST, ERROR, net, "Listener lost", "addr reason")                                           \
@@ -43,7 +43,7 @@ enum log_component { LOG_COMPONENTS(LOG_COMPONENT_SYMBOL) COMPONENT_COUNT };
     X(EV_DIAL_STARTED, DEBUG, net, "Dial started", "peer addr")                                               \
     X(EV_DIAL_ENDED, DEBUG, net, "Dial ended", "peer addr reason")                                            \
     X(EV_STREAM, DEBUG, net, "Stream", "peer protocol direction state")                                       \
-    X(EV_IDENTIFIED, DEBUG, net, "Peer identified", "peer agent protocols")                                   \
+    X(EV_IDENTIFIED, DEBUG, net, "Peer identified", "peer protocols")                                         \
     X(EV_HANDSHAKE_FAILED, WARN, net, "Failed handshake", "addr peer reason")                                 \
     X(EV_AUTHENTICATION_FAILED, WARN, net, "Failed authentication", "addr peer reason")                       \
     X(EV_ACCESS_FAILED, WARN, net, "Failed access", "peer addr rule")                                         \

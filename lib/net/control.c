@@ -463,6 +463,10 @@ static bool next_of(struct control *c, struct client *p, struct control_event *o
     if (p->state != OPEN || unsent(p) >= CONTROL_PAUSE_BYTES) return false;
     if (p->hung && !fill(c, p)) return false;          /* nothing else would read the rest of its input */
     while (p->line || (p->eof && p->seen > p->done)) { /* a last line may lack its newline */
+        if (p->seen - p->done > c->setup.line_max) {   /* it came in one read with the line before it */
+            too_long(c, p);
+            return false;
+        }
         give_line(c, p, out);
         out->kind = CONTROL_LINE;
         if (out->line.n > 0 || out->fd >= 0) {

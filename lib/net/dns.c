@@ -282,8 +282,8 @@ static int take_texts(struct question *q, const unsigned char *packet, int size)
             a->text.n = from;
     }
     if (list != NULL) ares_free_data(list);
-    const uint8_t *p = a->text.p; /* only now: the buffer moved as it grew */
-    for (size_t i = 0; i < a->n_texts; p += a->texts[i++].n) a->texts[i].p = p;
+    struct bytes rest = buf_view(&a->text); /* only now: the buffer moved as it grew */
+    for (size_t i = 0; i < a->n_texts; i++) a->texts[i] = bytes_take(&rest, a->texts[i].n);
     return status;
 }
 

@@ -1,5 +1,7 @@
 #include "node/core.h"
 
+#include <ctype.h>
+
 enum { LIMIT_LOG_MS = 10000, GROUP_IDLE_MS = 60000, INBOUND_BURST_S = 2 };
 
 /* ---- who may connect */
@@ -134,4 +136,20 @@ void limit_reached(struct node *n, enum limit_id id) {
     n->limit_logged[id] = n->now.mono;
     LOG(n->log, EV_LIMIT_REACHED, kv_str("limit", limit_rows[id].name),
         kv_int("max", (int64_t)limit_max(&n->limits, id)), kv_str("outcome", limit_rows[id].outcome));
+}
+
+static bool names_key(const char *text, const char *key) {
+    const char *at = strstr(text, key);
+    size_t n = strlen(key);
+    while (at != NULL && isalpha((unsigned char)at[n])) at = strstr(at + n, key); /* outboxMax of outboxMaxBytes */
+    return at != NULL;
+}
+
+void limit_reached_by_key(struct node *n, const char *text) {
+    for (int i = 0; i < LIMIT_COUNT; i++) {
+        enum limit_id id = (enum limit_id)i;
+        if (limit_rows[id].key == NULL || !names_key(text, limit_rows[id].key)) continue;
+        limit_hit(&n->limits, id, UINT64_MAX);
+        limit_reached(n, id);
+    }
 }

@@ -75,8 +75,8 @@
     X(files, maxSize, SIZE, "4GiB", "1MiB..1024TiB", RELOAD, "largest file taken")                              \
     X(files, quota, SIZE, "16GiB", "1MiB..1024TiB", RELOAD, "all files that are kept or being sent, together")  \
     X(files, from, CHOICE, "known", "known|any|allowed|none", RELOAD, "whose files are taken without asking")   \
-    X(database, cacheSize, SIZE, "8MiB", "1MiB..1GiB", RESTART, "memory for database pages")                    \
-    X(database, maxSize, SIZE, "4GiB", "16MiB..1TiB", RESTART, "largest database file")                         \
+    X(database, cacheSize, SIZE, "8MiB", "1MiB..1GiB", RELOAD, "memory for database pages")                    \
+    X(database, maxSize, SIZE, "4GiB", "16MiB..1TiB", RELOAD, "largest database file")                         \
     X(logging, level, CHOICE, "info", "debug|info|warn|error", RELOAD, "least important lines to log")          \
     X(logging, format, CHOICE, "text", "text|json", RELOAD, "text lines, or one JSON object a line")            \
     X(access, mode, CHOICE, "open", "open|allowlist", RELOAD, "allowlist: only allowPeers may connect")         \

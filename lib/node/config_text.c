@@ -143,13 +143,13 @@ static bool mdoc_text(struct buf *out, const char *text) {
 bool config_manual(struct buf *out) {
     bool good = buf_add_text(
         out, ".Sh DESCRIPTION\nThe file is INI text in UTF\\-8; lines that begin with ; or # are comments.\n"
-             "After it, the files of conf.d beside it are read in the order of their names; what comes later "
-             "wins.\n"
+             "After it, the files of conf.d beside it are read in the order of their names;\n"
+             "what comes later wins.\n"
              "A number of a duration without unit is seconds.\n"
              "A running node applies a change with\n.Xr silktalk\\-reload 1 ;\nkeys that need a restart say "
              "so.\n");
     for (size_t s = 0; s < LEN(sections); s++) {
-        good &= buf_add_format(out, ".Ss [%s]\n", sections[s].name) && mdoc_text(out, sections[s].text);
+        good &= buf_add_format(out, ".Ss Section %s\n", sections[s].name) && mdoc_text(out, sections[s].text);
         good &= buf_add_text(out, "\n.Bl -tag -width Ds\n.It Va \"KEY = default\"\nMeaning, form, range.\n");
         for (size_t k = 0; k < CONFIG_KEY_COUNT; k++) {
             const struct config_row *row = &config_rows[k];

@@ -92,8 +92,15 @@ void control_items(struct request *r, const char *schema, struct bytes items, in
 
 void control_done(struct request *r) {
     struct buf line = {NULL, 0, 0, 0};
-    struct json_out o = control_begin(r, &line, NULL);
+    struct json_out o = control_begin(r, &line, r->method);
     control_finish(r, &line, &o);
+}
+
+void control_stream_end(struct request *r) {
+    struct buf line = {NULL, 0, 0, 0};
+    if (open_answer(r, &line, "end") && buf_add_text(&line, "true}")) node_answer(r->node, r->client, &line);
+    buf_free(&line);
+    end(r);
 }
 
 void control_error(struct request *r, const struct why *w) {

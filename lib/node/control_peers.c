@@ -284,7 +284,7 @@ static enum err connected_peer(struct node *n, const struct json *params, struct
     if (e != OK) return e;
     *c = peer_connection(*p);
     return *c != NULL ? OK
-                      : fail(w, E_NOT_FOUND, "%s is not connected; try `silktalk connect %s`", (*p)->text,
+                      : fail(w, E_CLOSED, "%s is not connected; try `silktalk connect %s`", (*p)->text,
                              (*p)->text);
 }
 
@@ -319,9 +319,7 @@ void control_ping_answer(struct request *r, int64_t rtt_us, const struct why *wh
     }
     if (last) {
         r->ids_left = 0;
-        struct json_out o = control_begin(r, &line, "ping");
-        json_put_str(&o, "peer_id", r->peer->text);
-        control_finish(r, &line, &o);
+        control_stream_end(r);
     }
 }
 

@@ -116,13 +116,19 @@ void status_stored(struct node *n, struct request *r, struct store_op *op) {
     struct buf line = {NULL, 0, 0, 0};
     struct json_out o = control_begin(r, &line, "status");
     put_node(&o, n);
-    put_listen(&o, n, "listen", false);
+    json_open(&o, "listen", '{');
+    put_listen(&o, n, "items", false);
+    json_shut(&o, '}');
     put_unknown(&o, "reach");
     put_peers(&o, n);
     put_messages(&o, n, totals);
+    put_unknown(&o, "files");
+    put_unknown(&o, "dht");
     json_open(&o, "storage", '{');
     json_put_value(&o, "data_bytes", json_get(totals, "database_bytes"));
+    json_put_null(&o, "logs_bytes");
     put_known_number(&o, "disk_percent", n->resources.disk_used_percent);
+    json_put_null(&o, "backup");
     json_shut(&o, '}');
     json_open(&o, "resources", '{');
     json_put_int(&o, "cpu_percent", n->cpu_percent);
@@ -131,8 +137,10 @@ void status_stored(struct node *n, struct request *r, struct store_op *op) {
     put_known_number(&o, "fds", n->resources.fds);
     put_known_number(&o, "fds_max", n->resources.fds_max);
     json_shut(&o, '}');
-    json_open(&o, "problems", '[');
+    json_open(&o, "problems", '{');
+    json_open(&o, "items", '[');
     json_shut(&o, ']');
+    json_shut(&o, '}');
     control_finish(r, &line, &o);
     json_free(doc);
 }

@@ -423,7 +423,8 @@ void access_free(struct node *n);
 void access_sweep(struct node *n); /* forgets idle address groups */
 /* Token bucket: rate per second with a burst of `burst` seconds; true: one more is fine. */
 bool bucket_take(struct bucket *b, struct mono now, uint64_t rate, uint64_t burst_s);
-void limit_reached(struct node *n, enum limit_id id); /* counts the hit and logs EV_LIMIT_REACHED */
+void limit_reached(struct node *n, enum limit_id id); /* logs EV_LIMIT_REACHED, now and then */
+void limit_reached_by_key(struct node *n, const char *text); /* a full store names the key: hit, and logged */
 
 /* ---- messenger.c */
 void messenger_free(struct node *n);

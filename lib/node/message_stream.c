@@ -168,6 +168,7 @@ void message_stored(struct node *n, struct store_op *op) {
         control_inbox_new(n);
     } else if (op->status == RECEIPT_BUSY) {
         n->totals.operations_failed++;
+        limit_reached_by_key(n, op->why.text);
         LOG(n->log, EV_MESSAGE_REFUSED, kv_str("peer", p == NULL ? "" : p->text), kv_str("id", id),
             kv_str("status", "BUSY"));
     }

@@ -226,7 +226,7 @@ enum err messenger_send(struct node *n, struct peer *p, struct message *m, struc
 static void added(struct node *n, struct store_op *op) {
     struct request *r = n->requests;
     while (op->tag != 0 && r != NULL && (r->dead || r->tag != op->tag)) r = r->next;
-    if (op->err == E_LIMIT) limit_hit(&n->limits, LIMIT_OUTBOX, UINT64_MAX);
+    if (op->err == E_LIMIT) limit_reached_by_key(n, op->why.text);
     struct peer *p = op->err == OK ? peers_add(n, &op->peer) : NULL;
     struct lane *l = p == NULL ? NULL : lane_of(n, p);
     if (l != NULL) {

@@ -56,12 +56,13 @@ struct node *node_new(const struct node_setup *setup) {
 
 void node_free(struct node *n) {
     if (n == NULL) return;
+    n->stopping = true;
+    for (struct dial *d = n->dials; d != NULL; d = d->next) d->dead = true; /* else they try the next address */
     for (struct connection *c = n->connections; c != NULL; c = c->next)
         connection_close(c, E_CLOSED, "the node ends");
     for (struct connection *c = n->connections; c != NULL; c = c->next) c->queued_close = true;
     n->sweep = true;
     connection_sweep(n);
-    for (struct dial *d = n->dials; d != NULL; d = d->next) d->dead = true;
     swarm_sweep(n);
     control_free(n);
     messenger_free(n);
@@ -181,8 +182,10 @@ void node_stored(struct node *n, struct store_op *op) {
     case STORE_PEER_DROP:
     case STORE_STRANGER:
     case STORE_META_PUT:
+    case STORE_CONFIGURE:
         if (op->err != OK)
-            LOG(n->log, EV_DATABASE_FAULT, kv_str("operation", "peers"), kv_str("reason", op->why.text));
+            LOG(n->log, EV_DATABASE_FAULT,
+                kv_str("operation", op->kind == STORE_CONFIGURE ? "configure" : "peers"), kv_str("reason", op->why.text));
         break;
     case STORE_FILE_QUEUE:
     case STORE_FILE_READ:
@@ -309,6 +312,14 @@ static void name_key(struct buf *out, size_t key) {
 }
 
 /* What waits for a restart keeps its running value: it is moved over into the new configuration's place. */
+static void configure_store(struct node *n) {
+    struct store_op *op = store_op_new(STORE_CONFIGURE);
+    if (op == NULL) return;
+    op->limits[0] = cfg(n->config, database_cacheSize).count;
+    op->limits[1] = cfg(n->config, database_maxSize).count;
+    node_give(n, op);
+}
+
 void node_reconfigure(struct node *n, struct config *config, struct buf *changed, struct buf *pending) {
     for (size_t k = 0; k < CONFIG_KEY_COUNT; k++) {
         if (config_same(n->config, config, (enum config_key)k)) continue;
@@ -319,12 +330,15 @@ void node_reconfigure(struct node *n, struct config *config, struct buf *changed
         n->config->entries[k] = config->entries[k];
         config->entries[k] = running;
     }
+    bool sizes = !config_same(n->config, config, CONFIG_database_cacheSize) ||
+                 !config_same(n->config, config, CONFIG_database_maxSize);
     n->restart_pending.max = 4096;
     buf_clear(&n->restart_pending);
     if (pending != NULL) buf_add(&n->restart_pending, buf_view(pending));
     config_free(n->config);
     n->config = config;
     apply_limits(n);
+    if (sizes) configure_store(n);
     log_set_level(n->log, (enum log_level)cfg(config, logging_level).count);
     n->log->format = (enum log_format)cfg(config, logging_format).count;
     node_make_record(n);

@@ -93,7 +93,6 @@ static enum err read_identify(struct stream *s, struct bytes *in) {
     if (e == OK) {
         peers_set_identified(c->node, c->peer, &r->result);
         LOG(c->node->log, EV_IDENTIFIED, kv_str("peer", c->peer->text),
-            kv_str("agent", c->peer->agent == NULL ? "" : c->peer->agent),
             kv_int("protocols", (int64_t)c->peer->n_protocols));
         c->identified = true;
         messenger_connected(c->peer);

@@ -107,7 +107,8 @@ enum store_kind {
                        outbox_bytes outbox_oldest outbox_failed inbox_stranger_bytes remembered_ids
                        database_bytes latency_p95_ms files_in files_out files_offered files_bytes */
     STORE_META_GET,
-    STORE_META_PUT, /* text = key; in/out = value */
+    STORE_META_PUT,  /* text = key; in/out = value */
+    STORE_CONFIGURE, /* limits[0] bytes of page cache, [1] most bytes of the file (database.cacheSize, maxSize) */
     STORE_KINDS
 };
 enum { INBOX_STRANGER = 1, INBOX_UNREAD = 2, INBOX_MARK = 4 };

@@ -38,7 +38,7 @@ enum err ping_client_input(struct ping_client *p, struct bytes *in, struct mono 
 
 void perf_server_input(struct perf_server *p, struct bytes in, bool finished) {
     size_t n = MIN(in.n, sizeof p->head - p->head_n);
-    memcpy(p->head + p->head_n, in.p, n);
+    if (n > 0) memcpy(p->head + p->head_n, in.p, n); /* nothing is at NULL */
     p->head_n += n;
     p->received += in.n - n;
     if (!finished || p->sending) return;

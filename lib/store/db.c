@@ -54,6 +54,7 @@ static const struct {
     [STORE_TOTALS] = {totals, false, false},
     [STORE_META_GET] = {meta_get, false, false},
     [STORE_META_PUT] = {meta_put, true, false},
+    [STORE_CONFIGURE] = {db_configure, false, true}, /* what came before it is done under the old limits */
 };
 
 enum err db_error(struct db *db, int rc, struct why *w) {

@@ -213,6 +213,7 @@ void files_put_totals(struct db *db, struct json_out *o);
 bool files_tidy(struct db *db, enum statement which, int64_t before_ms, uint64_t *gone);
 
 /* ---- the file (db_schema.c) */
+enum err db_configure(struct db *db, struct store_op *op); /* STORE_CONFIGURE */
 enum err db_schema_open(struct db *db, const struct store_setup *setup, struct why *w);
 
 /* ---- search (db_search.c) */

@@ -148,6 +148,21 @@ static int log_grew(void *context, sqlite3 *sql, const char *name, int pages) {
     return SQLITE_OK;
 }
 
+/* A file that is larger already stays as it is: SQLite sets the page count no lower, and nothing new fits. */
+static bool set_sizes(struct db *db, uint64_t cache_bytes, uint64_t max_bytes) {
+    uint64_t cache = MAX(cache_bytes / 1024, (uint64_t)CACHE_KIB_MIN);
+    db->max_pages = MAX(max_bytes / DB_PAGE, (uint64_t)(2 * DB_RESERVE_PAGES));
+    db->max_pages = MIN(db->max_pages, (uint64_t)UINT32_MAX - 1);
+    return execute_number(db, "PRAGMA cache_size = -%lld", (long long)MIN(cache, (uint64_t)INT32_MAX)) &&
+           execute_number(db, "PRAGMA max_page_count = %lld", (long long)db->max_pages);
+}
+
+enum err db_configure(struct db *db, struct store_op *op) {
+    if (!set_sizes(db, op->limits[0], op->limits[1])) return db_error(db, db->rc, &op->why);
+    db->room_pages = 0; /* counted anew when the next transaction begins */
+    return OK;
+}
+
 static enum err set_up(struct db *db, const struct store_setup *setup, bool is_new, struct why *w) {
     if (is_new && !execute_number(db, "PRAGMA page_size = %lld", DB_PAGE)) return db_error(db, db->rc, w);
     char mode[8] = "";
@@ -163,15 +178,11 @@ static enum err set_up(struct db *db, const struct store_setup *setup, bool is_n
     if (strcmp(mode, "wal") != 0) {
         return fail(w, E_IO, "%s cannot have a write-ahead log: is it on a network file system?", db->path);
     }
-    uint64_t cache = MAX(setup->cache_bytes / 1024, (uint64_t)CACHE_KIB_MIN);
-    db->max_pages = MAX(setup->max_bytes / DB_PAGE, (uint64_t)(2 * DB_RESERVE_PAGES));
-    db->max_pages = MIN(db->max_pages, (uint64_t)UINT32_MAX - 1);
     bool done = execute(db,
                         "PRAGMA synchronous = FULL; PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = OFF;"
                         "PRAGMA cell_size_check = ON; PRAGMA foreign_keys = OFF") &&
-                execute_number(db, "PRAGMA cache_size = -%lld", (long long)MIN(cache, (uint64_t)INT32_MAX)) &&
                 execute_number(db, "PRAGMA journal_size_limit = %lld", LOG_KEEP_BYTES) &&
-                execute_number(db, "PRAGMA max_page_count = %lld", (long long)db->max_pages);
+                set_sizes(db, setup->cache_bytes, setup->max_bytes);
     if (!done) return db_error(db, db->rc, w);
     sqlite3_wal_autocheckpoint(db->sql,
                                0); /* a commit must not wait for one: db_checkpoint does it in between */

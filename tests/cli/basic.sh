@@ -41,8 +41,9 @@ done
 code 4 s ping no-such-peer
 code 4 s disconnect $other
 code 0 s config set messages.maxBody 2MiB; grep -q applied "$work/out" || fail "applied"
-code 0 s config set database.cacheSize 16MiB; grep -q "restart needed" "$work/out" || fail "restart needed"
-s status | grep -q "restart pending: database.cacheSize" || fail "pending in status"
+code 0 s config set database.cacheSize 16MiB; grep -q "applied" "$work/out" || fail "cache size applied"
+code 0 s config set node.socketMode 0660; grep -q "restart needed" "$work/out" || fail "restart needed"
+s status | grep -q "restart pending: node.socketMode" || fail "pending in status"
 printf '[connection]\nmaxConnections = many\n' >"$home/config.ini.bad"
 code 6 s config check "$home/config.ini.bad"; grep -q ":2:" "$work/err" || fail "file and line"
 python3 contrib/examples/control.py "$home/control.sock" || fail "control.py"
@@ -53,7 +54,7 @@ i=0; until grep -q "Log reopened" "$home/log/silktalk.log" 2>/dev/null; do i=$((
 kill -USR1 "$pid"; i=0; until grep -q "State part=status" "$home/log/silktalk.log"; do i=$((i+1)); [ $i -lt 100 ] || fail "USR1"; sleep 0.05; done
 kill -9 "$pid"; i=0; while kill -0 "$pid" 2>/dev/null; do i=$((i+1)); [ $i -lt 100 ] || fail "kill"; sleep 0.05; done
 code 0 s start
-code 0 s outbox cancel "$(s outbox --json | grep -o '"id":"[0-9a-f]*"' | head -1 | cut -d'"' -f4)"
+code 2 s outbox cancel 012345; code 0 s outbox cancel --yes "$(s outbox --json | grep -o '"id":"[0-9a-f]*"' | head -1 | cut -d'"' -f4)"
 code 0 s stop
 code 0 s stop
 for page in silktalk silktalk.ini silktalkd silktalk-send; do s man $page | grep -q '^.Sh NAME' || fail "man $page"; done

@@ -269,6 +269,23 @@ TEST(control_lines_have_a_limit) {
     close_control();
 }
 
+TEST(control_lines_have_a_limit_behind_others_too) { /* found by fuzzing: only the first of a read was measured */
+    open_control(4, 10, 1000);
+    for (int k = 0; k < 2; k++) {
+        int fd = dial();
+        put(fd, "one\n0123456789\n");
+        put(fd, k == 0 ? "0123456789a\n" : "0123456789a");
+        if (k == 1) shutdown(fd, SHUT_WR);
+        expect(CONTROL_LINE, "one");
+        expect(CONTROL_LINE, "0123456789");
+        expect(CONTROL_GONE, NULL);
+        CHECK(strcmp(get(fd), "too long\n") == 0);
+        close(fd);
+    }
+    CHECK(control_counts(c).too_long == 2 && control_counts(c).clients == 0);
+    close_control();
+}
+
 TEST(control_a_slow_client_is_asked_no_more_then_closed) {
     static uint8_t line[1000];
     memset(line, 'y', sizeof line);

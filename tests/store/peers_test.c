@@ -171,3 +171,21 @@ TEST(senders_without_anything_are_forgotten) {
     check_db(db);
     db_close(db);
 }
+
+TEST(sizes_apply_at_once) {
+    struct db *db = open_in(test_dir());
+    struct store_op op = op_of(STORE_CONFIGURE);
+    op.limits[0] = 4 << 20;
+    op.limits[1] = 32 << 20;
+    db_run(db, &op);
+    CHECK(op.err == OK, "%s", op.why.text);
+    sqlite3_stmt *s = NULL;
+    CHECK(sqlite3_prepare_v2(db->sql, "PRAGMA cache_size", -1, &s, NULL) == SQLITE_OK);
+    CHECK(sqlite3_step(s) == SQLITE_ROW && sqlite3_column_int(s, 0) == -4096);
+    sqlite3_finalize(s);
+    CHECK(sqlite3_prepare_v2(db->sql, "PRAGMA max_page_count", -1, &s, NULL) == SQLITE_OK);
+    CHECK(sqlite3_step(s) == SQLITE_ROW && sqlite3_column_int(s, 0) == (32 << 20) / DB_PAGE);
+    sqlite3_finalize(s);
+    op_end(&op);
+    db_close(db);
+}
