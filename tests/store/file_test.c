@@ -113,10 +113,12 @@ static void tamper(const char *folder, const char *text) {
 
 TEST(file_of_a_newer_silktalk) {
     const char *folder = test_dir();
-    tamper(folder, "PRAGMA user_version = 2");
+    char text[64];
+    snprintf(text, sizeof text, "PRAGMA user_version = %d", DB_SCHEMA + 1);
+    tamper(folder, text);
     struct db *db = open_in(folder); /* tables were only added: this program may go on */
     receive(db, 1, 1, "x");
-    sql(db, "UPDATE meta SET value = '2' WHERE key = 'schema_needs'");
+    sql(db, "UPDATE meta SET value = '99' WHERE key = 'schema_needs'");
     db_close(db);
     refused(folder, E_INPUT, "newer SilkTalk");
     CHECK(err_exit(E_INPUT) == 6);
@@ -246,11 +248,14 @@ TEST(file_full_means_busy_and_is_tidied_again) {
     }
     CHECK(op.err == OK && op.status == RECEIPT_BUSY && stored > 5 && stored < 25, "%" PRIu64 " fit", stored);
     CHECK(bytes_has(bytes_of(op.why.text), BYTES("database.maxSize")), "%s", op.why.text);
-    op_end(&op);
-    op = op_of(STORE_OUTBOX_ADD);
-    op.peer = peer_number(1);
-    add_frame(&op.in, 1, bytes_of(body));
-    db_run(db, &op);
+    for (uint64_t i = 1; i < 4; i++) { /* it needs less room than the inbox: one may fit */
+        op_end(&op);
+        op = op_of(STORE_OUTBOX_ADD);
+        op.peer = peer_number(1);
+        add_frame(&op.in, i, bytes_of(body));
+        db_run(db, &op);
+        if (op.err != OK) break;
+    }
     CHECK(op.err == E_LIMIT && err_exit(op.err) == 9 &&
               bytes_has(bytes_of(op.why.text), BYTES("database.maxSize")),
           "%s", op.why.text);
