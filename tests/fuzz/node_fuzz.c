@@ -97,7 +97,15 @@ static void more_data(struct bytes *in, struct far *f) {
     struct buf data = {.max = 1 << 20};
     struct far_stream *s = &f->streams[what % FAR_STREAMS];
     uint32_t id = what & 8 ? s->id : f->next_id - (what & 16 ? 2u : 0u);
-    if (what & 32) put_proposal(&data, what & 8 ? proposals[what % 8 % LEN(proposals)] : "na", true);
+    struct rd r = rd_of(buf_view(&s->said));
+    rd_lp(&r, 1024);
+    rd_lp(&r, 1024);
+    if ((what & 40) == 40 && !r.bad) { /* agreed: both lines come back */
+        buf_add(&data, bytes_sub(buf_view(&s->said), 0, s->said.n - r.in.n));
+        buf_drop(&s->said, s->said.n - r.in.n);
+    } else if (what & 32) {
+        buf_add_text(&data, "\x13/multistream/1.0.0\n\x03na\n");
+    }
     put_speech(in, &data, f->self);
     far_frame(f, 0, what & 64 ? 4 : 0, id, (uint32_t)data.n, buf_view(&data));
     buf_free(&data);
@@ -149,7 +157,9 @@ static void request(struct bytes *in, bool raw) {
     }
     world_text(&w, buf_view(&line), &text);
     struct bytes copy = fuzz_exact(buf_view(&text));
+    if (client >= 128) mem_fail_after(client % 32); /* one allocation fails */
     node_request(w.node, &who, copy);
+    mem_fail_after(-1);
     node_client_busy(w.node, who.id);
     fuzz_free(copy);
     buf_free(&line);
@@ -333,7 +343,10 @@ static void step(struct bytes *in) {
         if (f != NULL) node_sent(w.node, f->id, fuzz_u16(in)); /* more than there is, too */
         break;
     case 31:
-        if (f != NULL) f->polite = !f->polite;
+        if (what & 128)
+            w.fail_after = fuzz_u8(in) % 32;
+        else if (f != NULL)
+            f->polite = !f->polite;
         break;
     }
 }

@@ -23,6 +23,7 @@ bool world_begin(struct world *w, const char *ini, bool private, bool by_hand) {
     for (size_t i = 0; i < WORLD_WHO; i++) w->who[i] = made[1 + i];
     memset(w->swarm_key, 7, sizeof w->swarm_key);
     w->private = private;
+    w->fail_after = -1;
     w->by_hand = by_hand;
     w->now = (struct clocks){{1000000}, {1790000000000}};
     log_init(&w->log, LEVEL_DEBUG, LOG_TEXT);
@@ -232,7 +233,10 @@ void world_deliver(struct world *w, uint32_t id, struct bytes wire) {
     struct buf *rx = node_rx(w->node, id);
     if (rx == NULL || wire.n == 0) return;
     if (!buf_add(rx, bytes_sub(wire, 0, buf_room(rx)))) return;
+    mem_fail_after(w->fail_after);
+    w->fail_after = -1;
     node_received(w->node, id);
+    mem_fail_after(-1);
 }
 
 /* Moves bytes both ways, as far as they go. */

@@ -29,6 +29,7 @@ struct world {
     int64_t last_seq;
     uint8_t last_id[MESSAGE_ID]; /* of the message the node has stored last */
     bool reload_asked;
+    long fail_after; /* of the next bytes that a connection gets: the allocation that fails; -1: none */
 };
 bool world_begin(struct world *w, const char *ini, bool private, bool by_hand);
 void world_end(struct world *w);

@@ -1,0 +1,454 @@
+#!/usr/bin/env python3
+"""seeds.py FOLDER: stories that the fuzzer would take long to find by itself, written as FOLDER/TARGET/*.
+
+They follow the targets' way of reading their input, so they are only needed when that has changed: then the kept
+corpus means something else, and `tests/fuzz/run keep` makes a new one of these and of what fuzzing adds."""
+import hashlib
+import os
+import random
+import re
+import struct
+import sys
+
+random.seed(1)
+OUT = sys.argv[1]
+
+
+def put(target, data):
+    folder = os.path.join(OUT, target)
+    os.makedirs(folder, exist_ok=True)
+    with open(os.path.join(folder, hashlib.sha1(data).hexdigest()), "wb") as f:
+        f.write(data)
+
+
+def text_of(name):
+    with open(name, encoding="utf-8") as f:
+        return f.read()
+
+
+def u8(*values):
+    return bytes(v & 255 for v in values)
+
+
+def part(data):
+    if isinstance(data, str):
+        data = data.encode()
+    return u8(len(data)) + data if len(data) < 255 else b"\xff" + struct.pack(">H", len(data)) + data
+
+
+# ---- a whole node: see step() of node_fuzz.c
+METHODS = re.findall(r'X\("([a-z.]+)", method_', text_of("lib/node/control.h"))
+KEYS = re.findall(r'"(\w+)"', re.search(r"keys\[\] = \{(.*?)\};", text_of("tests/fuzz/node_fuzz.c"), re.S).group(1))
+P1, P2, P3, P4, LAST, ADDRESS, NAME = (chr(i) for i in range(1, 8))
+
+
+def connect(how=0, who=0):
+    return u8(0, how, who)
+
+
+def request(method, client=0, **fields):
+    out = u8(12, client, METHODS.index(method), len(fields))
+    for key, value in fields.items():
+        out += u8(KEYS.index(key))
+        if isinstance(value, bool):
+            out += u8(10 if value else 2)
+        elif isinstance(value, int):
+            out += u8(0, value) if 0 <= value < 256 else u8(1) + struct.pack(">q", value)
+        elif isinstance(value, list):
+            out += u8(3) + part(value[0])
+        else:
+            out += u8(4) + part(value)
+    return out
+
+
+def raw_request(text):
+    return u8(17, 0, 0) + part(text)
+
+
+def later(ms):
+    return u8(18) + struct.pack(">H", ms) if ms < 65536 else u8(18 + 64) + struct.pack(">H", ms // 1000)
+
+
+def back(ms):
+    return u8(18 + 128) + struct.pack(">H", ms)
+
+
+def message(how=0, body="hello"):
+    return u8(how) + part(body)
+
+
+def speech(*pieces):
+    return b"".join(pieces) + (u8(0) if len(pieces) < 8 else b"")
+
+
+def said(text):
+    return u8(4) + part(text)
+
+
+def a_message(how=0, body="hello", more=b""):
+    return u8(1) + message(how, body) + more
+
+
+def a_receipt(how):
+    return u8(2, how)
+
+
+def an_identify():
+    return u8(3)
+
+
+def asks_bytes(n):
+    return u8(7) + struct.pack(">H", n)
+
+
+def open_stream(protocol, *pieces, far=0, flags=0):
+    return u8(5 + 32 * far, protocol + flags) + speech(*pieces)
+
+
+def more(what, *pieces, far=0):
+    return u8(9 + 32 * far, what) + speech(*pieces)
+
+
+def frame(how, stream, length=0, payload=None, far=0):
+    out = u8(4 + 32 * far, how, stream)
+    if how & 8:
+        out += part(payload or b"")
+    if how & 16:
+        out += struct.pack(">I", length)
+    elif not how & 8:
+        out += u8(length)
+    return out
+
+
+def store_well(i=0):
+    return u8(20 + 32 * i)
+
+
+def store_error(error, i=0):
+    return u8(21, i, error)
+
+
+def store_rows(*items, i=0):
+    return u8(21, i, 255) + b"".join(items) + (u8(0) if len(items) < 16 else b"")
+
+
+def row_peer(k):
+    return u8(1 + 8 * k)
+
+
+def row_u8(v):
+    return u8(2, v)
+
+
+def row_u16(v):
+    return u8(3, v)
+
+
+def row_u32(v):
+    return u8(4, v)
+
+
+def row_u64(v):
+    return u8(5, v)
+
+
+def row_bytes(data):
+    return u8(6) + part(data)
+
+
+def row_frame(how=0, body="queued"):
+    return u8(7) + message(how, body)
+
+
+def dialed(how=0, i=0):
+    return u8(22 + 32 * i, how)
+
+
+def resolved(ips=(), texts=(), failed=False):
+    out = u8(24, (1 if failed else 0) + 2 * len(ips) + 16 * len(texts)) + u8(*ips)
+    for kind, text in texts:
+        out += u8(kind) + (part(text) if kind & 2 else b"")
+    return out
+
+
+def hangup(far=0):
+    return u8(25 + 32 * far)
+
+
+def reconfigure(preset=0, text=None):
+    return u8(26, 1) + part(text) if text is not None else u8(26, preset * 2)
+
+
+def other(what):
+    return u8(27, what, 1, 0, 0)
+
+
+READING, BY_HAND, POLITE = u8(28), u8(29), u8(31)
+IDENTIFY, PUSH, PING, MESSAGE, PERF, OTHER, LS = range(7)
+
+
+def story(config, *steps, private=False, by_hand=False):
+    data = u8(config + (64 if private else 0) + (128 if by_hand else 0)) + b"".join(steps)
+    put("node", data)
+    put("node", data + b"\x1d")  # the other way to end
+
+
+def send(to=P1, **more_fields):
+    return request("send", peer=to, body="a message", **more_fields)
+
+
+RECORD = (u8(1) + struct.pack(">QQ", 5, 6) + u8(1) + struct.pack(">Q", 7) + struct.pack(">H", 8) +
+          bytes([4, 10, 0, 0, 1, 6, 15, 161]))
+ALL_ROWS = (row_peer(1), row_u64(9), row_u32(3), row_u16(4), row_bytes("name"), row_u32(len(RECORD)), row_bytes(RECORD))
+QUEUED = (row_peer(0), row_u32(2), row_u64(90), row_u64(1), row_u64(77))
+
+
+def random_step():
+    peer = random.choice([P1, P2, P3, P4, ADDRESS, NAME, "some-name", "/ip4/10.0.0.3/tcp/4001", "abcdef"])
+    pick = random.randrange(30)
+    if pick < 3:
+        return connect(random.choice([0, 0, 0, 2, 4, 8, 1, 32, 64]), random.choice([0, 1, 2, 3, 64, 129, 5]))
+    if pick < 7:
+        return open_stream(random.randrange(7), *random.choices(
+            [a_message(), a_message(32), a_message(16), a_message(2, "x", part("subject")), a_message(0, "z" * 2000),
+             an_identify(), said("bytes"), asks_bytes(300), asks_bytes(65000), u8(6), a_receipt(1), a_receipt(5)],
+            k=random.randrange(4)), far=random.randrange(3), flags=random.choice([0, 0, 128, 64]))
+    if pick < 9:
+        return more(random.choice([0, 64, 8 + 32, 9 + 32, 10 + 32, 8 + 64, 9, 10, 72, 16]), *random.choices(
+            [a_receipt(1), a_receipt(2), a_receipt(3), a_receipt(5), a_receipt(129), a_message(), an_identify(), u8(6)],
+            k=random.randrange(3)), far=random.randrange(3))
+    if pick < 15:
+        names = random.sample(KEYS, random.randrange(5))
+        values = {k: random.choice([peer, peer, LAST, 0, 1, 5, 1000, -1, 2**62, True, False, [P1], "debug", "hi"])
+                  for k in names}
+        if random.random() < 0.7:
+            values["peer"] = peer
+        return request(random.choice(METHODS), random.choice([0, 1, 2, 128 + random.randrange(30)]), **values)
+    if pick < 17:
+        return later(random.choice([1, 100, 300, 1100, 5000, 11000, 61000, 700000, 60000000]))
+    if pick < 19:
+        return dialed(random.choice([0, 0, 0, 1, 2, 4, 8, 16]), random.randrange(3))
+    if pick < 20:
+        return resolved([1, 2], [(0, ""), (4, "")]) if random.random() < 0.7 else resolved(failed=True)
+    if pick < 22:
+        return store_well(random.randrange(3))
+    if pick < 24:
+        return store_error(random.randrange(16), random.randrange(3))
+    if pick < 25:
+        return frame(random.choice([0, 1, 33, 65, 129, 161, 2, 34, 3, 8 + 33, 8, 16, 17]), random.choice([1, 3, 200, 40]),
+                     random.choice([0, 1, 255]), b"payload")
+    return random.choice([hangup(random.randrange(3)), reconfigure(random.randrange(6)), other(random.randrange(256)),
+                          READING, BY_HAND, POLITE, u8(31 + 128, random.randrange(40)), back(5000), u8(30, 255, 255),
+                          raw_request('{"id":{"a":[1]},"method":"x"}')])
+
+
+def node_stories():
+    friend = connect(0, 0)
+    for config in range(6):
+        for private in (False, True):
+            story(config, friend, later(10), private=private)
+    story(1, friend, send(wait=True), later(1000), request("outbox"), request("peers"), request("status"))
+    for how in (0, 2, 4, 6, 18):
+        story(1, connect(how, 0), send(wait_ms=5000), send(), later(11000), later(6000), send())
+    for status in range(8):
+        agree = more(8 + 32 + 0, an_identify()) + more(8 + 64)
+        story(1, connect(4, 0), agree, send(wait=True), more(9 + 32, a_receipt(status)), more(9, a_receipt(1)),
+              later(2000), later(60000))
+        story(1, friend, POLITE, send(wait=True), more(9 + 32, a_receipt(status)), more(9 + 64), later(2000), later(60000))
+    for k in range(5):  # one message too many for the store's good will
+        story(1, friend, BY_HAND, send(wait=True), store_error(k), later(3000), store_well())
+    story(1, friend, send(P2), send(P2), later(100), connect(0, 1), later(1000))
+    story(1, send(P1), request("outbox.cancel", id=LAST), send(P1), later(10), connect(0, 0), later(10),
+          request("outbox.retry", id=LAST), request("outbox.cancel", id=LAST))
+    story(1, friend, POLITE, send(), send(), more(9 + 32), request("outbox.cancel", id=LAST), more(9, a_receipt(1)))
+    story(1, send(P1, expires_ms=1500), later(2000), later(6000), BY_HAND, later(6000))
+    for peer in (P1, P2, ADDRESS, NAME, "/ip4/10.0.0.3/tcp/4001", "/ip6/2001:db8::1/tcp/4001", "/dns4/a.test/tcp/1/p2p/" + P3,
+                 "/dns6/a.test/tcp/1/p2p/" + P3, "/dns/a.test/tcp/1/p2p/" + P3, "/ip4/10.0.0.1/udp/1/quic-v1/p2p/" + P2,
+                 "/ip4/10.0.0.100/tcp/4001/p2p/" + P2, "/ip4/10.0.0.1/tcp/1/p2p/" + P2 + "/p2p-circuit/p2p/" + P1,
+                 "/dnsaddr/a.test", "/ip4/10.9.0.1/tcp/1/p2p/" + P2):
+        for how in (0, 1, 2, 4, 8, 16):
+            for config in (0, 3, 4):
+                story(config, other(6), request("connect", peer=peer), request("connect", peer=peer), later(300),
+                      resolved([1, 2, 3], [(0, ""), (4, "")]), dialed(how), later(300), dialed(how), resolved([1]), dialed(0),
+                      later(20000), later(30000), request("explain", peer=peer), request("peer.show", peer=peer))
+    story(2, dialed(0), later(1500), dialed(1), later(5000), dialed(1), later(60000), request("bootstrap.list"))
+    story(2, *[later(400000) + dialed(1) for _ in range(12)], request("bootstrap.list"))
+    story(4, resolved([], [(0, ""), (4, ""), (2, "x")]), resolved([], [(4, "")]), resolved([], [(4, "")]),
+          resolved([], [(4, "")]), dialed(0), later(2000), dialed(0), request("bootstrap.list"))
+    both = friend + later(10)
+    for fields in ({"count": 2, "interval_ms": 1000}, {"count": 1}, {"count": 300}, {}):
+        story(1, both, request("ping", peer=P1, **fields), later(1100), later(11000))
+        story(1, connect(4, 0), request("ping", peer=P1, **fields), more(9 + 32, u8(6)), more(9, u8(6)), later(1100),
+              later(11000))
+        story(1, both, POLITE, request("ping", peer=P1, **fields), hangup())
+    for up, down in ((0, 0), (100, 0), (0, 100), (1 << 20, 5), (-1, 0)):
+        story(1, both, request("perf", peer=P1, up=up, down=down), more(9 + 64), more(9 + 64, u8(4) + part(b"x" * 100)),
+              hangup())
+        for pieces in ((), (u8(4) + part(b"x" * 100),), (u8(4) + part(b"12345"),)):
+            story(1, both, request("perf", peer=P1, up=up, down=down), more(9 + 64, *pieces))
+    for name in ("web-1", "bad name", P2, "x" * 64, ""):
+        story(1, both, request("peer.name", peer=P1, name=name), request("peer.name", peer=P2, name=name),
+              request("explain", peer=name), request("peers", all=True), send(name), request("peer.forget", peer=P2),
+              request("peer.forget", peer=P1), request("disconnect", peer=name), request("disconnect", peer=P1),
+              request("peer.forget", peer=P1))
+    for method in METHODS:
+        for fields in ({}, {"peer": P1}, {"id": LAST}, {"id": LAST, "read": False}, {"older_ms": 5}, {"all": True}, {"n": 3},
+                       {"wait_ms": 1000}, {"after": 0}, {"after": 0, "wait_ms": 2000, "unread": True}, {"level": "debug"},
+                       {"level": "debug", "component": "net", "for_ms": 1000}, {"component": "x"}, {"level": "x"},
+                       {"changed": True}, {"search": "a", "from": P1, "unread": True}, {"peers": [P2]}, {"v": 2}):
+            story(1, both, open_stream(MESSAGE, a_message(), a_message(16, b"\xff\xfe")), request(method, **fields),
+                  later(3000), open_stream(MESSAGE, a_message(8)), request(method, 130, **fields))
+            story(1, both, BY_HAND, request(method, **fields), u8(27, 1, 0, 0, 0), store_error(3), store_error(5), store_well())
+    for fields in ({"body_base64": "aGVsbG8="}, {"body_base64": "?"}, {"reply_to": "00" * 16}, {"reply_to": "0"},
+                   {"subject": "s" * 257}, {"content_type": "t" * 129}, {"expires_ms": 5}, {"wait_ms": 0}):
+        story(1, request("send", peer=P1, **fields), request("send", peers=[P2], **fields))
+        story(3, request("send", peer=P1, body="b" * 2000, **fields))
+    story(1, request("send", peer=P1, body="x", wait=True), request("inbox.next", wait_ms=5000), later(6000),
+          u8(27, 1, 0, 0, 0))
+    for flags in (0, 128):
+        for protocol in range(7):
+            for pieces in ((), (an_identify(),), (a_message(),), (u8(6), u8(6)), (asks_bytes(0),), (asks_bytes(60000),),
+                           (said("x"),)):
+                for config in (0, 1, 3, 5):
+                    story(config, friend, open_stream(protocol, *pieces, flags=flags), more(0, *pieces), more(64),
+                          open_stream(protocol, *pieces, flags=flags), open_stream(protocol, flags=64))
+    story(1, friend, *[open_stream(MESSAGE, a_message(i)) for i in range(12)])
+    story(1, friend, *[open_stream(PING) for _ in range(4)], *[open_stream(PUSH, an_identify(), flags=128)] * 15)
+    story(3, friend, *[open_stream(OTHER)] * 12, *[connect(0, i) for i in range(6)], later(30000), connect(0, 3))
+    story(3, *[connect(1, 16 + i) for i in range(6)], later(2000), later(20000))
+    story(3, connect(1, 1), connect(1, 2), connect(1, 3), later(500), later(15000))
+    story(0, *[connect(1, 5) for _ in range(6)] * 2, later(100))
+    story(1, friend, READING, *[open_stream(PERF, asks_bytes(65000), flags=128)] * 3, u8(30, 255, 255), READING, later(10))
+    story(1, friend, READING, *[open_stream(PERF, *[asks_bytes(0)] * 2, flags=128)] * 3, later(30000), later(31000),
+          later(45000))
+    for how in (33, 65, 129, 161, 1, 0, 2, 34, 66, 3, 255):
+        for stream in (1, 2, 3, 200, 40):
+            story(1, friend, open_stream(PING, u8(6)), frame(how, stream, 1), frame(how | 8, stream, 0, b"data"),
+                  frame(how | 16, stream, 1 << 30))
+            story(1, connect(4, 0), frame(how, 201), frame(how, 202), later(11000))
+    # what comes from the database
+    story(1, store_rows(*ALL_ROWS), store_rows(*QUEUED), store_rows(*QUEUED), connect(0, 0), by_hand=True)
+    story(1, *[store_rows(*ALL_ROWS), store_rows(*QUEUED), store_well(), connect(0, 0),
+               store_rows(row_u64(1), row_u64(0), row_frame(), row_u64(2), row_u64(0), row_frame(1)), store_well(),
+               later(6000), store_rows(row_peer(0), row_bytes(b"i" * 16), row_u64(1)), store_well(), store_error(1)],
+          by_hand=True)
+    for error in range(15):
+        story(1, *[store_error(error)] * 3, connect(0, 0), send(), store_error(error), store_well(), store_error(error),
+              open_stream(MESSAGE, a_message()), store_error(error), later(6000), store_error(error), by_hand=True)
+    for i in range(6):
+        story(1, friend, request("reload"), reconfigure(i), send(), request("reload"), reconfigure(0, "[node]\nname = \x05\n"),
+              request("reload"), reconfigure(0, "[node]\ndata = /other\n[network]\nlisten = /ip4/127.0.0.1/tcp/9\n"))
+    story(1, *[other(6 * k) for k in range(4)], friend, later(6000), *[other(k) for k in (0, 6, 12, 18, 2, 3, 4)])
+    story(1, friend, other(255), later(100), send(), request("connect", peer=ADDRESS))
+    story(1, friend, hangup(), later(2000), friend, connect(0, 0), connect(0, 0), connect(2, 0), later(700000))
+    story(5, *[request("peer.show", peer="Qm" + c * 44) for c in "abcdefgh"], request("peers", all=True))
+    many = b"".join(request("peer.show", peer="/ip4/1.2.3.%d/tcp/%d/p2p/%s" % (i, i, P2)) for i in range(20))
+    story(5, many, request("peer.show", peer=P2), request("connect", peer=P2), later(5000))
+    for _ in range(6000):
+        steps = [random_step() for _ in range(random.randrange(3, 25))]
+        story(random.randrange(6), connect(random.choice([0, 0, 4]), random.randrange(4)), *steps,
+              private=random.random() < 0.1, by_hand=random.random() < 0.2)
+
+
+# ---- texts
+def text_seeds():
+    for t in ("2026-02-22T10:15:30.123Z", "2026-02-22", "2024-02-29 23:59", "2026-12-31 23:59:60", "1970-01-01T00:00:00+05:30",
+              "2026-02-22t10:15:30.1239z", "2026-02-22T10:15:30-23:59", "2026-13-01", "2026-02-22T24:00:00Z"):
+        put("units", b"\x03" + t.encode())
+    for t in ("90s", "1h30m", "7d", "250ms", "5"):
+        put("units", b"\x00" + t.encode())
+        put("units", b"\x01" + t.encode())
+    for t in ("64 KiB", "1MiB", "3", "16EiB", "2TiB"):
+        put("units", b"\x02" + t.encode())
+    for t in ('{"a":1,"b":[true,null,-2,1.5e300,"x\\u0001"],"c":{"d":"e"}}', "[[[[[]]]]]", "[" * 40, '"\\ud83d\\ude00"',
+              '{"a":-9223372036854775808,"b":18446744073709551615,"c":"t","b":false}', "[1,2", "true", "null"):
+        put("json", b"\x01" + t.encode())
+    for t in ("/ip4/10.0.0.1/tcp/4001", "/ip6/::1/udp/4001/quic-v1", "/dns4/example.com/tcp/443/wss", "/memory/5",
+              "/garlic64/" + "A" * 516 + "==", "/garlic64/" + "~" * 515 + "-", "/garlic32/" + "a" * 56, "/unix/a/b",
+              "/onion/aaimaq4ygg2iegci:80", "/onion3/" + "a" * 56 + ":1", "/ip6zone/eth0/ip6/fe80::1/tcp/1", "/http-path/a%2fb",
+              "/ip4/1.2.3.4/ipcidr/24", "/certhash/uEiDDq4_xNyDorZBH3TlGazyJdOWSwvo4PUo5YHFMrvDE8g",
+              "/dnsaddr/x.test/p2p/12D3KooWD3eckifWpRn9wQpMG9R9hX3sD158z7EqHWmweQAJU5SA", "/tls" * 25, "/tls" * 24,
+              "/dns/" + "a" * 250 + "/tcp/1", "/unix/" + "u/" * 300, "/p2p/Qm" + "a" * 44, "/ip4/1.2.3.4/tcp/1/p2p-circuit",
+              "/" + "x" * 2050, "/tls/", "//", ""):
+        put("multiaddr", b"\x00" + t.encode())
+    for code, value in ((777, struct.pack(">Q", 7)), (4, b"\x01\x02\x03\x04"), (400, b"\x02/a"), (446, b"\x83\x03" + b"g" * 387),
+                        (446, b"\x82\x03" + b"g" * 386), (447, b"\x20" + b"h" * 32), (444, b"o" * 12), (445, b"o" * 37)):
+        tag = bytes([code & 127 | 128, code >> 7]) if code > 127 else bytes([code])
+        put("multiaddr", b"\x01" + tag + value)
+    head = "/key/swarm/psk/1.0.0/\n"
+    for t in (head + "/base16/\n" + "0a" * 32 + "\n", head + "/base64/\n" + "A" * 43 + "=\n", head + "/bin/\n" + "k" * 32,
+              head + "/bin/\n" + "k" * 32 + "\r\n", (head + "/base16/\n" + "0A" * 32).replace("\n", "\r\n"), head + "/x/\n1"):
+        put("key", b"\x04" + t.encode())
+    vectors = dict((m[0], "".join(re.findall(r'"([^"]*)"', m[1])))
+                   for m in re.findall(r'#define (\w+)((?:\s*\\?\s*"[^"]*")+)', text_of("tests/crypto/key_vectors.h")))
+    for name, text in vectors.items():
+        if name.endswith("_PUBLIC") and name != "STATIC_PUBLIC":
+            public = bytes.fromhex(text)
+            signature = bytes.fromhex(vectors.get(name.replace("PUBLIC", "SIGNATURE"), "3006020101020101"))
+            put("key", b"\x00" + part(signature) + public)
+            put("key", b"\x00" + part(signature[:-1] + b"\x00") + public)
+            put("key", b"\x00" + part(b"1") + public)
+            put("key", b"\x06" + hashlib.sha256(public).digest())
+        if name.endswith("_PRIVATE"):
+            put("key", b"\x02" + bytes.fromhex(text))
+    put("key", b"\x00\x000" + b"\x08\x00" * 700)
+    put("key", b"\x06\x12\x20" + b"d" * 32)
+    for t in ("QmYyQSo1c1Ym7orWxLYvCrM2EmxFTANf8wXmmE7DWjhx5N", "12D3KooWD3eckifWpRn9wQpMG9R9hX3sD158z7EqHWmweQAJU5SA",
+              "bafzbeie5745rpv2m6tjyuugywy4d5ewrqgqqhfnf445he3omzpjbx5xqxe", "k51qzi5uqu5dkwkqm42v9j9kqcam2jiuvloi16g72i4i4amoo2m8u3ol3mqu6s"):
+        put("key", b"\x05" + t.encode())
+    rows = re.findall(r'X\((\w+), (\w+), [A-Z]+, "([^"]*)"', text_of("lib/node/config_keys.h"))
+    whole = "".join(f"[{s}]\n{k} = {v}\n" for s, k, v in rows if not v.startswith("<"))
+    texts = [whole, "[limits]\nknown_peers = 500\n", "[limits]\nknown_peers = 1\n", "[limits]\nconnections = 5\n",
+             "[limits]\nnothing = 5\n", "[connection]\nminConnections = 50\nmaxConnections = 5\n", "[conection]\n",
+             "[connection]\nreservedForTrusted = 50\nmaxConnections = 5\n", "[connection]\nmaxConections = 5\n",
+             "[connection]\nredialMin = 1h\nredialMax = 1s\n", "[messages]\nretryMin = 1h\nretryMax = 1s\n",
+             "[access]\nmode = allowlist\n[network]\nlisten =\n", "x = 1\n", "[network]\nlisten = /ip4/1.2.3.4/tcp/1\n"
+             "listen = /ip4/1.2.3.4/tcp/1\n", "[network]\nlisten = /ip4/1.2.3.4/udp/1\n", "[node]\nname = a\n\tb\n",
+             "[discovery]\nbootstrap = /ip4/1.2.3.4/tcp/1\n", '[network]\ndnsServers = ["1.1.1.1", "::1"]\n',
+             "[access]\nallowPeers = QmYyQSo1c1Ym7orWxLYvCrM2EmxFTANf8wXmmE7DWjhx5N\n", "[node]\nname\n",
+             "[node]\n# the name\n#name = x\n; other\ndata = /d\n", "[node]\r\nname = x\r\n\r\n[access]\r\nmode = open",
+             "[access]\ndenyCidrs = 10.0.0.0/8, 2001:db8::/32\n", "", "\n\n", "[node]"]
+    for t in texts:
+        put("config", b"\x00\x00\x00" + t.encode())
+        put("config", b"\x00\x00" + part(t) + b"[node]\nname = z\n")
+        for key in range(0, len(rows), 3):
+            value = rows[key][2]
+            put("config", u8(2, key) + part(value) + t.encode())
+            put("config", u8(6, key) + part(value) + t.encode())
+    for key, row in enumerate(rows):
+        put("config", u8(1, key) + row[2].encode())
+        put("config", u8(3, 0) + f"{row[0]}.{row[1]}".encode())
+        for t in (f"[{row[0]}]\n{row[1]} = {row[2]}\n", f"[{row[0]}]\n#{row[1]} = x\n"):
+            put("config", u8(2, key) + part(row[2]) + t.encode())
+            put("config", u8(6, key) + part(row[2]) + t.encode())
+    put("config", u8(3, 0) + b"!")
+
+
+def other_seeds():
+    conf = "nameserver 192.0.2.1\nsearch one.test two.test\noptions ndots:2 timeout:1\n"
+    hosts = "127.0.0.1 localhost\n10.0.0.1 a.test b # c\n::1 x\n"
+    for kind in range(64):
+        for packets in (u8(2, 0, 0, 4, 0, 0, 0, 0), u8(2, 1, 1, 4) + part("bad"), u8(2, 255), u8(2, 230), u8(2, 0, 0, 3, 96) +
+                        part("dnsaddr=/ip4/1.2.3.4") * 7 + u8(0) + part("") + u8(1) + part("x")):
+            put("dns", u8(1, kind % 3) + part(conf) + part(hosts) + u8(kind * 8) + packets * 3 + u8(5, 20, 0, 7, 0, 5, 80, 0, 7))
+    put("dns", u8(1, 0) + part(conf) + part("") + u8(16, 7 + 128) + part("search three.test\n") + u8(5, 32, 0, 8, 7))
+    put("dns", u8(0, 3 + 16) + part("a.test") + hosts.encode())
+    for kind in range(26):
+        frames = u8(0, 1, 1) + part("body")
+        put("store", b"".join([u8(0, k) + u8(5, k) + frames[1:] + b"" for k in range(2)]) + u8(kind, 0, 3, 9) + u8(72) * 4)
+    for add, others in ((10, (11, 12, 13, 14, 15)), (0, (1, 2, 3, 4, 5, 6, 7, 8, 9))):
+        for k in range(40):
+            data = b""
+            for i in range(6):
+                data += u8(add, 0, 0, 200) + u8(random.choice([0, 4]), random.randrange(3)) + u8(random.randrange(4)) + part("body")
+                data += u8(random.choice(others), 0, random.randrange(8), random.randrange(20), random.choice([64, 65, 128, 160])) + \
+                    u8(random.randrange(28), 0)
+            put("store", data)
+    for how in (0, 4, 8, 16, 32, 64, 96, 128, 68, 72):
+        for k in range(4):
+            put("store", (u8(20, 0, 1, 50, how + k) + u8(0, k, k) + part("body")) * 4)
+
+
+node_stories()
+text_seeds()
+other_seeds()
