@@ -280,7 +280,7 @@ int cli_run(int argc, char **argv) {
     const char *slash = strrchr(program, '/');
     if (slash != NULL) program = slash + 1;
     signal(SIGPIPE, SIG_IGN);
-    prepare(&c, program);
+    prepare(&c, argc > 0 && argv[0] != NULL ? argv[0] : "silktalk");
     if (crypto_open() != OK)
         return cli_exit(&c, fail(&c.why, E_FAILED, "the kernel gives no random numbers"));
     struct bytes called = bytes_of(program);

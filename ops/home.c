@@ -164,19 +164,16 @@ void home_clean_environment(void) {
     static const char *const kept[] = {"SILKTALK_HOME",  "SILKTALK_CONFIG", "SILKTALK_SOCKET",
                                        "NOTIFY_SOCKET",  "WATCHDOG_USEC",   "WATCHDOG_PID",
                                        "JOURNAL_STREAM", "CREDENTIALS_DIRECTORY", "TZ"};
-    char *words[LEN(kept)];
-    size_t n = 0;
+    char *values[LEN(kept)];
     for (size_t i = 0; i < LEN(kept); i++) {
         const char *value = getenv(kept[i]);
-        struct buf word = {.max = 1 << 17};
-        if (value != NULL && buf_add_format(&word, "%s=%s", kept[i], value)) {
-            words[n] = mem_text(word.p, word.n); /* putenv keeps it for good */
-            if (words[n] != NULL) n++;
-        }
-        buf_free(&word);
+        values[i] = value == NULL ? NULL : mem_text(value, strlen(value));
     }
     clearenv();
-    for (size_t i = 0; i < n; i++) putenv(words[i]);
+    for (size_t i = 0; i < LEN(kept); i++) {
+        if (values[i] != NULL) setenv(kept[i], values[i], 1);
+        mem_free(values[i]);
+    }
 }
 
 bool home_exists(const struct home *h) {
@@ -290,6 +287,17 @@ static enum err make_config(const struct home *h, bool *made, struct why *w) {
     return e;
 }
 
+/* The system's configuration is root's; the node reads it by its group. What is NULL stays as it is. */
+static enum err share_config(const struct home *h, const char *folder, const char *file, struct why *w) {
+    struct stat st;
+    if (geteuid() != 0 || !owned_by_another(h, &st)) return OK;
+    if (folder != NULL && lchown(folder, (uid_t)-1, st.st_gid) != 0)
+        return fail(w, E_DENIED, "%s: %s", folder, strerror(errno));
+    if (file != NULL && lchown(file, (uid_t)-1, st.st_gid) != 0)
+        return fail(w, E_DENIED, "%s: %s", file, strerror(errno));
+    return OK;
+}
+
 enum err home_create(const struct home *h, struct home_made *made, struct why *w) {
     char path[PATH_SIZE];
     *made = (struct home_made){0};
@@ -297,9 +305,10 @@ enum err home_create(const struct home *h, struct home_made *made, struct why *w
     copy(path, h->conf);
     char *slash = strrchr(path, '/');
     if (slash != NULL) *slash = 0;
-    bool as_owner = in_home(h, h->conf) && home_as_owner(h);
-    if (e == OK) e = file_mkdirs(path, 0750, NULL, w);
+    bool as_owner = in_home(h, h->conf) && home_as_owner(h), folder = false;
+    if (e == OK) e = file_mkdirs(path, 0750, &folder, w);
     if (e == OK) e = make_config(h, &made->config, w);
+    if (e == OK && h->system) e = share_config(h, folder ? path : NULL, made->config ? h->conf : NULL, w);
     if (!as_owner) as_owner = home_as_owner(h);
     struct config *c = NULL;
     if (e == OK) e = home_config(h, &c, w); /* a configuration may put identity and data elsewhere */

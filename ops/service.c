@@ -38,14 +38,20 @@ static enum err systemctl(struct cli *c, const char *verb) {
 
 /* ---- without it */
 
-/* This executable: /proc may be missing, then argv[0] is looked up as the shell did. */
-static void run_daemon(const struct cli *c, int ready) {
-    char self[PATH_SIZE];
-    ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
+/* This executable: /proc may be missing, then argv[0] is looked up as the shell did (from here: the daemon runs
+ * in /). */
+static void own_path(const struct cli *c, char self[PATH_SIZE]) {
+    char here[PATH_SIZE / 2] = "";
+    ssize_t n = readlink("/proc/self/exe", self, PATH_SIZE - 1);
     if (n > 0)
         self[n] = 0;
+    else if (strchr(c->program, '/') != NULL && c->program[0] != '/' && getcwd(here, sizeof here) != NULL)
+        snprintf(self, PATH_SIZE, "%s/%.250s", here, c->program);
     else
-        snprintf(self, sizeof self, "%s", c->program);
+        snprintf(self, PATH_SIZE, "%s", c->program);
+}
+
+static void run_daemon(const struct cli *c, char *self, int ready) {
     char *argv[10] = {self, (char *)(uintptr_t) "daemon"};
     int k = 2;
     const char *const pairs[][3] = {{"--home", c->choice.home, c->home.dir},
@@ -69,8 +75,13 @@ static void keep_last_line(struct cli *c, int fd) {
     char *refused = strstr(text, "Start refused reason=");
     char *end = refused == NULL ? NULL : strchr(refused, '\n');
     if (end != NULL) *end = 0;
-    fail(&c->why, E_FAILED, "%.200s",
-         refused != NULL ? refused + strlen("Start refused reason=") : "the daemon ended at once");
+    const char *reason = refused != NULL ? refused + strlen("Start refused reason=") : "the daemon ended at once";
+    size_t length = strlen(reason);
+    if (length >= 2 && reason[0] == '"' && reason[length - 1] == '"') { /* the log quotes what has spaces */
+        reason++;
+        length -= 2;
+    }
+    fail(&c->why, E_FAILED, "%.*s", (int)MIN(length, (size_t)200), reason);
 }
 
 static enum err wait_ready(struct cli *c, pid_t pid, int log) {
@@ -96,6 +107,8 @@ enum err service_start(struct cli *c) {
     }
     if (systemd_has_unit(c)) return systemctl(c, "start");
     FILE *said = tmpfile();
+    char self[PATH_SIZE];
+    own_path(c, self);
     int log = said == NULL ? open("/dev/null", O_RDWR | O_CLOEXEC) : fileno(said);
     pid_t pid = fork();
     if (pid == 0) {
@@ -106,7 +119,7 @@ enum err service_start(struct cli *c) {
             dup2(null, STDOUT_FILENO);
         }
         if (chdir("/") != 0) _exit(126);
-        run_daemon(c, log >= 0 ? log : null);
+        run_daemon(c, self, log >= 0 ? log : null);
     }
     enum err e = pid < 0 ? fail(&c->why, E_FAILED, "no new process: %s", strerror(errno))
                          : wait_ready(c, pid, log);

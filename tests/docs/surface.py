@@ -34,6 +34,17 @@ def table(name, columns):
     return rows
 
 
+STATE = dict(table("deliveries", 2))
+
+
+def done(delivery):
+    return STATE[delivery] == "done"
+
+
+def later(delivery):
+    return STATE[delivery] == "later"
+
+
 def run(*args, env=None, stdin=None, exe=EXE, timeout=60):
     e = {k: v for k, v in os.environ.items() if not k.startswith("SILKTALK_")}
     e.update(env or {})
@@ -93,51 +104,42 @@ def words_of(text):
 
 def check_verbs():
     rows = table("verbs", 4)
-    now = {r[0] for r in rows if r[3] == "A"} | {"diag"}
-    later = {r[0] for r in rows} - now
     overview = run("help").stdout
-    listed = re.findall(r"^  ([a-z-]+) ", overview, re.M)
-    check(set(listed) == now, f"help lists {sorted(set(listed) ^ now)} too much or too little")
+    listed = set(re.findall(r"^  ([a-z-]+) ", overview, re.M))
+    must = {r[0] for r in rows if done(r[3])}
+    may = {r[0] for r in rows if not later(r[3])}
+    check(must <= listed <= may, f"help: missing {sorted(must - listed)}, too many {sorted(listed - may)}")
     check(run().stdout == overview and run("--help").stdout == overview, "silktalk, --help and help differ")
-    for v in sorted(later):
+    for v in sorted({r[0] for r in rows} - may):
         r = run(v)
         check(r.returncode == 2 and "there is no verb" in r.stderr, f"{v} is of a later delivery, but known")
-    common = {r[0] for r in table("common_options", 3) if r[2] == "A"}
-    common_later = {r[0] for r in table("common_options", 3) if r[2] != "A"}
+    common = {r[0] for r in table("common_options", 3) if done(r[2])}
+    common_later = {r[0] for r in table("common_options", 3) if later(r[2])}
     additions = {r[1] for r in table("additions", 3) if r[0] == "option"}
     summaries = {m[0]: m[1] for m in re.findall(r"^  ([a-z-]+) +(\S.*)$", overview, re.M)}
-    for v in sorted(now):
+    for v in sorted(listed):
+        mine = [r for r in rows if r[0] == v]
         text = run(v, "--help").stdout
         check(text == run("help", v).stdout, f"help {v} and {v} --help differ")
         check(text.startswith(f"silktalk {v}: {summaries.get(v)}\nUsage: "), f"help {v} has another summary")
         head, _, examples = text.partition("Examples:\n")
         check(examples.startswith("  ") and "silktalk" in examples, f"help {v}: no examples")
-        usage = head.split("\nOptions:")[0].split("\nCommon options:")[0]
-        wanted = {o for r in rows if r[0] == v and r[3] == "A" for o in r[2].split()}
-        unwanted = {o for r in rows if r[0] == v and r[3] != "A" for o in r[2].split()} - wanted
-        given = set()
-        for line in head.splitlines():
-            m = re.match(r"^  (?:(-\w), |    )(--[a-z-]+)", line)
-            if m:
-                given |= {g for g in m.groups() if g}
-        for o in sorted(wanted | common):
-            check(o in given, f"help {v}: {o} is missing")
-        for o in sorted(given - wanted - common):
+        given = {o for m in re.findall(r"^  (?:(-\w), |    )(--[a-z-]+)", head, re.M) for o in m if o}
+        wanted = common | {o for r in mine if done(r[3]) for o in r[2].split()}
+        allowed = wanted | {o for r in mine if not later(r[3]) for o in r[2].split()}
+        for o in sorted(wanted - given):
+            check(False, f"help {v}: {o} is missing")
+        for o in sorted(given - allowed):
             check(o in additions or f"{v} {o}" in additions, f"help {v}: {o} is neither in operations.md nor an addition")
-        for o in sorted(unwanted | common_later):
-            if o not in given:
-                r = run(v, o, "x")
-                check(r.returncode == 2 and "unknown option" in r.stderr, f"{v} {o} is of a later delivery: {r.stderr}")
-            else:
-                check(o not in unwanted or f"{v} {o}" in additions or o in additions, f"help {v}: {o} is of a later delivery")
-        for r in rows:
-            if r[0] == v and r[1]:
-                has = re.search(rf"(?<![\w-]){re.escape(r[1])}(?![\w-])", usage.split("Usage:")[1]) is not None
-                if r[3] == "A":
-                    check(has, f"help {v}: {r[1]} is missing in the usage")
-                elif v in now and not any(q[0] == v and q[1] == r[1] and q[3] == "A" for q in rows):
-                    first = usage.split("Usage:")[1].split("\n")[0]
-                    check(not re.search(rf"(?<![\w-]){re.escape(r[1])}(?![\w-])", first), f"help {v}: {r[1]} is of a later delivery")
+        for o in sorted(common_later | {o for r in mine if later(r[3]) for o in r[2].split()} - given):
+            r = run(v, o, "x")
+            check(r.returncode == 2 and "unknown option" in r.stderr, f"{v} {o} is of a later delivery: {r.stderr}")
+        usage = re.split(r"\n(?! )", head.split("Usage:", 1)[-1])[0]
+        for word in sorted({r[1] for r in mine if r[1]}):
+            has = re.search(rf"(?<![\w-]){re.escape(word)}(?![\w-])", usage) is not None
+            states = {r[3] for r in mine if r[1] == word}
+            check(has or not any(map(done, states)), f"help {v}: {word} is missing in the usage")
+            check(not has or not all(map(later, states)), f"help {v}: {word} is of a later delivery")
 
 
 def check_suggestions():
@@ -156,14 +158,14 @@ def check_links(work):
             path = os.path.join(work, link)
             os.symlink(os.path.abspath(EXE), path)
             text = run("--help", exe=path).stdout
-            if delivery == "A":
+            if done(delivery):
                 check(text == run(verb, "--help").stdout, f"{link} is not {verb}")
-            else:
+            elif later(delivery):
                 check(text.startswith("SilkTalk "), f"{link} is of a later delivery")
     folder = os.path.join(work, "links")
     os.mkdir(folder)
     run("applets", "--install", folder, "--sh")
-    wanted = sorted(n + s for n, _, d in table("links", 3) if d == "A" for s in ("", ".sh"))
+    wanted = sorted(n + s for n, _, d in table("links", 3) if done(d) for s in ("", ".sh"))
     check(sorted(os.listdir(folder)) == wanted, f"applets --install made {os.listdir(folder)}")
     copy = os.path.join(folder, "silktalk")
     shutil.copy(EXE, copy)
@@ -195,11 +197,11 @@ def check_keys(node):
     items = {i["key"]: i for i in json.loads(run("config", "list", "--json", "--home", node.home + "-fresh").stdout)["items"]}
     schema = node.json("config", "list", "--schema")
     additions = {r[1] for r in table("additions", 3) if r[0] == "key"}
-    now = {r[0] for r in rows if r[4] == "A"}
-    check(set(items) == now | additions, f"config list: {sorted(set(items) ^ (now | additions))}")
+    must, may = {r[0] for r in rows if done(r[4])}, {r[0] for r in rows if not later(r[4])} | additions
+    check(must <= set(items) <= may, f"config list: missing {sorted(must - set(items))}, too many {sorted(set(items) - may)}")
     plain = node.cli("config", "list").stdout
     for key, default, span, applies, delivery in rows:
-        if delivery != "A":
+        if later(delivery):
             r = node.cli("config", "set", key, "1")
             check(r.returncode == 6, f"{key} is of a later delivery, but can be set")
             continue
@@ -312,7 +314,7 @@ def snake(column):
 def check_listings(a, b, peer_b):
     a.cli("send", STRANGER, "queued", code=0)
     for listing, columns, extra, delivery in table("columns", 4):
-        if delivery != "A":
+        if not done(delivery):
             continue
         node, args = (b, listing.split()) if listing == "inbox" else (a, listing.split())
         if listing == "explain":
@@ -428,7 +430,7 @@ def check_log(a, b):
         if level == "DEBUG":
             continue
         m = re.search(rf"^\.It {level.lower()} \w+ : {re.escape(text)}\n(.*)$", manual, re.M)
-        check((m is not None) == (delivery == "A"), f"man silktalk-ops: {level} {text}")
+        check(m is not None if done(delivery) else m is None or not later(delivery), f"man silktalk-ops: {level} {text}")
         if m:
             for k in keys.split():
                 check(k in m[1].split(), f"{text} carries {m[1]}, not {k}")
@@ -510,8 +512,8 @@ def check_modes(node):
         if not path.startswith("~/.silktalk"):
             continue
         real = path.replace("~/.silktalk", node.home)
-        if delivery != "A":
-            check(not os.path.exists(real), f"{path} is of a later delivery")
+        if not done(delivery):
+            check(not later(delivery) or not os.path.exists(real), f"{path} is of a later delivery")
             continue
         got = stat.S_IMODE(os.stat(real).st_mode)
         check(got == int(mode, 8), f"{path} has mode {got:o}, not {mode}")

@@ -1,0 +1,51 @@
+#include "ops/home.h"
+
+#include <stdlib.h>
+#include <sys/stat.h>
+
+#include "tests/test.h"
+
+extern char **environ;
+
+/* operations.md S12: these variables, no other: c-ares reads LOCALDOMAIN, SQLite SQLITE_TMPDIR. */
+TEST(only_the_named_variables_stay) {
+    static const char *const kept[] = {"SILKTALK_HOME", "SILKTALK_CONFIG", "SILKTALK_SOCKET",       "NOTIFY_SOCKET",
+                                       "WATCHDOG_USEC", "JOURNAL_STREAM",  "CREDENTIALS_DIRECTORY", "TZ"};
+    static const char *const gone[] = {"LOCALDOMAIN", "RES_OPTIONS", "HOSTALIASES", "SQLITE_TMPDIR", "TMPDIR",
+                                       "HOME",        "PATH"};
+    for (size_t i = 0; i < LEN(kept); i++) CHECK(setenv(kept[i], kept[i], 1) == 0);
+    for (size_t i = 0; i < LEN(gone); i++) CHECK(setenv(gone[i], "x", 1) == 0);
+    unsetenv("TZ");
+    home_clean_environment();
+    for (size_t i = 0; i < LEN(gone); i++) CHECK(getenv(gone[i]) == NULL, "%s", gone[i]);
+    size_t n = 0;
+    for (char **e = environ; e != NULL && *e != NULL; e++) n++;
+    CHECK(n >= LEN(kept) - 1 && n <= LEN(kept), "%zu variables", n); /* WATCHDOG_PID may be ours too */
+    for (size_t i = 0; i < LEN(kept); i++) {
+        const char *v = getenv(kept[i]);
+        CHECK(strcmp(kept[i], "TZ") == 0 ? v == NULL : v != NULL && strcmp(v, kept[i]) == 0, "%s", kept[i]);
+    }
+    clearenv(); /* other tests have homes of their own */
+}
+
+static struct home_choice here(const char *dir) {
+    return (struct home_choice){.home = dir};
+}
+
+TEST(a_home_is_made_once) {
+    struct home h;
+    struct home_made made;
+    struct why w = {OK, ""};
+    struct home_choice choice = here(test_dir());
+    CHECK(home_find(&h, &choice, true, &w) == OK && !home_exists(&h), "%s", w.text);
+    CHECK(home_create(&h, &made, &w) == OK && made.config && made.identity && home_exists(&h), "%s", w.text);
+    CHECK(home_create(&h, &made, &w) == OK && !made.config && !made.identity, "%s", w.text);
+    struct config *c = NULL;
+    struct identity id;
+    CHECK(home_config(&h, &c, &w) == OK, "%s", w.text);
+    CHECK(home_identity(&h, c, &id, &w) == OK, "%s", w.text);
+    CHECK(chmod(cfg(c, node_identity).text, 0640) == 0);
+    CHECK(home_identity(&h, c, &id, &w) == E_INPUT, "a key that others can read");
+    identity_wipe(&id);
+    config_free(c);
+}
