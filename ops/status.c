@@ -117,6 +117,11 @@ static void show(struct cli *c, const struct json *r) {
         number(p, "connected"), number(p, "connections"), number(p, "max"), number(p, "in"), number(p, "out"),
         number(p, "relayed"), number(p, "known"));
     show_messages(json_get(r, "messages"));
+    const struct json *files = json_get(r, "files");
+    char stored[32];
+    size_text((uint64_t)number(files, "stored_bytes"), stored);
+    printf("Files      in %lld  out %lld  offered %lld  stored %s\n", number(files, "in"), number(files, "out"),
+           number(files, "offered"), stored);
     show_rest(r);
 }
 
