@@ -3,7 +3,7 @@
 bool ping_server_input(struct ping_server *p, struct bytes *in, struct buf *out) {
     while (in->n > 0) {
         struct bytes part = bytes_sub(*in, 0, PING_SIZE - p->n);
-        if (p->n + part.n == PING_SIZE && buf_room(out) < PING_SIZE) return false;
+        if (p->n + part.n == PING_SIZE && !buf_reserve(out, PING_SIZE)) return false;
         memcpy(p->block + p->n, part.p, part.n);
         p->n += part.n;
         *in = bytes_skip(*in, part.n);
