@@ -86,7 +86,7 @@ static void show_rest(const struct json *r) {
     const struct json *s = json_get(r, "storage"), *u = json_get(r, "resources");
     char size[32];
     size_text((uint64_t)number(s, "data_bytes"), size);
-    puts("Files      unknown\nDHT        unknown"); /* of later deliveries, as logs and backup */
+    puts("DHT        unknown"); /* of later deliveries, as logs and backup */
     printf("Storage    data %s  logs unknown  ", size);
     percent("disk", json_get(s, "disk_percent"));
     fputs("  backup unknown\nResources  ", stdout);

@@ -122,7 +122,6 @@ void status_stored(struct node *n, struct request *r, struct store_op *op) {
     put_unknown(&o, "reach");
     put_peers(&o, n);
     put_messages(&o, n, totals);
-    put_unknown(&o, "files");
     put_unknown(&o, "dht");
     json_open(&o, "files", '{');
     json_put_value(&o, "in", json_get(totals, "files_in"));
