@@ -1,3 +1,4 @@
+#include "loop/clocks.h"
 #include "ops/cli.h"
 
 #include <errno.h>
@@ -187,6 +188,20 @@ enum err cli_duration(struct cli *c, const char *option, int64_t otherwise_ms, i
     if (v == NULL || v[0] == 0) return OK;
     if (duration_parse(bytes_of(v), 1000, out_ms)) return OK;
     return fail(&c->why, E_USAGE, "--%s: %.60s is no duration; write 90s, 15m, 24h or 7d", option, v);
+}
+
+enum err cli_moment(struct cli *c, const char *option, struct wall *out) {
+    const char *v = cli_value(c, option);
+    int64_t ago;
+    *out = (struct wall){0};
+    if (v == NULL) return OK;
+    if (duration_parse(bytes_of(v), 0, &ago)) {
+        out->ms = MAX(clocks_now().wall.ms - ago, (int64_t)1);
+        return OK;
+    }
+    if (wall_parse(bytes_of(v), out)) return OK;
+    return fail(&c->why, E_USAGE, "--%s: %.60s is no time; write 7d (ago), 2026-02-22 or 2026-02-22T10:15:30Z",
+                option, v);
 }
 
 enum err cli_number(struct cli *c, const char *option, int64_t otherwise, int64_t least, int64_t most,

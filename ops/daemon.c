@@ -220,6 +220,7 @@ static void watch_turns(struct daemon *d) {
     struct loop_stats s = loop_stats(d->loop);
     if (s.slow == d->slow_seen) return;
     d->slow_seen = s.slow;
+    d->slow_part = s.slowest_part;
     if (s.last_us >= SLOW_TURN_MS * 1000)
         LOG(&d->log, EV_SLOW_TURN, kv_ms("took", s.last_us / 1000), kv_str("part", s.slowest_part));
 }

@@ -68,6 +68,7 @@ struct daemon {
     bool stopping, finish_now, draining;
     struct mono stop_at;
     uint64_t slow_seen;
+    const char *slow_part; /* of the last slow turn */
     struct why why;
 };
 

@@ -52,6 +52,27 @@ static int64_t disk_percent(const char *folder) {
     return (int64_t)(used * 100 / MAX(used + v.f_bavail, (uint64_t)1));
 }
 
+/* The upper edge of the bucket that the share `of 100` of all turns lies in. */
+static int64_t percentile(const struct loop_stats *s, uint64_t of_100) {
+    uint64_t seen = 0;
+    for (size_t i = 0; i < LOOP_BUCKETS; i++) {
+        seen += s->bucket[i];
+        if (seen * 100 >= s->turns * of_100) return i + 1 < LOOP_BUCKETS ? (int64_t)1 << i : s->max_us;
+    }
+    return s->max_us;
+}
+
+static void measure_loop(const struct daemon *d, struct node_loop *out) {
+    struct loop_stats s = loop_stats(d->loop);
+    *out = (struct node_loop){.turns = s.turns,
+                              .slow = s.slow,
+                              .mean_us = s.turns == 0 ? 0 : s.total_us / (int64_t)s.turns,
+                              .p50_us = percentile(&s, 50),
+                              .p99_us = percentile(&s, 99),
+                              .max_us = s.max_us};
+    snprintf(out->slowest_part, sizeof out->slowest_part, "%s", d->slow_part == NULL ? "" : d->slow_part);
+}
+
 void measure(struct daemon *d) {
     enum { EVERY_US = 1000000 };
     struct mono now = loop_now(d->loop).mono;
@@ -69,5 +90,6 @@ void measure(struct daemon *d) {
         .disk_used_percent = disk_percent(cfg(node_config(d->node), node_data).text),
         .host_memory_percent = memory_percent(),
     };
+    measure_loop(d, &r.loop);
     node_measured(d->node, &r);
 }

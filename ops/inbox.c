@@ -14,22 +14,27 @@ const struct opt inbox_opts[] = {
     {0, "exec", "PROGRAM", NULL,
      "with --follow: run it once per message (the words behind are its arguments)"},
     {0, "older", "D", NULL, "with delete: all that are older"},
+    {'o', "output", "FILE", NULL, "with export: into a new file"},
+    {0, "since", "T", NULL, "with export: received since (7d ago: 7d; or 2026-02-22T10:00)"},
+    {0, "format", "F", "jsonl", "with export: jsonl or mbox"},
     OPT_DRY_RUN,
     {0}};
 const char inbox_text[] =
     "Usage: silktalk inbox [--from PEER] [--unread] [--search TEXT] [-n N]\n"
     "       silktalk inbox --follow [--json] [--exec PROGRAM [ARG]...]\n"
     "       silktalk inbox delete ID... | --older D\n"
+    "       silktalk inbox export [-o FILE] [--since T] [--format jsonl|mbox]\n"
     "An unread message is marked with *. --exec runs PROGRAM without a shell, the body on its standard "
     "input, and\n"
-    "SILKTALK_ID, _FROM, _NAME, _SUBJECT, _TYPE, _SENT, _RECEIVED, _BYTES, _REPLY_TO in its environment. It "
+    "SILKTALK_ID, _FROM, _NAME, _SUBJECT, _FILE, _TYPE, _SENT, _RECEIVED, _BYTES, _REPLY_TO in its environment. It "
     "begins with\n"
     "what is unread; a message is marked read when PROGRAM exits 0, else it is tried again, in order.\n"
     "Examples:\n"
     "  silktalk inbox --unread\n"
     "  silktalk inbox --search backup --from web-02\n"
     "  silktalk inbox --follow --exec /usr/local/bin/on-message alert\n"
-    "  silktalk inbox delete --older 30d\n";
+    "  silktalk inbox delete --older 30d\n"
+    "  silktalk inbox export -o inbox.mbox --format mbox --since 30d\n";
 
 CELL(id, text, "id")
 CELL(received, age, "received")
@@ -106,6 +111,7 @@ int inbox_main(struct cli *c) {
     }
     if (cli_given(c, "exec")) return cli_usage(c, "--exec belongs to --follow");
     if (c->n_args > 0 && strcmp(c->args[0], "delete") == 0) return delete (c);
-    if (c->n_args > 0) return cli_usage(c, "inbox knows delete");
+    if (c->n_args > 0 && strcmp(c->args[0], "export") == 0) return inbox_export(c);
+    if (c->n_args > 0) return cli_usage(c, "inbox knows delete and export");
     return list(c);
 }

@@ -1,4 +1,4 @@
-/* ops/inbox.h: `inbox --follow`, apart from the listing. */
+/* ops/inbox.h: `inbox --follow` and `inbox export`, apart from the listing. */
 #ifndef SILKTALK_OPS_INBOX_H
 #define SILKTALK_OPS_INBOX_H
 
@@ -7,5 +7,8 @@
 /* Prints messages as they come; with --exec runs the program (c->args) once for each, unread ones first, and
  * marks a message read only when it exited 0. Ends on SIGINT, SIGTERM: 0. */
 int inbox_follow(struct cli *c);
+
+/* Writes all messages, see --help; exit code. */
+int inbox_export(struct cli *c);
 
 #endif

@@ -86,7 +86,7 @@ static void show_rest(const struct json *r) {
     const struct json *s = json_get(r, "storage"), *u = json_get(r, "resources");
     char size[32];
     size_text((uint64_t)number(s, "data_bytes"), size);
-    puts("Files      unknown\nDHT        unknown"); /* of later deliveries, as logs and backup */
+    puts("DHT        unknown"); /* of later deliveries, as logs and backup */
     printf("Storage    data %s  logs unknown  ", size);
     percent("disk", json_get(s, "disk_percent"));
     fputs("  backup unknown\nResources  ", stdout);
@@ -117,6 +117,11 @@ static void show(struct cli *c, const struct json *r) {
         number(p, "connected"), number(p, "connections"), number(p, "max"), number(p, "in"), number(p, "out"),
         number(p, "relayed"), number(p, "known"));
     show_messages(json_get(r, "messages"));
+    const struct json *files = json_get(r, "files");
+    char stored[32];
+    size_text((uint64_t)number(files, "stored_bytes"), stored);
+    printf("Files      in %lld  out %lld  offered %lld  stored %s\n", number(files, "in"), number(files, "out"),
+           number(files, "offered"), stored);
     show_rest(r);
 }
 

@@ -73,7 +73,7 @@ void status_stored(struct node *n, struct request *r, struct store_op *op);
     X("inbox.list", method_inbox) X("inbox.next", method_inbox_next) X("inbox.mark", method_inbox_mark)       \
     X("inbox.delete", method_inbox_delete) X("read", method_read) X("outbox", method_outbox)                  \
     X("outbox.list", method_outbox) X("outbox.retry", method_outbox_retry)                                    \
-    X("outbox.cancel", method_outbox_cancel) X("diag.limits", method_limits) X("log.level", method_log_level) \
+    X("outbox.cancel", method_outbox_cancel) X("diag.limits", method_limits) X("diag.loop", method_loop) X("log.level", method_log_level) \
     X("file", method_file) X("file.list", method_file) X("file.accept", method_file_accept)                   \
     X("file.cancel", method_file_cancel) X("file.open", method_file_open)                                     \
     X("config.list", method_config_list) X("reload", method_reload) X("stop", method_stop)

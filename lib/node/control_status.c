@@ -122,8 +122,13 @@ void status_stored(struct node *n, struct request *r, struct store_op *op) {
     put_unknown(&o, "reach");
     put_peers(&o, n);
     put_messages(&o, n, totals);
-    put_unknown(&o, "files");
     put_unknown(&o, "dht");
+    json_open(&o, "files", '{');
+    json_put_value(&o, "in", json_get(totals, "files_in"));
+    json_put_value(&o, "out", json_get(totals, "files_out"));
+    json_put_value(&o, "offered", json_get(totals, "files_offered"));
+    json_put_value(&o, "stored_bytes", json_get(totals, "files_bytes"));
+    json_shut(&o, '}');
     json_open(&o, "storage", '{');
     json_put_value(&o, "data_bytes", json_get(totals, "database_bytes"));
     json_put_null(&o, "logs_bytes");
@@ -143,4 +148,23 @@ void status_stored(struct node *n, struct request *r, struct store_op *op) {
     json_shut(&o, '}');
     control_finish(r, &line, &o);
     json_free(doc);
+}
+
+enum err method_loop(struct node *n, struct request *r, const struct json *params, struct why *w) {
+    const struct node_loop *l = &n->resources.loop;
+    struct buf line = {NULL, 0, 0, 0};
+    (void)params;
+    (void)w;
+    struct json_out o = control_begin(r, &line, "diag.loop");
+    json_put_uint(&o, "turns", l->turns);
+    json_put_uint(&o, "slow", l->slow);
+    json_put_int(&o, "mean_us", l->mean_us);
+    json_put_int(&o, "p50_us", l->p50_us);
+    json_put_int(&o, "p99_us", l->p99_us);
+    json_put_int(&o, "max_us", l->max_us);
+    json_put_str(&o, "slowest_part", l->slowest_part[0] == 0 ? NULL : l->slowest_part);
+    json_put_uint(&o, "store_waiting", n->store_in_flight);
+    json_put_uint(&o, "connections", n->n_connections);
+    control_finish(r, &line, &o);
+    return OK;
 }

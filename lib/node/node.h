@@ -86,6 +86,11 @@ uint64_t node_outbox(const struct node *n);                   /* messages not de
 
 /* What the owner measured of this process, for `status`; -1: not known. */
 struct node_resources {
+    struct node_loop { /* the owner's loop: turns in microseconds; slow: longer than 10 ms */
+        uint64_t turns, slow;
+        int64_t mean_us, p50_us, p99_us, max_us;
+        char slowest_part[32]; /* of the last slow turn */
+    } loop;
     int64_t resident_bytes, cpu_us, fds, fds_max, disk_used_percent, host_memory_percent;
 };
 void node_measured(struct node *n, const struct node_resources *r);
