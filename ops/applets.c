@@ -17,7 +17,8 @@ const char applets_text[] =
     "  silktalk applets\n"
     "  silktalk applets --install /usr/local/sbin\n";
 
-/* Where links lead: to the name alone when the executable is in that very folder, so that both can be moved. */
+/* Where links lead: to the name alone when the executable is in that very folder, so that both can be moved.
+ */
 static enum err target(struct cli *c, const char *folder, char out[PATH_SIZE]) {
     struct stat here, there;
     ssize_t n = readlink("/proc/self/exe", out, PATH_SIZE - 1);

@@ -94,7 +94,8 @@ static const char *joined(struct cli *c, const char *old, const char *value) {
         c->repeated.max = REPEATED_MAX;
         buf_add_text(&c->repeated, old);
     }
-    return buf_add_text(&c->repeated, ", ") && buf_add_text(&c->repeated, value) ? buf_cstr(&c->repeated) : NULL;
+    return buf_add_text(&c->repeated, ", ") && buf_add_text(&c->repeated, value) ? buf_cstr(&c->repeated)
+                                                                                 : NULL;
 }
 
 static enum err apply(struct cli *c, const struct opt *o, bool common, const char *value) {
@@ -200,8 +201,8 @@ enum err cli_moment(struct cli *c, const char *option, struct wall *out) {
         return OK;
     }
     if (wall_parse(bytes_of(v), out)) return OK;
-    return fail(&c->why, E_USAGE, "--%s: %.60s is no time; write 7d (ago), 2026-02-22 or 2026-02-22T10:15:30Z",
-                option, v);
+    return fail(&c->why, E_USAGE,
+                "--%s: %.60s is no time; write 7d (ago), 2026-02-22 or 2026-02-22T10:15:30Z", option, v);
 }
 
 enum err cli_number(struct cli *c, const char *option, int64_t otherwise, int64_t least, int64_t most,

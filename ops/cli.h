@@ -109,8 +109,8 @@ enum err cli_config(struct cli *c); /* reads the home's configuration into c->co
 int cli_exit(
     struct cli *c,
     enum err e); /* prints c->why (sentence with next step, or silktalk.error/1) when not OK; exit code */
-int cli_usage(struct cli *c, const char *format, ...) PRINTF_LIKE(2, 3);       /* exit 2, points to --help */
-int cli_unknown_verb(const char *word); /* exit 2, names the nearest */
+int cli_usage(struct cli *c, const char *format, ...) PRINTF_LIKE(2, 3); /* exit 2, points to --help */
+int cli_unknown_verb(const char *word);                                  /* exit 2, names the nearest */
 /* With --dry-run: "Would FORMAT" (JSON: dry_run, would) and true; else false, and nothing is printed. */
 bool cli_would(struct cli *c, const char *format, ...) PRINTF_LIKE(2, 3);
 void cli_note(const struct cli *c, const char *format, ...) PRINTF_LIKE(2, 3); /* stderr, unless -q */

@@ -44,7 +44,8 @@ void cli_time(const struct json *rfc3339, struct buf *out) {
     char text[32];
     if (wall_parse(json_bytes(rfc3339), &t)) {
         time_t seconds = (time_t)(t.ms / 1000);
-        if (localtime_r(&seconds, &local) != NULL && strftime(text, sizeof text, "%Y-%m-%d %H:%M:%S", &local) > 0) {
+        if (localtime_r(&seconds, &local) != NULL &&
+            strftime(text, sizeof text, "%Y-%m-%d %H:%M:%S", &local) > 0) {
             buf_add_format(out, "%s (", text);
             cli_age(rfc3339, out);
             buf_add_text(out, ")");

@@ -1,5 +1,5 @@
-/* Completion scripts, made of the tables of verbs, options, second words and configuration keys. Peers are asked
- * of the running node; only names of plain characters come through (they become words of a shell). */
+/* Completion scripts, made of the tables of verbs, options, second words and configuration keys. Peers are
+ * asked of the running node; only names of plain characters come through (they become words of a shell). */
 #include <stdio.h>
 
 #include "ops/cli.h"
@@ -7,15 +7,16 @@
 
 APPLET(completion)
 const struct opt completion_opts[] = {{0}};
-const char completion_text[] = "Usage: silktalk completion bash|zsh|fish\n"
-                               "Completes verbs, options, configuration keys, files and, from the node, peers.\n"
-                               "Examples:\n"
-                               "  silktalk completion bash > /etc/bash_completion.d/silktalk\n"
-                               "  source <(silktalk completion zsh)\n"
-                               "  silktalk completion fish > ~/.config/fish/completions/silktalk.fish\n";
+const char completion_text[] =
+    "Usage: silktalk completion bash|zsh|fish\n"
+    "Completes verbs, options, configuration keys, files and, from the node, peers.\n"
+    "Examples:\n"
+    "  silktalk completion bash > /etc/bash_completion.d/silktalk\n"
+    "  source <(silktalk completion zsh)\n"
+    "  silktalk completion fish > ~/.config/fish/completions/silktalk.fish\n";
 
 #define PEERS_OF                                                                                             \
-    "peers --all --json --timeout 1s 2>/dev/null | grep -oE '\"(name|peer_id)\":\"[A-Za-z0-9._-]+\"' | "       \
+    "peers --all --json --timeout 1s 2>/dev/null | grep -oE '\"(name|peer_id)\":\"[A-Za-z0-9._-]+\"' | "     \
     "cut -d'\"' -f4 | sort -u"
 
 static void verbs(void) {
@@ -83,7 +84,8 @@ static void option_kinds(const char *verb, const struct opt *o) {
 
 static void walk_functions(void) {
     printf("_silktalk_peers() {\n" COUNT_FROM_0 "    \"${line[0]}\" \"${place[@]}\" " PEERS_OF "\n}\n"
-           "_silktalk_kind() { # verb:option: what its value is; empty: it takes none\n    kind=\n    case $1 in\n");
+           "_silktalk_kind() { # verb:option: what its value is; empty: it takes none\n    kind=\n    case "
+           "$1 in\n");
     option_kinds("*", common_opts);
     for (const struct applet *a = applets; a->name != NULL; a++) option_kinds(a->name, a->opts);
     printf("    esac\n}\n_silktalk_offer() { # offer, kind: for the word at place $at of $line\n" COUNT_FROM_0
@@ -131,7 +133,8 @@ static void walk(void) {
 static void bash(void) {
     printf("# bash completion of silktalk\n");
     walk();
-    printf("_silktalk() {\n    local cur offer kind at=$COMP_CWORD\n    local -a place line=(\"${COMP_WORDS[@]}\")\n"
+    printf("_silktalk() {\n    local cur offer kind at=$COMP_CWORD\n    local -a place "
+           "line=(\"${COMP_WORDS[@]}\")\n"
            "    _silktalk_offer\n    [ \"$kind\" = peer ] && offer=\"$offer $(_silktalk_peers)\"\n"
            "    COMPREPLY=($(compgen -W \"$offer\" -- \"$cur\"))\n"
            "    if [ \"$kind\" = file ]; then\n        compopt -o filenames 2>/dev/null\n"
@@ -189,7 +192,8 @@ static void fish_words(const struct applet *a) {
         printf("'\n");
     }
     if (!some) return;
-    printf("complete -c silktalk -n '__fish_seen_subcommand_from %s; and not __fish_seen_subcommand_from ", a->name);
+    printf("complete -c silktalk -n '__fish_seen_subcommand_from %s; and not __fish_seen_subcommand_from ",
+           a->name);
     second_words(a);
     printf("' -a '");
     second_words(a);

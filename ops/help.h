@@ -8,7 +8,8 @@
 
 enum { EXIT_CODES = 11 };
 extern const char *const help_exit_codes[EXIT_CODES]; /* operations.md S2.1, by number */
-/* Names under which this executable is another program (a trailing .sh is ignored), and the verb it is then. */
+/* Names under which this executable is another program (a trailing .sh is ignored), and the verb it is then.
+ */
 struct help_link {
     const char *program, *verb;
 };

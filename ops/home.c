@@ -161,8 +161,8 @@ enum err home_become_owner(const struct home *h, struct why *w) {
 }
 
 void home_clean_environment(void) {
-    static const char *const kept[] = {"SILKTALK_HOME",  "SILKTALK_CONFIG", "SILKTALK_SOCKET",
-                                       "NOTIFY_SOCKET",  "WATCHDOG_USEC",   "WATCHDOG_PID",
+    static const char *const kept[] = {"SILKTALK_HOME",  "SILKTALK_CONFIG",       "SILKTALK_SOCKET",
+                                       "NOTIFY_SOCKET",  "WATCHDOG_USEC",         "WATCHDOG_PID",
                                        "JOURNAL_STREAM", "CREDENTIALS_DIRECTORY", "TZ"};
     char *values[LEN(kept)];
     for (size_t i = 0; i < LEN(kept); i++) {

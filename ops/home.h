@@ -21,13 +21,13 @@ struct home {
 struct home_choice { /* from the command line; NULL: not given */
     const char *home, *config, *socket;
 };
-/* Root's commands act as the owner of the home while they are in it, so that no file of root's stays there and
- * nothing is followed that its owner could not open (operations.md S2.1). True: undo it with home_as_self.
- * False: not root, or the home is root's own, or is not there. */
+/* Root's commands act as the owner of the home while they are in it, so that no file of root's stays there
+ * and nothing is followed that its owner could not open (operations.md S2.1). True: undo it with
+ * home_as_self. False: not root, or the home is root's own, or is not there. */
 bool home_as_owner(const struct home *h);
 void home_as_self(void);
-/* The daemon, run by root in the home of another: becomes that user for good, after it made the folders of the
- * socket and of the log, which only root can. OK also when there is nothing to do. */
+/* The daemon, run by root in the home of another: becomes that user for good, after it made the folders of
+ * the socket and of the log, which only root can. OK also when there is nothing to do. */
 enum err home_become_owner(const struct home *h, struct why *w);
 /* Leaves only the variables of operations.md S12: libraries read others (LOCALDOMAIN, RES_OPTIONS...). */
 void home_clean_environment(void);
@@ -49,8 +49,8 @@ struct home_made {
 enum err home_create(const struct home *h, struct home_made *made, struct why *w);
 /* A leftover of the JavaScript program (config.json in the home): its path, or "". */
 void home_old_installation(const struct home *h, char out[PATH_SIZE]);
-/* The identity, from cfg(config, node_identity), read as the owner of the home. E_NOT_FOUND; E_INPUT also when
- * its mode is wider than 0600. */
+/* The identity, from cfg(config, node_identity), read as the owner of the home. E_NOT_FOUND; E_INPUT also
+ * when its mode is wider than 0600. */
 enum err home_identity(const struct home *h, const struct config *c, struct identity *id, struct why *w);
 
 #endif

@@ -89,15 +89,10 @@ static void add_variable(struct environment *env, const char *name, struct bytes
 }
 
 static void message_environment(struct environment *env, const struct json *m) {
-    static const char *const fields[][2] = {{"ID", "id"},
-                                            {"FROM", "from"},
-                                            {"NAME", "name"},
-                                            {"SUBJECT", "subject"},
-                                            {"FILE", "file"},
-                                            {"TYPE", "content_type"},
-                                            {"SENT", "sent"},
-                                            {"RECEIVED", "received"},
-                                            {"REPLY_TO", "reply_to"}};
+    static const char *const fields[][2] = {
+        {"ID", "id"},           {"FROM", "from"},         {"NAME", "name"},
+        {"SUBJECT", "subject"}, {"FILE", "file"},         {"TYPE", "content_type"},
+        {"SENT", "sent"},       {"RECEIVED", "received"}, {"REPLY_TO", "reply_to"}};
     char bytes[32];
     for (size_t i = 0; i < LEN(fields); i++) add_variable(env, fields[i][0], json_get_bytes(m, fields[i][1]));
     snprintf(bytes, sizeof bytes, "%lld", (long long)json_get_int(m, "bytes", 0));

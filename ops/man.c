@@ -34,8 +34,9 @@ static void options(const struct opt *o) {
 }
 
 static void see_also(const char *but) {
-    static const struct { const char *page, *section; } pages[] = {
-        {"silktalk", "1"}, {"silktalk.ini", "5"}, {"silktalk-ops", "7"}, {"silktalkd", "8"}};
+    static const struct {
+        const char *page, *section;
+    } pages[] = {{"silktalk", "1"}, {"silktalk.ini", "5"}, {"silktalk-ops", "7"}, {"silktalkd", "8"}};
     fputs(".Sh SEE ALSO", stdout);
     bool first = true;
     for (size_t i = 0; i < LEN(pages); i++) {
@@ -138,9 +139,10 @@ int man_main(struct cli *c) {
     else if (strcmp(page, "silktalk") == 0)
         text ? help_overview(stdout) : main_page();
     else
-        return cli_usage(c,
-                         "there is no page %.40s; pages are silktalk, silktalk.ini, silktalk-ops, silktalkd and "
-                         "silktalk-VERB",
-                         page);
+        return cli_usage(
+            c,
+            "there is no page %.40s; pages are silktalk, silktalk.ini, silktalk-ops, silktalkd and "
+            "silktalk-VERB",
+            page);
     return 0;
 }

@@ -96,14 +96,17 @@ static const struct section first[] = {
      "QUIT        as USR1, then abort\n",
      true},
     {"CONTROL SOCKET",
-     "Lines of JSON: {\"v\":1,\"id\":1,\"method\":\"peers.list\",\"params\":{}}, answered by {\"id\":1,\"result\":{}} "
+     "Lines of JSON: {\"v\":1,\"id\":1,\"method\":\"peers.list\",\"params\":{}}, answered by "
+     "{\"id\":1,\"result\":{}} "
      "or {\"id\":1,\"error\":{}}. It serves root, the user of the node and the group of the socket.",
      false}};
 
 static void print_tables(bool mdoc) {
     puts(mdoc ? ".Sh EXIT STATUS\n.Bl -tag -width Ds" : "\nEXIT STATUS");
-    for (size_t i = 0; i < EXIT_CODES; i++) printf(mdoc ? ".It %zu\n%s\n" : "  %2zu  %s\n", i, help_exit_codes[i]);
-    puts(mdoc ? ".El\n.Sh LOG\nEvents that scripts may rely on, with the keys that they carry.\n.Bl -tag -width Ds"
+    for (size_t i = 0; i < EXIT_CODES; i++)
+        printf(mdoc ? ".It %zu\n%s\n" : "  %2zu  %s\n", i, help_exit_codes[i]);
+    puts(mdoc ? ".El\n.Sh LOG\nEvents that scripts may rely on, with the keys that they carry.\n.Bl -tag "
+                "-width Ds"
               : "\nLOG");
     for (size_t i = 0; i < EVENT_COUNT; i++) {
         const struct event_row *e = &event_rows[i];
@@ -111,8 +114,8 @@ static void print_tables(bool mdoc) {
         if (mdoc)
             printf(".It %s %s : %s\n", log_level_name(e->level), log_component_name(e->component), e->text);
         else
-            printf("  %-5s %s: %s (%s)\n", log_level_name(e->level), log_component_name(e->component), e->text,
-                   e->keys);
+            printf("  %-5s %s: %s (%s)\n", log_level_name(e->level), log_component_name(e->component),
+                   e->text, e->keys);
         if (mdoc) man_run(bytes_of(e->keys));
     }
     puts(mdoc ? ".El\n.Sh LIMITS\n.Bl -tag -width Ds" : "\nLIMITS");

@@ -94,5 +94,6 @@ int outbox_main(struct cli *c) {
     if (c->n_args == 0) return list(c);
     if (strcmp(verb, "retry") == 0 && c->n_args <= 2) return retry(c);
     if (strcmp(verb, "cancel") == 0 && c->n_args == 2) return cancel(c);
-    return cli_usage(c, strcmp(verb, "cancel") == 0 ? "outbox cancel needs one id" : "outbox knows retry and cancel");
+    return cli_usage(c, strcmp(verb, "cancel") == 0 ? "outbox cancel needs one id"
+                                                    : "outbox knows retry and cancel");
 }

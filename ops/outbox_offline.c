@@ -23,7 +23,8 @@ static enum err begin(struct cli *c, struct offline *f) {
     char path[PATH_SIZE];
     struct file_facts facts;
     *f = (struct offline){.lock = {.fd = -1}};
-    if (!home_exists(&c->home)) return fail(&c->why, E_NOT_RUNNING, "the node is not running, and has no home");
+    if (!home_exists(&c->home))
+        return fail(&c->why, E_NOT_RUNNING, "the node is not running, and has no home");
     enum err e = cli_config(c);
     if (e != OK) return e;
     f->as_owner = home_as_owner(&c->home);
@@ -71,7 +72,8 @@ static bool entry_read(const char *path, struct entry *e) {
     struct bytes rest, line, frame;
     bool whole = false;
     size_t need;
-    if (file_read(path, FILE_NO_LINK, SPOOL_FILE_MAX, FILE_ANY_MODE, &e->text, NULL, NULL) != OK) return false;
+    if (file_read(path, FILE_NO_LINK, SPOOL_FILE_MAX, FILE_ANY_MODE, &e->text, NULL, NULL) != OK)
+        return false;
     rest = buf_view(&e->text);
     if (!bytes_split(&rest, '\n', &line) || line.n > SPOOL_LINE_MAX) return false;
     e->head = json_parse(line, NULL);
@@ -145,7 +147,8 @@ static bool look(const char *path, const struct entry *e, void *user) {
     struct wanted *w = user;
     struct bytes id = bytes_of(e->id);
     bool fits = w->id.n >= ID_PART_MIN && w->id.n <= id.n &&
-                (bytes_eq(bytes_sub(id, 0, w->id.n), w->id) || bytes_eq(bytes_skip(id, id.n - w->id.n), w->id));
+                (bytes_eq(bytes_sub(id, 0, w->id.n), w->id) ||
+                 bytes_eq(bytes_skip(id, id.n - w->id.n), w->id));
     if (fits && w->found++ == 0) snprintf(w->path, sizeof w->path, "%s", path);
     return true;
 }

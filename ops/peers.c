@@ -54,10 +54,11 @@ static int compare(const void *a, const void *b) {
 }
 
 static enum err sorted(struct cli *c, const struct json *result, struct json_doc **out) {
-    static const char *const keys[][2] = {
-        {"name", "name"},           {"peer-id", "peer_id"},   {"addr", "addr"},
-        {"direction", "direction"}, {"path", "path"},         {"since", "since"},       {"rtt", "rtt_seconds"},
-        {"streams", "streams"},     {"bytes-in", "bytes_in"}, {"bytes-out", "bytes_out"}};
+    static const char *const keys[][2] = {{"name", "name"},         {"peer-id", "peer_id"},
+                                          {"addr", "addr"},         {"direction", "direction"},
+                                          {"path", "path"},         {"since", "since"},
+                                          {"rtt", "rtt_seconds"},   {"streams", "streams"},
+                                          {"bytes-in", "bytes_in"}, {"bytes-out", "bytes_out"}};
     sort_key = NULL;
     for (size_t i = 0; i < LEN(keys); i++)
         if (strcasecmp(cli_value(c, "sort"), keys[i][0]) == 0) sort_key = keys[i][1];

@@ -38,8 +38,8 @@ static enum err systemctl(struct cli *c, const char *verb) {
 
 /* ---- without it */
 
-/* This executable: /proc may be missing, then argv[0] is looked up as the shell did (from here: the daemon runs
- * in /). */
+/* This executable: /proc may be missing, then argv[0] is looked up as the shell did (from here: the daemon
+ * runs in /). */
 static void own_path(const struct cli *c, char self[PATH_SIZE]) {
     char here[PATH_SIZE / 2] = "";
     ssize_t n = readlink("/proc/self/exe", self, PATH_SIZE - 1);
@@ -75,7 +75,8 @@ static void keep_last_line(struct cli *c, int fd) {
     char *refused = strstr(text, "Start refused reason=");
     char *end = refused == NULL ? NULL : strchr(refused, '\n');
     if (end != NULL) *end = 0;
-    const char *reason = refused != NULL ? refused + strlen("Start refused reason=") : "the daemon ended at once";
+    const char *reason = refused != NULL ? refused + strlen("Start refused reason=")
+                                         : "the daemon ended at once";
     size_t length = strlen(reason);
     if (length >= 2 && reason[0] == '"' && reason[length - 1] == '"') { /* the log quotes what has spaces */
         reason++;

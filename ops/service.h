@@ -6,6 +6,6 @@
 
 enum err service_start(struct cli *c);                  /* OK: it answers (now, or did before) */
 enum err service_stop(struct cli *c, int64_t drain_ms); /* OK: no daemon has the home any more */
-void service_print(struct cli *c); /* --json: schema running pid */
+void service_print(struct cli *c);                      /* --json: schema running pid */
 
 #endif

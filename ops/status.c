@@ -120,8 +120,8 @@ static void show(struct cli *c, const struct json *r) {
     const struct json *files = json_get(r, "files");
     char stored[32];
     size_text((uint64_t)number(files, "stored_bytes"), stored);
-    printf("Files      in %lld  out %lld  offered %lld  stored %s\n", number(files, "in"), number(files, "out"),
-           number(files, "offered"), stored);
+    printf("Files      in %lld  out %lld  offered %lld  stored %s\n", number(files, "in"),
+           number(files, "out"), number(files, "offered"), stored);
     show_rest(r);
 }
 

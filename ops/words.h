@@ -1,5 +1,5 @@
-/* ops/words.h: what may stand behind a verb, for completion: its second words (`config set`), and what kind of
- * thing comes after the verb or the second word. */
+/* ops/words.h: what may stand behind a verb, for completion: its second words (`config set`), and what kind
+ * of thing comes after the verb or the second word. */
 #ifndef SILKTALK_OPS_WORDS_H
 #define SILKTALK_OPS_WORDS_H
 

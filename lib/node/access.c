@@ -141,7 +141,8 @@ void limit_reached(struct node *n, enum limit_id id) {
 static bool names_key(const char *text, const char *key) {
     const char *at = strstr(text, key);
     size_t n = strlen(key);
-    while (at != NULL && isalpha((unsigned char)at[n])) at = strstr(at + n, key); /* outboxMax of outboxMaxBytes */
+    while (at != NULL && isalpha((unsigned char)at[n]))
+        at = strstr(at + n, key); /* outboxMax of outboxMaxBytes */
     return at != NULL;
 }
 

@@ -9,10 +9,11 @@ extern char **environ;
 
 /* operations.md S12: these variables, no other: c-ares reads LOCALDOMAIN, SQLite SQLITE_TMPDIR. */
 TEST(only_the_named_variables_stay) {
-    static const char *const kept[] = {"SILKTALK_HOME", "SILKTALK_CONFIG", "SILKTALK_SOCKET",       "NOTIFY_SOCKET",
-                                       "WATCHDOG_USEC", "JOURNAL_STREAM",  "CREDENTIALS_DIRECTORY", "TZ"};
-    static const char *const gone[] = {"LOCALDOMAIN", "RES_OPTIONS", "HOSTALIASES", "SQLITE_TMPDIR", "TMPDIR",
-                                       "HOME",        "PATH"};
+    static const char *const kept[] = {
+        "SILKTALK_HOME", "SILKTALK_CONFIG", "SILKTALK_SOCKET",       "NOTIFY_SOCKET",
+        "WATCHDOG_USEC", "JOURNAL_STREAM",  "CREDENTIALS_DIRECTORY", "TZ"};
+    static const char *const gone[] = {"LOCALDOMAIN", "RES_OPTIONS", "HOSTALIASES", "SQLITE_TMPDIR",
+                                       "TMPDIR",      "HOME",        "PATH"};
     for (size_t i = 0; i < LEN(kept); i++) CHECK(setenv(kept[i], kept[i], 1) == 0);
     for (size_t i = 0; i < LEN(gone); i++) CHECK(setenv(gone[i], "x", 1) == 0);
     unsetenv("TZ");
