@@ -399,6 +399,18 @@ static enum err read_config(struct daemon *d, struct config **config) {
     return home_config_with(d->home, CONFIG_network_listen, value, config, &d->why);
 }
 
+static enum err load_identity(struct daemon *d, const struct config *config) {
+    const char *path = cfg(config, node_identity).text;
+    struct file_facts facts;
+    char mode[8];
+    enum err e = home_identity(d->home, config, &d->identity, &d->why);
+    if (e == E_INPUT && file_facts(path, &facts, NULL) == OK && (facts.mode & 07177) != 0) {
+        snprintf(mode, sizeof mode, "%04o", (unsigned)facts.mode & 07777);
+        LOG(&d->log, EV_IDENTITY_PERMISSIONS, kv_str("path", path), kv_str("mode", mode));
+    }
+    return e;
+}
+
 static enum err start(struct daemon *d, struct timing *t) {
     struct config *config = NULL;
     uint8_t swarm_key[32];
@@ -419,7 +431,7 @@ static enum err start(struct daemon *d, struct timing *t) {
         e = lock_take(&d->lock, d->home->dir, cfg(config, node_data).text, "daemon", LOCK_WAIT_MS, "daemon",
                       NULL, &d->why);
     t->lock = lap(&last);
-    if (e == OK) e = home_identity(d->home, config, &d->identity, &d->why);
+    if (e == OK) e = load_identity(d, config);
     if (e == OK) e = read_swarm_key(d, config, swarm_key, &private);
     t->identity = lap(&last);
     if (e == OK) e = signals_open(&d->signals, &d->why); /* before there is a second thread */

@@ -57,6 +57,13 @@ static void put(struct daemon_log *s, int fd, const char *head, size_t head_n, s
     if (n < 0) s->lost++; /* a full disk or a gone terminal costs lines, nothing else */
 }
 
+/* What ends the daemon. */
+static bool is_fatal(const struct log_line *line) {
+    const char *text = event_rows[EV_START_REFUSED].text;
+    return line->level == LEVEL_ERROR && line->component == COMPONENT_node &&
+           bytes_has(line->text, bytes_of(text));
+}
+
 void sink_drain(struct daemon_log *s, struct log *log) {
     static const char *const priorities[LEVEL_COUNT] = {"<7>", "<6>", "<4>", "<3>"};
     struct log_line line;
@@ -71,7 +78,7 @@ void sink_drain(struct daemon_log *s, struct log *log) {
         if (s->fd >= 0) put(s, s->fd, head, head_n, line.text);
         if (!s->to_stderr) continue;
         if (s->journal)
-            put(s, STDERR_FILENO, priorities[line.level], 3, line.text);
+            put(s, STDERR_FILENO, is_fatal(&line) ? "<2>" : priorities[line.level], 3, line.text);
         else
             put(s, STDERR_FILENO, head, head_n, line.text);
     }

@@ -5,16 +5,18 @@
 
 APPLET(explain)
 const struct opt explain_opts[] = {{0}};
-const char explain_text[] =
-    "Usage: silktalk explain PEER\n"
-    "Shows each address, try, rule and error of the last tries, the verdict and the next try.\n"
-    "Examples:\n"
-    "  silktalk explain web-02\n";
+const char explain_text[] = "Usage: silktalk explain PEER\n"
+                            "Shows the rule that decides, each address, the last tries with their errors, "
+                            "the verdict and the next try.\n"
+                            "Examples:\n"
+                            "  silktalk explain web-02\n";
 
 CELL(step, text, "step")
 CELL(addr, text, "addr")
 CELL(result_of, text, "result")
-CELL(at, age, "at")
+static void at(const struct json *row, struct buf *out) {
+    if (json_is_text(json_get(row, "at"))) cli_age(json_get(row, "at"), out);
+}
 CELL(detail, text, "detail")
 static const struct cli_column columns[] = {{"STEP", false, step},
                                             {"ADDR", false, addr},

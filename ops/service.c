@@ -72,11 +72,14 @@ static void keep_last_line(struct cli *c, int fd) {
     char text[4096];
     ssize_t n = pread(fd, text, sizeof text - 1, 0);
     text[n > 0 ? n : 0] = 0;
-    char *refused = strstr(text, "Start refused reason=");
+    static const char *const forms[] = {"Start refused reason=", "\"event\":\"Start refused\",\"reason\":"};
+    char *refused = NULL;
+    for (size_t i = 0; i < LEN(forms) && refused == NULL; i++) /* the log may be text or JSON */
+        if ((refused = strstr(text, forms[i])) != NULL) refused += strlen(forms[i]);
     char *end = refused == NULL ? NULL : strchr(refused, '\n');
     if (end != NULL) *end = 0;
-    const char *reason = refused != NULL ? refused + strlen("Start refused reason=")
-                                         : "the daemon ended at once";
+    if (end != NULL && end > refused && end[-1] == '}') end[-1] = 0;
+    const char *reason = refused != NULL ? refused : "the daemon ended at once";
     size_t length = strlen(reason);
     if (length >= 2 && reason[0] == '"' && reason[length - 1] == '"') { /* the log quotes what has spaces */
         reason++;

@@ -358,20 +358,44 @@ void control_peer_gone(struct node *n, struct connection *c) {
 
 /* ---- explain */
 
+static void put_step(struct json_out *o, const char *step, const char *addr, const char *result, struct wall at,
+                     const char *detail) {
+    json_open(o, NULL, '{');
+    json_put_str(o, "step", step);
+    json_put_str(o, "addr", addr);
+    json_put_str(o, "result", result);
+    json_put_wall(o, "at", at);
+    json_put_str(o, "detail", detail);
+    json_shut(o, '}');
+}
+
+/* What holds now: the rule that decides, and each address; what was tried comes behind. */
+static void put_present(struct json_out *o, const struct node *n, const struct peer *p, const char *rule) {
+    char text[MULTIADDR_TEXT_MAX], detail[64];
+    snprintf(detail, sizeof detail, "access.%s", rule == NULL ? "" : rule);
+    put_step(o, "rule", NULL, rule == NULL ? "allowed" : "refused", (struct wall){0}, rule == NULL ? NULL : detail);
+    for (size_t i = 0; i < p->n_addrs; i++) {
+        const struct peer_address *a = &p->addrs[i];
+        int64_t wait = a->next_try.us == 0 ? 0 : mono_diff_ms(a->next_try, n->now.mono);
+        if (a->fails == 0)
+            snprintf(detail, sizeof detail, "%s", a->operator_given ? "given here" : "told by a peer");
+        else
+            snprintf(detail, sizeof detail, "%u failures, next try in %llds", a->fails,
+                     (long long)MAX(wait / 1000, (int64_t)0));
+        put_step(o, "address", multiaddr_show(bytes_at(a->p, a->n), text),
+                 a->fails > 0       ? "failed"
+                 : a->last_ok.ms > 0 ? "good"
+                                     : "untried",
+                 a->last_ok, detail);
+    }
+}
+
 static void put_traces(struct json_out *o, const struct peer *p) {
     size_t from = p->n_traces > TRACES_MAX ? p->n_traces - TRACES_MAX : 0;
-    json_open(o, "items", '[');
     for (size_t i = from; i < p->n_traces; i++) {
         const struct trace *t = &p->traces[i % TRACES_MAX];
-        json_open(o, NULL, '{');
-        json_put_str(o, "step", t->step);
-        json_put_str(o, "addr", t->addr[0] == 0 ? NULL : t->addr);
-        json_put_str(o, "result", t->result);
-        json_put_wall(o, "at", t->at);
-        json_put_str(o, "detail", t->detail);
-        json_shut(o, '}');
+        put_step(o, t->step, t->addr[0] == 0 ? NULL : t->addr, t->result, t->at, t->detail);
     }
-    json_shut(o, ']');
 }
 
 enum err method_explain(struct node *n, struct request *r, const struct json *params, struct why *w) {
@@ -403,7 +427,10 @@ enum err method_explain(struct node *n, struct request *r, const struct json *pa
     bool planned = c == NULL && wanted && rule == NULL;
     json_put_wall(&o, "next_try", (struct wall){planned ? n->now.wall.ms + MAX(wait, (int64_t)0) : 0});
     put_known(&o, n, p);
+    json_open(&o, "items", '[');
+    put_present(&o, n, p, rule);
     put_traces(&o, p);
+    json_shut(&o, ']');
     control_finish(r, &line, &o);
     return OK;
 }

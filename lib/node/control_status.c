@@ -122,13 +122,13 @@ void status_stored(struct node *n, struct request *r, struct store_op *op) {
     put_unknown(&o, "reach");
     put_peers(&o, n);
     put_messages(&o, n, totals);
-    put_unknown(&o, "dht");
     json_open(&o, "files", '{');
     json_put_value(&o, "in", json_get(totals, "files_in"));
     json_put_value(&o, "out", json_get(totals, "files_out"));
     json_put_value(&o, "offered", json_get(totals, "files_offered"));
     json_put_value(&o, "stored_bytes", json_get(totals, "files_bytes"));
     json_shut(&o, '}');
+    put_unknown(&o, "dht");
     json_open(&o, "storage", '{');
     json_put_value(&o, "data_bytes", json_get(totals, "database_bytes"));
     json_put_null(&o, "logs_bytes");

@@ -269,6 +269,16 @@ def check_codes(a, b, peer_b):
                 check(j.stdout == "", f"{args}: an error, and something on stdout")
             else:
                 check(False, f"{args} --json: exit {j.returncode}, {j.stderr!r}")
+    bad = Node(a.home + "-bad")
+    os.chmod(bad.home + "/identity.key", 0o640)
+    for form in ("text", "json"):
+        bad.cli("config", "set", "logging.format", form, code=0)
+        r = bad.cli("start")
+        check(r.returncode == 6 and "chmod 600" in r.stderr and '"' not in r.stderr, f"start with a wide key: {r.stderr}")
+        r = bad.cli("daemon", env={"JOURNAL_STREAM": "1:2"})
+        check(r.returncode == 6, f"a key that others can read: {r.returncode}")
+        check([line[:3] for line in r.stderr.splitlines()] == ["<3>", "<2>"], f"priorities: {r.stderr}")
+        check("Identity permissions" in r.stderr and "Start refused" in r.stderr, f"a key that others can read: {r.stderr}")
     # 3 with the node down, 5 without permission, 8 and 9 by what they mean
     down = Node(a.home + "-down")
     for verb in (["status"], ["peers"], ["inbox"], ["reload"], ["diag", "limits"], ["explain", STRANGER]):
