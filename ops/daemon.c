@@ -421,8 +421,8 @@ static enum err start(struct daemon *d, struct timing *t) {
     if (e != OK) return fail(&d->why, e, "the kernel gives no random numbers");
     e = make_home(d);
     if (e == OK) e = read_config(d, &config);
-    if (e == OK) e = complete_home(d, config);
-    if (e != OK) goto out;
+    if (e == OK && config != NULL) e = complete_home(d, config);
+    if (e != OK || config == NULL) goto out;
     log_set_level(&d->log, (enum log_level)cfg(config, logging_level).count);
     d->log.format = (enum log_format)cfg(config, logging_format).count;
     t->config = lap(&last);

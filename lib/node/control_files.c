@@ -42,7 +42,7 @@ enum err send_file(struct node *n, struct request *r, const struct json *params,
     }
     if (e == OK && (op == NULL || !whole || !buf_add(&op->in, frame))) e = fail(w, E_MEMORY, "out of memory");
     buf_free(&framed);
-    if (e != OK) {
+    if (e != OK || op == NULL) {
         store_op_free(op);
         return e;
     }

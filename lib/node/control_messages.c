@@ -120,7 +120,7 @@ enum err sending_begin(struct node *n, struct request *r, const struct json *par
 }
 
 enum err method_send(struct node *n, struct request *r, const struct json *params, struct why *w) {
-    struct message m;
+    struct message m = {.sent_ms = 0};
     struct buf body = {NULL, 0, 0, 0};
     if (json_is_object(json_get(params, "file"))) return send_file(n, r, params, w);
     enum err e = sending_begin(n, r, params, &m, w);

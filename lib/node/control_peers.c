@@ -223,7 +223,7 @@ enum err method_connect(struct node *n, struct request *r, const struct json *pa
         }
     }
     buf_free(&addr);
-    if (e != OK || r->dead) return e;
+    if (e != OK || r->dead || d == NULL) return e;
     r->dial = d;
     if (d->dead) control_dial_done(n, d); /* ended at once: nothing to dial */
     return OK;

@@ -171,7 +171,7 @@ static enum err copied(struct db *db, struct store_op *op, const struct row *r, 
 }
 
 enum err file_copy(struct db *db, struct store_op *op) {
-    struct row r;
+    struct row r = {.seq = 0};
     uint8_t hash[FILE_HASH];
     bool whole = false;
     enum err e = row_of(db, op, &r);
@@ -240,7 +240,7 @@ enum err file_tried(struct db *db, struct store_op *op) {
 }
 
 enum err file_ended(struct db *db, struct store_op *op) {
-    struct row r;
+    struct row r = {.seq = 0};
     enum err e = row_of(db, op, &r);
     if (e == E_NOT_FOUND) return OK;
     if (e != OK) return e;
@@ -293,7 +293,7 @@ static enum err again(struct db *db, struct store_op *op, const struct file_offe
 
 enum err file_offer(struct db *db, struct store_op *op) {
     struct file_offer o;
-    struct row r;
+    struct row r = {.seq = 0};
     char peer[PEER_TEXT_MAX];
     if (db->files == NULL) return no_files(op);
     if (file_offer_read(buf_view(&op->in), &o, &op->why) != OK) return E_INPUT;
@@ -319,7 +319,7 @@ enum err file_offer(struct db *db, struct store_op *op) {
 }
 
 enum err file_write_part(struct db *db, struct store_op *op) {
-    struct row r;
+    struct row r = {.seq = 0};
     uint64_t synced = 0;
     enum err e = row_of(db, op, &r);
     if (e == OK && (r.outgoing || !is(&r, "moving"))) e = fail(&op->why, E_NOT_FOUND, "the transfer was cancelled");
@@ -353,7 +353,7 @@ static enum err keep(struct db *db, struct store_op *op, const struct row *r) {
 }
 
 enum err file_check(struct db *db, struct store_op *op) {
-    struct row r;
+    struct row r = {.seq = 0};
     uint8_t hash[FILE_HASH];
     bool whole = false;
     enum err e = row_of(db, op, &r);
@@ -408,7 +408,7 @@ static enum err find(struct db *db, struct store_op *op, struct row *r) {
 }
 
 enum err file_accept(struct db *db, struct store_op *op) {
-    struct row r;
+    struct row r = {.seq = 0};
     enum err e = find(db, op, &r);
     if (e != OK) return e;
     op->count = files_written(db->files, r.seq, r.done);
@@ -421,7 +421,7 @@ enum err file_accept(struct db *db, struct store_op *op) {
 }
 
 enum err file_cancel(struct db *db, struct store_op *op) {
-    struct row r;
+    struct row r = {.seq = 0};
     enum err e = op->in.n > 0 ? find(db, op, &r) : row_of(db, op, &r);
     if (e != OK) return e;
     if (r.outgoing) op->flags |= FILE_OUT;
@@ -494,7 +494,7 @@ enum err file_list(struct db *db, struct store_op *op) {
 }
 
 enum err file_open(struct db *db, struct store_op *op) {
-    struct row r;
+    struct row r = {.seq = 0};
     enum err e = find(db, op, &r);
     if (e != OK) return e;
     if (r.outgoing) return fail(&op->why, E_INPUT, "this one is sent by us, not received");
@@ -520,7 +520,7 @@ bool files_tidy(struct db *db, enum statement which, int64_t before_ms, uint64_t
     if (db->files == NULL) return false;
     size_t n = collect(db, which, before_ms, DB_STEP_MAX, seqs);
     for (size_t i = 0; i < n && db->rc == SQLITE_OK; i++) {
-        struct row r;
+        struct row r = {.seq = 0};
         if (!show(db, seqs[i], &r)) continue;
         drop_row(db, r.seq);
         files_drop(db->files, r.seq, r.outgoing, NULL);

@@ -230,7 +230,7 @@ struct taking {
 static bool take_file(struct db *db, struct store_op *op, int folder, const char *name, struct taking *t) {
     struct buf content = {.max = SPOOL_FILE_MAX};
     struct peer_id peer = {.n = 0};
-    struct bytes frame;
+    struct bytes frame = {NULL, 0};
     enum take read = read_file(folder, name, &content, &op->why);
     enum err e = read == TAKE_GOOD ? read_header(buf_view(&content), &peer, &frame, &op->why) : E_INPUT;
     op->bytes += content.n;
