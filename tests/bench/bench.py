@@ -175,22 +175,25 @@ def idle(t):
 STORES = (("disk", DISK, 0), ("disk + 5 ms", DISK, 5), ("disk + 50 ms", DISK, 50), ("tmpfs", MEMORY_DISK, 0))
 
 
-def run_messages(t, store, a, b):
-    def run(flight, seconds, count, *more):
-        out = load(a, "messages", "-socket", a.socket_path, "-peer", b.peer_id, "-flight", flight, "-seconds", seconds,
-                   "-count", count, *more)
-        return out
+def run_messages(t, store, delay, a, b):
+    def run(flight, seconds, *more):
+        return load(a, "messages", "-socket", a.socket_path, "-peer", b.peer_id, "-flight", flight, "-seconds", seconds,
+                    *more)
 
+    pause = 0.005 + 2 * delay / 1000  # the syncs that follow a receipt are over then
+    quiet = (0.5 if QUICK else 1.5) + (0.02 if QUICK else 0.06) * delay
     for i in range(ROUNDS + 1):
         to = t if i > 0 else Table()
         before = b.cpu()
-        r = run(1000, SECONDS, 40000, "-wait")  # 50,000 are a peer's burst
+        r = run(1000, SECONDS, "-count", 40000, "-wait")  # 50,000 are a peer's burst
         to.put("messages per_s", store, r["ops"] / r["seconds"])
         to.put("messages cpu_us", store, (r["server_cpu"] + b.cpu() - before) / r["ops"] * 1e6)
-        r = run(1, SECONDS * 2, 1000, "-wait")
+        to.put("messages busy_p50_ms", store, r["p50_us"] / 1000)
+        to.put("messages busy_p99_ms", store, r["p99_us"] / 1000)
+        r = run(1, quiet, "-count", 1000, "-pause", pause, "-wait")
         to.put("messages p50_ms", store, r["p50_us"] / 1000)
         to.put("messages p99_ms", store, r["p99_us"] / 1000)
-        r = run(1, SECONDS, 1000)
+        r = run(1, quiet / 2, "-count", 1000, "-pause", pause)
         to.put("messages accepted_ms", store, r["p50_us"] / 1000)
 
 
@@ -201,7 +204,7 @@ def messages(t):
         binary = {"binary": TWIN} if delay else {}
         with SilkTalk(folder, "a", delay, **binary) as a, SilkTalk(folder, "b", delay, **binary) as b:
             a.ask("connect", peer=b.addr)
-            run_messages(t, store, a, b)
+            run_messages(t, store, delay, a, b)
         fresh(folder)
 
 

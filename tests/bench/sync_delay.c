@@ -1,5 +1,5 @@
 /* tests/bench/sync_delay.c: linked into build/bench/silktalk in front of fsync and fdatasync (--wrap): adds
- * BENCH_SYNC_DELAY_MS to each, as a slower disk would. */
+ * BENCH_SYNC_DELAY_MS to each, as a slower disk would. It is read before main: the daemon clears its environment. */
 #include <stdlib.h>
 #include <time.h>
 
@@ -8,11 +8,15 @@ int __real_fdatasync(int fd);
 int __wrap_fsync(int fd);
 int __wrap_fdatasync(int fd);
 
-static void delay(void) {
+static long delay_ms;
+__attribute__((constructor)) static void read_delay(void) {
     const char *text = getenv("BENCH_SYNC_DELAY_MS");
-    long ms = text == NULL ? 0 : strtol(text, NULL, 10);
-    struct timespec left = {ms / 1000, ms % 1000 * 1000000};
-    while (ms > 0 && nanosleep(&left, &left) != 0) {}
+    delay_ms = text == NULL ? 0 : strtol(text, NULL, 10);
+}
+
+static void delay(void) {
+    struct timespec left = {delay_ms / 1000, delay_ms % 1000 * 1000000};
+    while (delay_ms > 0 && nanosleep(&left, &left) != 0) {}
 }
 
 int __wrap_fsync(int fd) {

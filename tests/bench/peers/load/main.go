@@ -19,7 +19,7 @@ type options struct {
 	flight, streams    int
 	count, size        int
 	up, down           int64
-	seconds            float64
+	seconds, pause     float64
 	wait               bool
 }
 
@@ -62,6 +62,7 @@ func main() {
 	f.IntVar(&o.size, "size", 100, "bytes of a message's body")
 	f.StringVar(&o.socket, "socket", "", "control socket (messages)")
 	f.StringVar(&o.peer, "peer", "", "Peer ID that messages go to")
+	f.Float64Var(&o.pause, "pause", 0, "seconds before each message")
 	f.BoolVar(&o.wait, "wait", false, "a message is over with its receipt")
 	f.Int64Var(&o.up, "up", 0, "bytes to send, all streams together (bulk)")
 	f.Int64Var(&o.down, "down", 0, "bytes to fetch, all streams together (bulk)")

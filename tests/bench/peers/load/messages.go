@@ -12,7 +12,8 @@ import (
 )
 
 // Messages through a SilkTalk node's control socket: `flight` of them are under way at a time, each is over when the
-// receiver's receipt is there (or, without -wait, when the node has it on its own disk).
+// receiver's receipt is there (or, without -wait, when the node has it on its own disk). With a pause before each, the
+// nodes are idle again when it comes.
 func messages(o options) (report, error) {
 	c, err := net.Dial("unix", o.socket)
 	if err != nil {
@@ -34,6 +35,7 @@ func messages(o options) (report, error) {
 				w.Flush()
 			}
 			slots <- true
+			time.Sleep(time.Duration(o.pause * float64(time.Second)))
 			lock.Lock()
 			begun = append(begun, time.Now())
 			lock.Unlock()
