@@ -177,8 +177,17 @@ lint: ## layers, sizes, forbidden words, cppcheck
 	@tests/lint/run
 demo: all ## two nodes on loopback exchange messages (contrib/demo)
 	@contrib/demo
-bench: all ## measure (tests/bench)
-	@if [ -x tests/bench/run ]; then tests/bench/run; else echo "no benchmark yet"; fi
+# The executable again, with BENCH_SYNC_DELAY_MS added to each sync; and what the machine can do without it.
+BENCH_SYNC := $(BUILD)/musl/obj/tests/bench/sync_delay.o
+$(BUILD)/bench/silktalk: $(EXE_OBJ) $(BENCH_SYNC) $(BUILD)/musl/libsilktalk.a
+	@mkdir -p $(@D)
+	@$(CC_musl) $(CFLAGS_musl) $(LDFLAGS_musl) -Wl,--wrap=fsync,--wrap=fdatasync -o $@ $(EXE_OBJ) $(BENCH_SYNC) \
+	    -L$(BUILD)/musl -L$(DEPS_musl)/lib -lsilktalk $(LDLIBS)
+$(BUILD)/bench/limits: $(BUILD)/musl/obj/tests/bench/limits.o $(BUILD)/musl/libsilktalk.a
+	@mkdir -p $(@D)
+	@$(CC_musl) $(CFLAGS_musl) $(LDFLAGS_musl) -o $@ $< -L$(BUILD)/musl -L$(DEPS_musl)/lib -lsilktalk $(LDLIBS)
+bench: all $(BUILD)/bench/silktalk $(BUILD)/bench/limits ## measure beside go- and js-libp2p: tests/bench/RESULTS.md; QUICK=1, S="start bulk"
+	@QUICK=$(QUICK) BUILD=$(BUILD) tests/bench/run $(S)
 
 # ---- fuzzing: one program for each tests/fuzz/NAME_fuzz.c
 FUZZ_SRC := $(sort $(wildcard tests/fuzz/*_fuzz.c))

@@ -39,7 +39,8 @@ static int list(struct cli *c) {
     if (c->json) fputs("{\"schema\":\"silktalk.bootstrap.list/1\",\"items\":[", stdout);
     for (size_t i = 0; i < l->n; i++) {
         if (c->json)
-            printf("%s{\"addr\":\"%s\",\"state\":\"unknown\"}", i == 0 ? "" : ",", l->texts[i]);
+            printf("%s{\"addr\":\"%s\",\"state\":\"unknown\",\"tries\":null,\"error\":null}",
+                   i == 0 ? "" : ",", l->texts[i]);
         else
             printf("%s\n", l->texts[i]);
     }

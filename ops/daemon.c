@@ -300,11 +300,15 @@ static enum err complete_home(struct daemon *d, const struct config *c) {
 }
 
 static enum err read_swarm_key(struct daemon *d, const struct config *c, uint8_t key[32], bool *has) {
-    const char *path = cfg(c, network_swarmKey).text;
+    const char *setting = cfg(c, network_swarmKey).text;
+    char path[PATH_SIZE];
     struct buf text = {.max = 4096};
     struct why w;
-    enum err e = file_read(path, 0, 4096, FILE_ANY_MODE, &text, NULL, &w);
     *has = false;
+    enum err e = home_secret(setting, path, &d->why);
+    if (e != OK) return e;
+    e = file_read(path, 0, 4096, FILE_ANY_MODE, &text, NULL, &w);
+    if (e == E_NOT_FOUND && path[0] != setting[0]) e = E_INPUT; /* one that is asked for by name must be there */
     if (e == OK) {
         e = swarm_key_read(buf_view(&text), key, &w);
         *has = e == OK;

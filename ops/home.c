@@ -160,6 +160,17 @@ enum err home_become_owner(const struct home *h, struct why *w) {
     return OK;
 }
 
+enum err home_secret(const char *setting, char out[PATH_SIZE], struct why *w) {
+    size_t n = strlen("credential:");
+    const char *folder = getenv("CREDENTIALS_DIRECTORY");
+    if (strncmp(setting, "credential:", n) != 0)
+        return copy(out, setting) ? OK : fail(w, E_INPUT, "%.60s...: the path is too long", setting);
+    if (folder == NULL || folder[0] != '/')
+        return fail(w, E_INPUT, "%.100s: there is no $CREDENTIALS_DIRECTORY (LoadCredential= of the unit)",
+                    setting);
+    return join(out, folder, setting + n) ? OK : fail(w, E_INPUT, "%.60s: the path is too long", setting);
+}
+
 void home_clean_environment(void) {
     static const char *const kept[] = {"SILKTALK_HOME",  "SILKTALK_CONFIG",       "SILKTALK_SOCKET",
                                        "NOTIFY_SOCKET",  "WATCHDOG_USEC",         "WATCHDOG_PID",

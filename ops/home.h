@@ -29,6 +29,9 @@ void home_as_self(void);
 /* The daemon, run by root in the home of another: becomes that user for good, after it made the folders of
  * the socket and of the log, which only root can. OK also when there is nothing to do. */
 enum err home_become_owner(const struct home *h, struct why *w);
+/* Where a secret's file is: the path itself, or for credential:NAME the file that systemd hands over.
+ * E_NOT_FOUND: there is no such folder. */
+enum err home_secret(const char *setting, char out[PATH_SIZE], struct why *w);
 /* Leaves only the variables of operations.md S12: libraries read others (LOCALDOMAIN, RES_OPTIONS...). */
 void home_clean_environment(void);
 /* Finds the home: --home or SILKTALK_HOME; the system's for root and the user silktalk; else ~/.silktalk, if

@@ -170,7 +170,9 @@ static enum err reply_id(struct cli *c, struct message *m) {
     return m->has_reply_to ? OK : fail(&c->why, E_USAGE, "--reply-to takes an id of 32 hexadecimal digits");
 }
 
-static enum err into_spool(struct cli *c, const struct peer_id *peer, struct message *m, struct rng *rng) {
+static enum err into_spool(struct cli *c, const struct peer_id *peer, struct message *m, struct rng *rng,
+                           struct json_out *items) {
+    char text[PEER_TEXT_MAX];
     struct buf frame = {.max = MESSAGE_FRAME_MAX + 16}, id = {.max = 64};
     rng_fill(rng, m->id, MESSAGE_ID);
     enum err e = message_frame_write(&frame, m) ? OK : fail(&c->why, E_MEMORY, "out of memory");
@@ -181,11 +183,14 @@ static enum err into_spool(struct cli *c, const struct peer_id *peer, struct mes
     if (as_owner) home_as_self();
     if (e == OK) {
         hex_encode(&id, bytes_at(m->id, MESSAGE_ID));
-        if (c->json)
-            printf("{\"schema\":\"silktalk.send/1\",\"items\":[{\"id\":\"%s\",\"state\":\"spooled\"}]}\n",
-                   buf_cstr(&id));
-        else
-            printf("%s\n", buf_cstr(&id));
+        if (!c->json) printf("%s\n", buf_cstr(&id));
+        peer_id_text(peer, text);
+        json_open(items, NULL, '{');
+        json_put_str(items, "id", buf_cstr(&id));
+        json_put_str(items, "peer_id", text);
+        json_put_str(items, "state", "spooled");
+        json_put_null(items, "error");
+        json_shut(items, '}');
     }
     buf_free(&id);
     buf_free(&frame);
@@ -217,8 +222,18 @@ static int spool(struct cli *c, size_t n_peers, struct bytes body) {
     if (peers == NULL) e = fail(&c->why, E_MEMORY, "out of memory");
     for (size_t i = 0; e == OK && i < n_peers; i++)
         e = spool_peer(c, c->args[i], &peers[i]); /* all, before any is written */
+    struct buf line = {.max = 1 << 20};
+    struct json_out o = json_begin(&line);
+    size_t kept = 0;
+    json_open(&o, NULL, '{');
+    json_put_str(&o, "schema", "silktalk.send/1");
+    json_open(&o, "items", '[');
     rng_system(&rng);
-    for (size_t i = 0; e == OK && i < n_peers; i++) e = into_spool(c, &peers[i], &m, &rng);
+    for (; e == OK && kept < n_peers; kept += e == OK) e = into_spool(c, &peers[kept], &m, &rng, &o);
+    json_shut(&o, ']');
+    json_shut(&o, '}');
+    if (c->json && kept > 0 && json_end(&o)) printf("%s\n", buf_cstr(&line));
+    buf_free(&line);
     mem_free(peers);
     if (e != OK) return cli_exit(c, e);
     cli_note(c, "The node is not running: the message waits in the spool until it starts.");

@@ -110,6 +110,15 @@ static enum err parse_choice(enum config_key key, struct bytes text, uint64_t *o
     return fail(w, E_INPUT, "%s is one of %s", config_rows[key].name, config_rows[key].range);
 }
 
+/* "credential:NAME": a file of systemd's $CREDENTIALS_DIRECTORY. */
+static bool is_credential(struct bytes text) {
+    if (!bytes_starts(text, "credential:")) return false;
+    struct bytes name = bytes_skip(text, strlen("credential:"));
+    bool plain = name.n > 0 && name.n <= 255 && name.p[0] != '.';
+    for (size_t i = 0; i < name.n; i++) plain = plain && name.p[i] > ' ' && name.p[i] != '/' && name.p[i] < 127;
+    return plain;
+}
+
 static enum err parse_text(enum config_key key, struct bytes text, union config_value *out, struct why *w) {
     enum err e = check_range(key, text.n, w);
     if (e != OK) return e;
@@ -121,7 +130,8 @@ static enum err parse_text(enum config_key key, struct bytes text, union config_
             if (strchr("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-", text.p[i]) ==
                 NULL)
                 return fail(w, E_INPUT, "node.name is of A-Z a-z 0-9 . _ -");
-    if (config_rows[key].type == CONFIG_PATH && (text.n == 0 || text.p[0] != '/' || text.n > 500))
+    bool credential = key == CONFIG_network_swarmKey && is_credential(text);
+    if (config_rows[key].type == CONFIG_PATH && !credential && (text.n == 0 || text.p[0] != '/' || text.n > 500))
         return fail(w, E_INPUT, "%s is an absolute path", config_rows[key].name);
     out->text = mem_text(text.p, text.n);
     return out->text == NULL ? fail(w, E_MEMORY, "out of memory") : OK;

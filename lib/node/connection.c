@@ -441,6 +441,7 @@ void connection_close(struct connection *c, enum err code, const char *format, .
     va_end(ap);
     fail(&c->why, code, "%s", text);
     bool was_open = c->state == CONN_OPEN;
+    enter(c, CONN_CLOSING); /* before its streams end: what ends with them must not open new ones here */
     stream_close_all(c, &c->why);
     if (was_open && code != E_CLOSED) {
         if (!c->told_goaway && !c->mux.going_away)
@@ -449,7 +450,6 @@ void connection_close(struct connection *c, enum err code, const char *format, .
         if (noise_seal(&c->noise, buf_view(&c->mux.out), &c->tx) == OK) buf_clear(&c->mux.out);
         encrypt_private(c);
     }
-    enter(c, CONN_CLOSING);
     swarm_closed(c);
     enter(c, CONN_DEAD);
     c->node->sweep = true;

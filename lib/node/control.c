@@ -51,8 +51,9 @@ static bool open_answer(struct request *r, struct buf *line, const char *member)
 }
 
 struct json_out control_begin(struct request *r, struct buf *line, const char *schema) {
-    open_answer(r, line, "result");
+    bool good = open_answer(r, line, "result");
     struct json_out o = json_begin(line);
+    o.bad = !good; /* half a beginning is none */
     json_open(&o, NULL, '{');
     if (schema != NULL) {
         char text[64];
@@ -106,8 +107,9 @@ void control_stream_end(struct request *r) {
 void control_error(struct request *r, const struct why *w) {
     struct buf line = {NULL, 0, 0, 0};
     enum err code = w->code == OK ? E_FAILED : w->code;
-    open_answer(r, &line, "error");
+    bool good = open_answer(r, &line, "error");
     struct json_out o = json_begin(&line);
+    o.bad = !good;
     json_open(&o, NULL, '{');
     json_put_str(&o, "schema", "silktalk.error/1");
     json_put_int(&o, "code", err_exit(code));
@@ -121,8 +123,9 @@ void control_error(struct request *r, const struct why *w) {
 }
 
 struct json_out control_event(struct request *r, struct buf *line) {
-    open_answer(r, line, "event");
+    bool good = open_answer(r, line, "event");
     struct json_out o = json_begin(line);
+    o.bad = !good;
     json_open(&o, NULL, '{');
     return o;
 }

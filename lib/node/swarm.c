@@ -219,7 +219,10 @@ void swarm_closed(struct connection *c) {
         p->dirty = true;
         peers_trace(n, p, "disconnect", (struct bytes){NULL, 0}, "ended", "%s", c->why.text);
         control_peer_gone(n, c);
-        if (peer_connection(p) == NULL) messenger_disconnected(p);
+        if (peer_connection(p) == NULL)
+            messenger_disconnected(p);
+        else
+            messenger_connected(p); /* what went over this one goes on over another */
     }
     if (c->dial != NULL) swarm_dial_result(c, &c->why);
 }

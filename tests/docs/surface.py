@@ -399,6 +399,22 @@ def check_json(a, b, peer_b):
         check(len(got) == 2 and all(list(g)[0] == "schema" for g in got), f"{args}: {got}")
 
 
+def check_same_shape(up, down):
+    """What works with the node down answers in the same shape as with it."""
+    address = "/ip4/127.0.0.1/tcp/1/p2p/" + STRANGER
+    for n in (up, down):
+        n.cli("bootstrap", "add", address, code=0)
+    for args in (["id"], ["send", STRANGER, "shape"], ["outbox"], ["bootstrap", "list"], ["config", "list"], ["config", "path"]):
+        x, y = up.json(*args), down.json(*args)
+        check(list(x) == list(y), f"{args}: {list(x)} with the node, {list(y)} without")
+        if x.get("items") and y.get("items"):
+            check(set(x["items"][0]) == set(y["items"][0]), f"{args}: {sorted(set(x['items'][0]) ^ set(y['items'][0]))}")
+    r = down.cli("send", STRANGER, "/ip4/127.0.0.1/tcp/1/p2p/" + up.json("id")["peer_id"], "two", "--json")
+    check(len(json.loads(r.stdout)["items"]) == 2, f"send to two with the node down: {r.stdout}")
+    for n in (up, down):
+        n.cli("bootstrap", "remove", address, code=0)
+
+
 def check_methods(a, peer_b):
     for (method,) in table("methods", 1):
         if method == "stop":
@@ -555,6 +571,7 @@ def main():
         check_listings(a, b, peer_b)
         check_status(a)
         check_json(a, b, peer_b)
+        check_same_shape(a, Node(work + "/down"))
         check_methods(a, peer_b)
         check_dry_run(a, peer_b)
         check_terminal(a)

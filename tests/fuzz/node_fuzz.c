@@ -141,7 +141,7 @@ static void put_value(struct bytes *in, struct buf *line, uint8_t kind) {
 
 static void request(struct bytes *in, bool raw) {
     uint8_t client = fuzz_u8(in), method = fuzz_u8(in);
-    struct node_client who = {.id = 1u + client % 4, .uid = 0, .pid = 7};
+    struct node_client who = {.id = 1u + client % 4, .uid = 0, .pid = 7, .fd = -1};
     struct buf line = {.max = 1 << 20}, text = {.max = 1 << 20};
     size_t n = 0;
     while (control_rows[n].name != NULL) n++;

@@ -50,3 +50,21 @@ TEST(a_home_is_made_once) {
     identity_wipe(&id);
     config_free(c);
 }
+
+TEST(a_secret_is_a_file_or_a_credential) {
+    char path[PATH_SIZE];
+    struct why w = {OK, ""};
+    unsetenv("CREDENTIALS_DIRECTORY");
+    CHECK(home_secret("/x/swarm.key", path, &w) == OK && strcmp(path, "/x/swarm.key") == 0);
+    CHECK(home_secret("credential:swarm", path, &w) == E_INPUT);
+    CHECK(setenv("CREDENTIALS_DIRECTORY", "/run/credentials/silktalk.service", 1) == 0);
+    CHECK(home_secret("credential:swarm", path, &w) == OK);
+    CHECK(strcmp(path, "/run/credentials/silktalk.service/swarm") == 0, "%s", path);
+    unsetenv("CREDENTIALS_DIRECTORY");
+    CHECK(config_check_value(CONFIG_network_swarmKey, BYTES("credential:swarm"), &w) == OK);
+    static const char *const bad[] = {"credential:", "credential:../x", "credential:.x", "credential:a/b",
+                                      "swarm"};
+    for (size_t i = 0; i < LEN(bad); i++)
+        CHECK(config_check_value(CONFIG_network_swarmKey, bytes_of(bad[i]), &w) == E_INPUT, "%s", bad[i]);
+    CHECK(config_check_value(CONFIG_node_data, BYTES("credential:x"), &w) == E_INPUT);
+}

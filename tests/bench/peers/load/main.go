@@ -19,13 +19,15 @@ type options struct {
 	flight, streams    int
 	count, size        int
 	up, down           int64
-	seconds            float64
+	seconds, pause     float64
+	wait               bool
 }
 
 type report map[string]any
 
 var commands = map[string]func(options) (report, error){
 	"setups": setups, "hold": hold, "ping": ping, "requests": requests, "bulk": bulk,
+	"messages": messages,
 }
 
 func cpuSeconds() float64 {
@@ -49,14 +51,19 @@ func quantiles(r report, times []time.Duration) {
 func main() {
 	var o options
 	if len(os.Args) < 2 || commands[os.Args[1]] == nil {
-		fmt.Fprintln(os.Stderr, "usage: load setups|hold|ping|requests|bulk [options]")
+		fmt.Fprintln(os.Stderr, "usage: load setups|hold|ping|requests|bulk|messages [options]")
 		os.Exit(2)
 	}
 	f := flag.NewFlagSet(os.Args[1], flag.ExitOnError)
 	f.StringVar(&o.addr, "addr", "", "server, IP:PORT")
 	f.IntVar(&o.flight, "flight", 1, "operations under way at a time")
 	f.IntVar(&o.streams, "streams", 1, "streams of one connection (bulk)")
-	f.IntVar(&o.count, "count", 1000, "pings")
+	f.IntVar(&o.count, "count", 1000, "pings; identities (hold); messages at most")
+	f.IntVar(&o.size, "size", 100, "bytes of a message's body")
+	f.StringVar(&o.socket, "socket", "", "control socket (messages)")
+	f.StringVar(&o.peer, "peer", "", "Peer ID that messages go to")
+	f.Float64Var(&o.pause, "pause", 0, "seconds before each message")
+	f.BoolVar(&o.wait, "wait", false, "a message is over with its receipt")
 	f.Int64Var(&o.up, "up", 0, "bytes to send, all streams together (bulk)")
 	f.Int64Var(&o.down, "down", 0, "bytes to fetch, all streams together (bulk)")
 	f.Float64Var(&o.seconds, "seconds", 1, "how long")
