@@ -283,9 +283,9 @@ static enum err connected_peer(struct node *n, const struct json *params, struct
     enum err e = control_peer(n, params, p, w);
     if (e != OK) return e;
     *c = peer_connection(*p);
-    return *c != NULL ? OK
-                      : fail(w, E_CLOSED, "%s is not connected; try `silktalk connect %s`", (*p)->text,
-                             (*p)->text);
+    return *c != NULL
+               ? OK
+               : fail(w, E_CLOSED, "%s is not connected; try `silktalk connect %s`", (*p)->text, (*p)->text);
 }
 
 enum err method_ping(struct node *n, struct request *r, const struct json *params, struct why *w) {
@@ -358,8 +358,8 @@ void control_peer_gone(struct node *n, struct connection *c) {
 
 /* ---- explain */
 
-static void put_step(struct json_out *o, const char *step, const char *addr, const char *result, struct wall at,
-                     const char *detail) {
+static void put_step(struct json_out *o, const char *step, const char *addr, const char *result,
+                     struct wall at, const char *detail) {
     json_open(o, NULL, '{');
     json_put_str(o, "step", step);
     json_put_str(o, "addr", addr);
@@ -373,7 +373,8 @@ static void put_step(struct json_out *o, const char *step, const char *addr, con
 static void put_present(struct json_out *o, const struct node *n, const struct peer *p, const char *rule) {
     char text[MULTIADDR_TEXT_MAX], detail[64];
     snprintf(detail, sizeof detail, "access.%s", rule == NULL ? "" : rule);
-    put_step(o, "rule", NULL, rule == NULL ? "allowed" : "refused", (struct wall){0}, rule == NULL ? NULL : detail);
+    put_step(o, "rule", NULL, rule == NULL ? "allowed" : "refused", (struct wall){0},
+             rule == NULL ? NULL : detail);
     for (size_t i = 0; i < p->n_addrs; i++) {
         const struct peer_address *a = &p->addrs[i];
         int64_t wait = a->next_try.us == 0 ? 0 : mono_diff_ms(a->next_try, n->now.mono);
@@ -383,7 +384,7 @@ static void put_present(struct json_out *o, const struct node *n, const struct p
             snprintf(detail, sizeof detail, "%u failures, next try in %llds", a->fails,
                      (long long)MAX(wait / 1000, (int64_t)0));
         put_step(o, "address", multiaddr_show(bytes_at(a->p, a->n), text),
-                 a->fails > 0       ? "failed"
+                 a->fails > 0        ? "failed"
                  : a->last_ok.ms > 0 ? "good"
                                      : "untried",
                  a->last_ok, detail);
