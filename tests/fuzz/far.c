@@ -1,6 +1,7 @@
 #include "tests/fuzz/far.h"
 
 #include "base/pb.h"
+#include "proto/file.h"
 #include "proto/identify.h"
 #include "proto/message.h"
 #include "proto/yamux.h"
@@ -102,7 +103,8 @@ static void say(struct far *f, uint32_t id, unsigned flags, struct bytes data) {
 
 void far_identify(const struct identity *self, struct buf *out) {
     static const char *const protocols[] = {"/ipfs/id/1.0.0",       "/ipfs/id/push/1.0.0", "/ipfs/ping/1.0.0",
-                                            "/silktalk/message/1.0.0", "/perf/1.0.0",      NULL};
+                                            "/silktalk/message/1.0.0", "/perf/1.0.0",      "/silktalk/file/1.0.0",
+                                            NULL};
     static const uint8_t addr[] = {4, 10, 0, 0, 9, 6, 0x0f, 0xa1};
     struct bytes addrs[] = {bytes_at(addr, sizeof addr)};
     struct buf record = {.max = PEER_RECORD_MAX};
@@ -141,6 +143,31 @@ static void receipts(struct far *f, struct far_stream *s) {
     }
 }
 
+/* An offered file: taken from its beginning; when all is here, stored. */
+static void take_file(struct far *f, struct far_stream *s) {
+    struct bytes in = buf_view(&s->said), frame;
+    bool whole = false;
+    struct file_answer a = {.status = FILE_TAKEN};
+    struct file_offer o;
+    if (!s->offered) {
+        if (file_frame_next(&in, &frame, &whole) != OK || !whole) return;
+        MUST(file_offer_read(frame, &o, NULL) == OK);
+        s->offered = true;
+        s->left = o.size;
+    } else {
+        MUST(in.n <= s->left);
+        s->left -= in.n;
+        in.n = 0;
+        if (s->left > 0) return;
+        a.status = RECEIPT_STORED;
+    }
+    buf_drop(&s->said, s->said.n - in.n);
+    struct buf out = {.max = 100};
+    MUST(file_answer_write(&out, &a));
+    say(f, s->id, 0, buf_view(&out));
+    buf_free(&out);
+}
+
 /* What a good peer does with data on a stream of the node's. */
 static void politely(struct far *f, struct far_stream *s) {
     if (s->protocol[0] == 0) {
@@ -164,6 +191,7 @@ static void politely(struct far *f, struct far_stream *s) {
         buf_clear(&s->said);
     }
     if (strcmp(s->protocol, "/silktalk/message/1.0.0") == 0) receipts(f, s);
+    if (strcmp(s->protocol, "/silktalk/file/1.0.0") == 0) take_file(f, s);
 }
 
 /* The node's Yamux frames, as far as they are whole. */

@@ -13,6 +13,8 @@ struct far_stream { /* one that the node opened */
     uint32_t id;
     char protocol[64]; /* what it proposed; "": not yet */
     struct buf said;
+    bool offered;  /* a file was; so many bytes are still to come */
+    uint64_t left;
 };
 struct far {
     uint32_t id; /* of the node's connection; 0: nobody */

@@ -2,7 +2,11 @@
  * far end holds the keys, so that frames and messages get past the encryption; control requests; answers of
  * the store, good and bad; time. */
 #include "base/pb.h"
+#include "proto/file.h"
 #include "tests/fuzz/world.h"
+
+#include <fcntl.h>
+#include <unistd.h>
 
 static struct world w;
 
@@ -17,14 +21,14 @@ static const char *const configs[] = {
     "[limits]\nknown_peers = 100\npeer_addresses = 2\nmessages_in_flight = 2\nidentify_pushes = 1\n"
     "ping_streams = 1\ndial_addresses = 2\n[messages]\nfrom = any\n",
 };
-static const char *const proposals[] = {"/ipfs/id/1.0.0",           "/ipfs/id/push/1.0.0", "/ipfs/ping/1.0.0",
-                                        "/silktalk/message/1.0.0", "/perf/1.0.0",         "/other",
-                                        "ls"};
+static const char *const proposals[8] = {"/ipfs/id/1.0.0", "/ipfs/id/push/1.0.0", "/ipfs/ping/1.0.0", MESSAGE_PROTOCOL,
+                                         "/perf/1.0.0",    "/other",              "ls",               FILE_PROTOCOL};
 static const char *const keys[] = {
     "peer",    "peers",       "body",      "body_base64", "subject",     "content_type", "reply_to", "expires_ms",
     "wait",    "wait_ms",     "id",        "n",           "after",       "unread",       "search",   "from",
     "mark",    "read",        "older_ms",  "count",       "interval_ms", "up",           "down",     "name",
-    "all",     "level",       "component", "for_ms",      "drain_ms",    "changed",      "v",        "x"};
+    "all",     "level",       "component", "for_ms",      "drain_ms",    "changed",      "v",        "x",
+    "file",    "progress"};
 
 /* ---- what is said on a stream */
 
@@ -50,6 +54,25 @@ static void put_receipt(struct bytes *in, struct buf *out) {
     message_receipt_write(out, &r);
 }
 
+static void put_offer(struct bytes *in, struct buf *out) {
+    uint8_t how = fuzz_u8(in);
+    struct file_offer o = {.id = {how}, .sent_ms = (uint64_t)w.now.wall.ms, .has_hash = (how & 1) == 0};
+    o.name = how & 2 ? fuzz_part(in) : BYTES("name");
+    o.size = how & 4 ? fuzz_u64(in) : fuzz_u8(in);
+    if (how & 8) o.subject = fuzz_part(in);
+    if (how & 16) memcpy(o.id, w.last_id, MESSAGE_ID);
+    o.expires_ms = how & 32 ? fuzz_u64(in) : 0;
+    o.has_reply_to = (how & 64) != 0;
+    file_offer_write(out, &o);
+}
+
+static void put_answer(struct bytes *in, struct buf *out) {
+    uint8_t how = fuzz_u8(in);
+    struct file_answer a = {.status = how % 9, .received_ms = how & 128};
+    a.offset = how & 64 ? fuzz_u64(in) : how & 32 ? 100 : fuzz_u8(in);
+    file_answer_write(out, &a);
+}
+
 /* Pieces of what a peer may say, up to a mark of the end. */
 static void put_speech(struct bytes *in, struct buf *out, const struct identity *who) {
     for (int i = 0; i < 8; i++) {
@@ -59,7 +82,14 @@ static void put_speech(struct bytes *in, struct buf *out, const struct identity 
         case 1: put_message(in, out); break;
         case 2: put_receipt(in, out); break;
         case 3: far_identify(who, out); break;
-        case 4: buf_add(out, fuzz_part(in)); break;
+        case 4:
+            if (what & 128)
+                put_offer(in, out);
+            else if (what & 64)
+                put_answer(in, out);
+            else
+                buf_add(out, fuzz_part(in));
+            break;
         case 5: { /* one piece with its length before it */
             struct bytes part = fuzz_part(in);
             wr_lp(out, part);
@@ -123,6 +153,10 @@ static void any_frame(struct bytes *in, struct far *f) {
 
 static void put_value(struct bytes *in, struct buf *line, uint8_t kind) {
     struct buf text = {.max = 1 << 20};
+    if ((kind & 15) == 15) { /* a file */
+        buf_add_format(line, "{\"name\":\"%s\",\"bytes\":%d}", kind & 16 ? "a/b" : "name", fuzz_u8(in));
+        return;
+    }
     switch (kind % 8) {
     case 0: buf_add_format(line, "%d", fuzz_u8(in)); break;
     case 1: buf_add_format(line, "%lld", (long long)fuzz_u64(in)); break;
@@ -142,6 +176,7 @@ static void put_value(struct bytes *in, struct buf *line, uint8_t kind) {
 static void request(struct bytes *in, bool raw) {
     uint8_t client = fuzz_u8(in), method = fuzz_u8(in);
     struct node_client who = {.id = 1u + client % 4, .uid = 0, .pid = 7, .fd = -1};
+    if (client & 64) who.fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
     struct buf line = {.max = 1 << 20}, text = {.max = 1 << 20};
     size_t n = 0;
     while (control_rows[n].name != NULL) n++;
@@ -160,6 +195,7 @@ static void request(struct bytes *in, bool raw) {
     if (client >= 128) mem_fail_after(client % 32); /* one allocation fails */
     node_request(w.node, &who, copy);
     mem_fail_after(-1);
+    if (who.fd >= 0) close(who.fd);
     node_client_busy(w.node, who.id);
     fuzz_free(copy);
     buf_free(&line);
@@ -288,6 +324,13 @@ static void others(struct bytes *in, uint8_t what) {
     }
 }
 
+static int lowest_descriptor(void) {
+    int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    MUST(fd >= 0);
+    close(fd);
+    return fd;
+}
+
 static void step(struct bytes *in) {
     uint8_t what = fuzz_u8(in);
     struct far *f = world_far(&w, what / 32);
@@ -354,6 +397,7 @@ static void step(struct bytes *in) {
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) {
     struct bytes in = bytes_at(data, n);
     size_t blocks = mem_blocks();
+    int lowest = lowest_descriptor();
     uint8_t how = fuzz_u8(&in);
     if (!world_begin(&w, configs[how % 8 % LEN(configs)], (how & 64) != 0, (how & 128) != 0)) return 0;
     world_run(&w);
@@ -372,5 +416,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) {
     }
     world_end(&w);
     fuzz_no_leak(blocks);
+    MUST(lowest_descriptor() == lowest);
     return 0;
 }

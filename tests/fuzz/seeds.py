@@ -54,6 +54,8 @@ def request(method, client=0, **fields):
             out += u8(10 if value else 2)
         elif isinstance(value, int):
             out += u8(0, value) if 0 <= value < 256 else u8(1) + struct.pack(">q", value)
+        elif isinstance(value, tuple):
+            out += u8(15, value[0])
         elif isinstance(value, list):
             out += u8(3) + part(value[0])
         else:
@@ -184,7 +186,17 @@ def other(what):
 
 
 READING, BY_HAND, POLITE = u8(28), u8(29), u8(31)
-IDENTIFY, PUSH, PING, MESSAGE, PERF, OTHER, LS = range(7)
+IDENTIFY, PUSH, PING, MESSAGE, PERF, OTHER, LS, FILE = range(8)
+A_FILE = (5,)  # a name, so many bytes
+DESCRIPTOR = 64  # a client that passes one
+
+
+def an_offer(how=0, size=5):
+    return u8(4 + 128, how, size)
+
+
+def a_file_answer(status, offset=0):
+    return u8(4 + 64, status, offset)
 
 
 def story(config, *steps, private=False, by_hand=False):
@@ -209,21 +221,21 @@ def random_step():
     if pick < 3:
         return connect(random.choice([0, 0, 0, 2, 4, 8, 1, 32, 64]), random.choice([0, 1, 2, 3, 64, 129, 5]))
     if pick < 7:
-        return open_stream(random.randrange(7), *random.choices(
+        return open_stream(random.randrange(8), *random.choices(
             [a_message(), a_message(32), a_message(16), a_message(2, "x", part("subject")), a_message(0, "z" * 2000),
-             an_identify(), said("bytes"), asks_bytes(300), asks_bytes(65000), u8(6), a_receipt(1), a_receipt(5)],
+             an_identify(), said("bytes"), asks_bytes(300), asks_bytes(65000), u8(6), a_receipt(1), a_receipt(5), an_offer(), an_offer(4), a_file_answer(0), a_file_answer(1)],
             k=random.randrange(4)), far=random.randrange(3), flags=random.choice([0, 0, 128, 64]))
     if pick < 9:
         return more(random.choice([0, 64, 8 + 32, 9 + 32, 10 + 32, 8 + 64, 9, 10, 72, 16]), *random.choices(
-            [a_receipt(1), a_receipt(2), a_receipt(3), a_receipt(5), a_receipt(129), a_message(), an_identify(), u8(6)],
+            [a_receipt(1), a_receipt(2), a_receipt(3), a_receipt(5), a_receipt(129), a_message(), an_identify(), u8(6), a_file_answer(0), a_file_answer(0 + 32), a_file_answer(1), an_offer()],
             k=random.randrange(3)), far=random.randrange(3))
     if pick < 15:
         names = random.sample(KEYS, random.randrange(5))
-        values = {k: random.choice([peer, peer, LAST, 0, 1, 5, 1000, -1, 2**62, True, False, [P1], "debug", "hi"])
+        values = {k: random.choice([peer, peer, LAST, 0, 1, 5, 1000, -1, 2**62, True, False, [P1], "debug", "hi", A_FILE])
                   for k in names}
         if random.random() < 0.7:
             values["peer"] = peer
-        return request(random.choice(METHODS), random.choice([0, 1, 2, 128 + random.randrange(30)]), **values)
+        return request(random.choice(METHODS), random.choice([0, 1, 2, 64, 128 + random.randrange(30)]), **values)
     if pick < 17:
         return later(random.choice([1, 100, 300, 1100, 5000, 11000, 61000, 700000, 60000000]))
     if pick < 19:
@@ -306,7 +318,7 @@ def node_stories():
     story(1, request("send", peer=P1, body="x", wait=True), request("inbox.next", wait_ms=5000), later(6000),
           u8(27, 1, 0, 0, 0))
     for flags in (0, 128):
-        for protocol in range(7):
+        for protocol in range(8):
             for pieces in ((), (an_identify(),), (a_message(),), (u8(6), u8(6)), (asks_bytes(0),), (asks_bytes(60000),),
                            (said("x"),)):
                 for config in (0, 1, 3, 5):
@@ -326,6 +338,34 @@ def node_stories():
             story(1, friend, open_stream(PING, u8(6)), frame(how, stream, 1), frame(how | 8, stream, 0, b"data"),
                   frame(how | 16, stream, 1 << 30))
             story(1, connect(4, 0), frame(how, 201), frame(how, 202), later(11000))
+    # files
+    file_send = request("send", DESCRIPTOR, peer=P1, file=A_FILE, wait=True, progress=True)
+    for fields in ({}, {"wait": True}, {"peers": [P2]}, {"subject": "s"}, {"progress": True, "wait": True}, {"reply_to": "1"}):
+        story(1, both, request("send", DESCRIPTOR, peer=P1, file=A_FILE, **fields), later(100), request("file.list"),
+              request("file.cancel", id=LAST), request("file.open", id=LAST), request("file"), later(700000))
+        story(1, request("send", DESCRIPTOR, peer=P1, file=A_FILE, **fields), request("send", 0, peer=P1, file=A_FILE),
+              friend, later(2000))
+    for status in list(range(9)):
+        for offset in (0, 100, 200):
+            wait = BY_HAND if offset == 200 else b""
+            story(1, both, POLITE, file_send, wait, more(9 + 32, a_file_answer(status, offset)), more(9, a_file_answer(0, 50)),
+                  store_well(), later(100), more(9, a_file_answer(1)), more(9, a_file_answer(status)), more(9 + 64), later(70000),
+                  request("file.cancel", id=LAST))
+    for k in range(6):
+        story(1, both, BY_HAND, file_send, *[store_well()] * k, store_error(k), store_well(), later(3000), hangup(), later(3000))
+        story(1, both, BY_HAND, file_send, *[store_well()] * k, u8(27, 1, 0, 0, 0), store_well(), store_well())
+    for config in (0, 1, 2, 4):
+        for how in (0, 1, 2, 4, 8, 16, 32, 64):
+            for size in (0, 5, 200):
+                offer = an_offer(how, size) + (part("..") if how == 2 else b"")
+                story(config, friend, open_stream(FILE, offer, said("12345")), more(0, said("x")), more(64), later(70000),
+                      request("file.accept", id=LAST), request("file.list"), request("file.open", id=LAST))
+                story(config, friend, BY_HAND, open_stream(FILE, offer), store_rows(row_u8(1), row_u8(1)), request("file.accept", id=LAST),
+                      store_well(), store_well(), more(0, said("12345")), store_well(), store_well(), more(64), store_well())
+                story(config, friend, BY_HAND, open_stream(FILE, offer, said("12345")), *[store_well()] * 3, store_error(how % 16),
+                      request("file.cancel", id=LAST), store_well(), store_well(), store_error(3))
+    story(1, friend, *[open_stream(FILE, an_offer(0, 9)) for _ in range(5)], open_stream(FILE, an_offer(16, 9)))
+    story(1, friend, open_stream(FILE, an_offer(4, 0) + b"\0" * 4 + b"\x20\0\0"), *[more(0, said("z" * 5000))] * 20)
     # what comes from the database
     story(1, store_rows(*ALL_ROWS), store_rows(*QUEUED), store_rows(*QUEUED), connect(0, 0), by_hand=True)
     story(1, *[store_rows(*ALL_ROWS), store_rows(*QUEUED), store_well(), connect(0, 0),
@@ -425,6 +465,9 @@ def text_seeds():
 
 
 def other_seeds():
+    whole = u8(1, 33, 2 + 64, 9, 8) + part("name.txt") + u8(9 + 64, 5, 10 + 32, 3) + part("text/plain") + u8(5) + part("subject")
+    for data in (whole, whole + u8(6 + 64, 9, 7 + 32), whole + u8(9 + 96) + b"\xff" * 8, u8(1, 1 + 64, 3, 2 + 64, 77, 3 + 64, 1)):
+        put("file", data)
     conf = "nameserver 192.0.2.1\nsearch one.test two.test\noptions ndots:2 timeout:1\n"
     hosts = "127.0.0.1 localhost\n10.0.0.1 a.test b # c\n::1 x\n"
     for kind in range(64):

@@ -1,6 +1,12 @@
 #include "tests/fuzz/world.h"
 
 #include "base/json.h"
+#include "proto/file.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+enum { FILE_BYTES = 100 }; /* of a file that the node is to send */
 
 static struct config *config_of(const char *ini) {
     static const struct config_home home = {"/h", "/h/control.sock", "host", "0600"};
@@ -51,8 +57,12 @@ static void forget(struct world *w, size_t i) {
 void world_end(struct world *w) {
     node_free(w->node);
     for (size_t i = 0; i < WORLD_FARS; i++) far_end(&w->fars[i]);
-    for (size_t i = 0; i < w->n_ops; i++) store_op_free(w->ops[i]);
+    for (size_t i = 0; i < w->n_ops; i++) {
+        if (w->ops[i]->fd >= 0) close(w->ops[i]->fd);
+        store_op_free(w->ops[i]);
+    }
     while (w->n_kept > 0) forget(w, 0);
+    buf_free(&w->file.offer);
     log_free(&w->log);
 }
 
@@ -110,8 +120,82 @@ static void read_newest(struct world *w, struct store_op *op) {
     op->err = fail(&op->why, E_NOT_FOUND, "no message has this id");
 }
 
+/* Files: the store knows one, the last that was added or offered. */
+static void keep_file(struct world *w, struct store_op *op) {
+    struct kept_file *f = &w->file;
+    struct file_offer o;
+    struct why why;
+    enum err e = file_offer_read(buf_view(&op->in), &o, &why);
+    MUST(e == OK || op->kind == STORE_FILE_OFFER); /* what our user sends is checked before */
+    buf_free(&f->offer);
+    *f = (struct kept_file){.peer = op->peer, .seq = ++w->last_seq, .offer = {.max = 1 << 16}, .size = FILE_BYTES};
+    if (op->kind == STORE_FILE_OFFER) f->size = o.size;
+    memcpy(f->id, o.id, MESSAGE_ID);
+    memcpy(w->last_id, o.id, MESSAGE_ID);
+    MUST(buf_add(&f->offer, buf_view(&op->in)));
+    op->seq = f->seq;
+    op->bytes = f->size;
+    op->count = op->kind == STORE_FILE_ADD ? f->size : 0;
+}
+
+/* As it goes to the peer: with hash and size. */
+static void offer_of(const struct world *w, struct buf *out) {
+    struct file_offer o;
+    struct buf framed = {.max = FILE_FRAME_MAX + 8};
+    if (file_offer_read(buf_view(&w->file.offer), &o, NULL) != OK) return;
+    o.has_hash = true;
+    o.size = w->file.size;
+    MUST(file_offer_write(&framed, &o));
+    struct rd r = rd_of(buf_view(&framed));
+    buf_add(out, rd_lp(&r, FILE_FRAME_MAX));
+    buf_free(&framed);
+}
+
+static void file_row(const struct world *w, struct store_op *op) {
+    op->peer = w->file.peer;
+    op->seq = w->file.seq;
+    op->bytes = w->file.size;
+    op->count = 0;
+    memcpy(op->id, w->file.id, MESSAGE_ID);
+}
+
+static void answer_file(struct world *w, struct store_op *op) {
+    static const uint8_t zeros[FILE_SLICE];
+    switch ((int)op->kind) {
+    case STORE_FILE_ADD:
+    case STORE_FILE_OFFER: keep_file(w, op); break;
+    case STORE_FILE_COPY:
+        file_row(w, op);
+        offer_of(w, &op->out);
+        break;
+    case STORE_FILE_READ:
+        MUST(op->bytes <= FILE_SLICE);
+        buf_add(&op->out, bytes_at(zeros, op->bytes));
+        break;
+    case STORE_FILE_WRITE:
+        MUST(op->in.n <= FILE_SLICE);
+        op->count += op->in.n;
+        break;
+    case STORE_FILE_CHECK:
+        file_row(w, op);
+        op->status = RECEIPT_STORED;
+        break;
+    case STORE_FILE_ACCEPT:
+    case STORE_FILE_CANCEL: file_row(w, op); break;
+    case STORE_FILE_OPEN:
+        op->fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+        buf_add_text(&op->out, "{\"id\":1}");
+        break;
+    default: break;
+    }
+}
+
 static void answer_well(struct world *w, struct store_op *op) {
     op->err = OK;
+    if (op->kind >= STORE_FILE_ADD && op->kind <= STORE_FILE_LIST) {
+        answer_file(w, op);
+        return;
+    }
     switch ((int)op->kind) {
     case STORE_OUTBOX_ADD: op->seq = keep(w, op, false)->seq; break;
     case STORE_OUTBOX_LOAD: rows(w, op, false); break;
@@ -138,8 +222,15 @@ static void answer_well(struct world *w, struct store_op *op) {
     }
 }
 
+/* A descriptor that comes with an operation is the store's from then on. */
+static void close_descriptor(struct store_op *op) {
+    if (op->fd >= 0) close(op->fd);
+    op->fd = -1;
+}
+
 static struct store_op *take_op(struct world *w, size_t i) {
     struct store_op *op = w->ops[i];
+    close_descriptor(op);
     memmove(&w->ops[i], &w->ops[i + 1], (--w->n_ops - i) * sizeof w->ops[0]);
     return op;
 }
@@ -158,9 +249,12 @@ void world_store_badly(struct world *w, size_t i, enum err error, struct bytes o
     buf_clear(&op->out);
     op->why.code = OK;
     op->err = error == OK ? OK : fail(&op->why, error, "the fuzzer says no");
+    if (error != OK) close_descriptor(op);
     op->status = RECEIPT_BUSY;
     op->more = error == OK && out.n % 2 == 1;
     op->count = out.n;
+    if (out.n % 4 == 2) op->flags |= FILE_WAITS; /* of an offer: a person is to be asked */
+    if (out.n % 4 == 2) op->status = RECEIPT_NONE;
     if (error == OK) buf_add(&op->out, out);
     node_stored(w->node, op);
 }
@@ -221,7 +315,10 @@ static bool take_effects(struct world *w) {
             if (w->n_ops == WORLD_WAITING) world_store(w, 0);
             w->ops[w->n_ops++] = e.op;
             break;
-        case EFFECT_ANSWER: check_answer(e.line); break;
+        case EFFECT_ANSWER:
+            check_answer(e.line);
+            if (e.fd >= 0) close(e.fd);
+            break;
         case EFFECT_RELOAD: w->reload_asked = true; break;
         default: break;
         }

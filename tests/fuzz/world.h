@@ -28,6 +28,13 @@ struct world {
     size_t n_kept;
     int64_t last_seq;
     uint8_t last_id[MESSAGE_ID]; /* of the message the node has stored last */
+    struct kept_file { /* the one file that the store knows */
+        struct peer_id peer;
+        int64_t seq;
+        uint8_t id[MESSAGE_ID];
+        uint64_t size;
+        struct buf offer;
+    } file;
     bool reload_asked;
     long fail_after; /* of the next bytes that a connection gets: the allocation that fails; -1: none */
 };
