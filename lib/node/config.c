@@ -25,6 +25,7 @@ struct config_builder {
     const char *file_name; /* while one is read */
     struct why *w;
     enum err err;
+    int line; /* the last one that was taken; with err: the one that is wrong */
 };
 
 /* ---- names */
@@ -131,22 +132,24 @@ static enum err set_key(struct config_builder *b, enum config_key key, const cha
     config_value_free(config_rows[key].type, &v);
     bool joins = config_is_list(config_rows[key].type) && b->set_in[key] == b->file && b->texts[key] != NULL;
     struct buf text = {.max = CONFIG_FILE_MAX};
-    if (joins && b->texts[key][0] != 0) buf_add_format(&text, "%s, ", b->texts[key]);
-    buf_add_text(&text, normal);
+    bool whole = !joins || b->texts[key][0] == 0 || buf_add_format(&text, "%s, ", b->texts[key]);
+    whole = whole && buf_add_text(&text, normal);
     mem_free(normal);
     mem_free(b->texts[key]);
-    b->texts[key] = mem_text(text.p, text.n);
+    b->texts[key] = whole ? mem_text(text.p, text.n) : NULL;
     buf_free(&text);
     mem_free(b->sources[key]);
     b->sources[key] = source_of(b, line);
     b->set_in[key] = b->file;
-    return b->texts[key] == NULL ? fail(b->w, E_MEMORY, "out of memory") : OK;
+    if (b->texts[key] != NULL && b->sources[key] != NULL) return OK;
+    return fail(b->w, E_MEMORY, "%.120s:%d: no memory for so long a list", b->file_name, line);
 }
 
 static int on_line(void *user, const char *section, const char *name, const char *value, int line) {
     struct config_builder *b = user;
     char full[256];
     if (b->err != OK) return 0;
+    b->line = line;
     if (name == NULL) { /* a new section */
         bool known = false;
         for (size_t i = 0; i < LEN(section_names); i++) known |= strcmp(section, section_names[i]) == 0;
@@ -186,13 +189,14 @@ enum err config_builder_add(struct config_builder *b, const char *file, struct b
     b->file_name = file;
     b->file++;
     b->err = OK;
+    b->line = 0;
     enum err e = check_text(b, text);
     if (e != OK) return e;
     char *copy = mem_text(text.p, text.n);
     if (copy == NULL) return fail(b->w, E_MEMORY, "out of memory");
     int line = ini_parse_string(copy, on_line, b);
     mem_free(copy);
-    if (b->err != OK) return b->err;
+    if (b->err != OK && line >= b->line) return b->err; /* else a line before it could not be read at all */
     if (line > 0) return fail(b->w, E_INPUT, "%.120s:%d: neither [section] nor KEY = VALUE", file, line);
     return line < 0 ? fail(b->w, E_MEMORY, "out of memory") : OK;
 }
@@ -201,17 +205,18 @@ enum err config_builder_add(struct config_builder *b, const char *file, struct b
 
 static char *default_text(const struct config_builder *b, const char *value) {
     struct buf text = {.max = 2048};
+    bool whole;
     if (strcmp(value, "<hostname>") == 0)
-        buf_add_text(&text, b->home.hostname);
+        whole = buf_add_text(&text, b->home.hostname);
     else if (strcmp(value, "<socket>") == 0)
-        buf_add_text(&text, b->home.socket);
+        whole = buf_add_text(&text, b->home.socket);
     else if (strcmp(value, "<socketmode>") == 0)
-        buf_add_text(&text, b->home.socketmode);
+        whole = buf_add_text(&text, b->home.socketmode);
     else if (strncmp(value, "<home>", 6) == 0)
-        buf_add_format(&text, "%s%s", b->home.home, value + 6);
+        whole = buf_add_format(&text, "%s%s", b->home.home, value + 6);
     else
-        buf_add_text(&text, value);
-    char *out = mem_text(text.p, text.n);
+        whole = buf_add_text(&text, value);
+    char *out = whole ? mem_text(text.p, text.n) : NULL;
     buf_free(&text);
     return out;
 }
@@ -283,12 +288,21 @@ void config_free(struct config *c) {
     mem_free(c);
 }
 
+/* In a file ; begins a comment there. */
+static bool has_comment(struct bytes value) {
+    for (size_t i = 0; i < value.n; i++)
+        if (value.p[i] == ';' && (i == 0 || value.p[i - 1] == ' ' || value.p[i - 1] == '\t')) return true;
+    return false;
+}
+
 enum err config_check_value(enum config_key key, struct bytes value, struct why *w) {
     union config_value v;
     char *normal = NULL;
-    enum err e = bytes_index(value, '\n') < value.n || !utf8_valid(value)
-                     ? fail(w, E_INPUT, "%s: one line of text", config_rows[key].name)
-                     : config_value_parse(key, value, &v, &normal, w);
+    if (bytes_index(value, '\n') < value.n || !utf8_valid(value))
+        return fail(w, E_INPUT, "%s: one line of text", config_rows[key].name);
+    if (has_comment(value))
+        return fail(w, E_INPUT, "%s: a ; behind a blank would begin a comment", config_rows[key].name);
+    enum err e = config_value_parse(key, value, &v, &normal, w);
     if (e == OK) config_value_free(config_rows[key].type, &v);
     mem_free(normal);
     return e;

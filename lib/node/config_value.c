@@ -115,7 +115,8 @@ static bool is_credential(struct bytes text) {
     if (!bytes_starts(text, "credential:")) return false;
     struct bytes name = bytes_skip(text, strlen("credential:"));
     bool plain = name.n > 0 && name.n <= 255 && name.p[0] != '.';
-    for (size_t i = 0; i < name.n; i++) plain = plain && name.p[i] > ' ' && name.p[i] != '/' && name.p[i] < 127;
+    for (size_t i = 0; i < name.n; i++)
+        plain = plain && name.p[i] > ' ' && name.p[i] != '/' && name.p[i] < 127;
     return plain;
 }
 
@@ -131,7 +132,8 @@ static enum err parse_text(enum config_key key, struct bytes text, union config_
                 NULL)
                 return fail(w, E_INPUT, "node.name is of A-Z a-z 0-9 . _ -");
     bool credential = key == CONFIG_network_swarmKey && is_credential(text);
-    if (config_rows[key].type == CONFIG_PATH && !credential && (text.n == 0 || text.p[0] != '/' || text.n > 500))
+    if (config_rows[key].type == CONFIG_PATH && !credential &&
+        (text.n == 0 || text.p[0] != '/' || text.n > 500))
         return fail(w, E_INPUT, "%s is an absolute path", config_rows[key].name);
     out->text = mem_text(text.p, text.n);
     return out->text == NULL ? fail(w, E_MEMORY, "out of memory") : OK;
@@ -166,6 +168,8 @@ static bool grow(struct adding *a) {
 static enum err parse_address(struct adding *a, struct bytes text, struct buf *binary, struct peer_id *peer) {
     const struct config_row *row = &config_rows[a->key];
     struct why inner;
+    if (bytes_index(text, ',') < text.n) /* of a JSON array: as a text, the list would be split there */
+        return fail(a->w, E_INPUT, "%s: an address with a comma", row->name);
     if (multiaddr_parse(text, binary, &inner) != OK)
         return fail(a->w, E_INPUT, "%s: %.100s", row->name, inner.text);
     struct multiaddr_target t = multiaddr_target(buf_view(binary));
@@ -195,8 +199,8 @@ static enum err add_item(struct adding *a, struct bytes text) {
         if (!peer_id_parse(text, &peer))
             e = fail(a->w, E_INPUT, "%s: %.*s is no Peer ID", row->name, (int)MIN(text.n, (size_t)80),
                      (const char *)text.p);
-        else
-            buf_add(&binary, peer_id_view(&peer));
+        else if (!buf_add(&binary, peer_id_view(&peer)))
+            e = fail(a->w, E_MEMORY, "out of memory");
         break;
     case CONFIG_CIDRS:
         if (!cidr_parse(text, &cidr))
@@ -248,8 +252,9 @@ static enum err parse_list(enum config_key key, struct bytes text, union config_
 
 static char *normal_list(const struct config_list *l) {
     struct buf text = {.max = CONFIG_FILE_MAX};
-    for (size_t i = 0; i < l->n; i++) buf_add_format(&text, "%s%s", i == 0 ? "" : ", ", l->texts[i]);
-    char *out = mem_text(text.p, text.n);
+    bool whole = true; /* half a list of whom to deny is worse than none */
+    for (size_t i = 0; i < l->n; i++) whole &= buf_add_format(&text, "%s%s", i == 0 ? "" : ", ", l->texts[i]);
+    char *out = whole ? mem_text(text.p, text.n) : NULL;
     buf_free(&text);
     return out;
 }
