@@ -177,6 +177,7 @@ static struct bytes key_name(struct bytes line, bool *sample) {
 }
 
 static bool section_name(struct bytes line, struct bytes *name) {
+    if (bytes_starts(line, "\xef\xbb\xbf")) line = bytes_skip(line, 3); /* an editor's byte order mark */
     line = bytes_trim(line);
     if (line.n == 0 || line.p[0] != '[') return false;
     size_t end = bytes_index(line, ']');
@@ -189,19 +190,36 @@ struct place { /* what a first walk over the lines finds; line numbers from 1, 0
     size_t last_key, sample, section_end, lines;
 };
 
+/* These two as the parser sees it: a value goes on in indented lines, whatever comments stand between. */
+static bool is_comment(struct bytes line) {
+    line = bytes_trim(line);
+    return line.n == 0 || line.p[0] == '#' || line.p[0] == ';';
+}
+
 static bool continues(struct bytes line) {
-    return line.n > 0 && (line.p[0] == ' ' || line.p[0] == '\t') && bytes_trim(line).n > 0;
+    return line.n > 0 && (line.p[0] == ' ' || line.p[0] == '\t') && !is_comment(line);
 }
 
 static struct place find_place(struct bytes text, const struct config_row *row) {
     struct place p = {0};
     struct bytes line, name;
     bool inside = false, sample;
+    size_t any_key = 0; /* line of the section's last key, ours or not */
     for (size_t i = 1; bytes_split(&text, '\n', &line); i++) {
         p.lines = i;
-        if (section_name(line, &name)) inside = bytes_is(name, row->section);
+        if (section_name(line, &name)) {
+            inside = bytes_is(name, row->section);
+            any_key = 0;
+            if (inside) p.section_end = i;
+            continue;
+        }
         if (!inside) continue;
         if (bytes_trim(line).n > 0) p.section_end = i;
+        if (any_key > 0 && continues(line)) {
+            if (p.sample > any_key) p.sample = 0; /* it stands inside another key's value */
+            continue;
+        }
+        if (!is_comment(line)) any_key = i;
         if (!bytes_is(key_name(line, &sample), row->key)) continue;
         if (sample)
             p.sample = i;
@@ -226,9 +244,10 @@ enum err config_edit(struct bytes old, enum config_key key, const struct bytes *
     for (size_t i = 1; bytes_split(&text, '\n', &line); i++) {
         if (section_name(line, &name)) inside = bytes_is(name, row->section);
         bool ours = inside && bytes_is(key_name(line, &sample), row->key) && !sample;
-        skipping = ours || (skipping && continues(line)); /* its indented continuation lines go with it */
+        bool drop = ours || (skipping && continues(line)); /* its indented continuation lines go with it */
+        skipping = drop || (skipping && is_comment(line));
         if (i == p.last_key && value != NULL) good &= put_key(out, row, value, crlf);
-        if (!skipping) {
+        if (!drop) {
             good &= buf_add(out, line);
             if (text.n > 0 || ends || i < p.lines) good &= buf_add_byte(out, '\n');
         }
@@ -240,7 +259,7 @@ enum err config_edit(struct bytes old, enum config_key key, const struct bytes *
     }
     if (value != NULL && p.section_end == 0) {
         if (out->n > 0 && out->p[out->n - 1] != '\n') good &= buf_add_byte(out, '\n');
-        good &= buf_add_format(out, "\n[%s]%s\n", row->section, crlf ? "\r" : "") &&
+        good &= buf_add_format(out, "%s\n[%s]%s\n", crlf ? "\r" : "", row->section, crlf ? "\r" : "") &&
                 put_key(out, row, value, crlf);
     }
     return good ? OK : fail(w, E_LIMIT, "the configuration would be larger than 1 MiB");
