@@ -181,7 +181,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) {
             break;
         }
         case 10: now = mono_add_ms(now, fuzz_u16(&in)); break;
-        default: control_turn(c, now); take_events(c, what >> 4); break;
+        default:
+            control_turn(c, now);
+            take_events(c, what >> 4);
+            break;
         }
     }
     for (int i = 0; i < 4; i++) {

@@ -102,15 +102,24 @@ static void say(struct far *f, uint32_t id, unsigned flags, struct bytes data) {
 }
 
 void far_identify(const struct identity *self, struct buf *out) {
-    static const char *const protocols[] = {"/ipfs/id/1.0.0",       "/ipfs/id/push/1.0.0", "/ipfs/ping/1.0.0",
-                                            "/silktalk/message/1.0.0", "/perf/1.0.0",      "/silktalk/file/1.0.0",
+    static const char *const protocols[] = {"/ipfs/id/1.0.0",
+                                            "/ipfs/id/push/1.0.0",
+                                            "/ipfs/ping/1.0.0",
+                                            "/silktalk/message/1.0.0",
+                                            "/perf/1.0.0",
+                                            "/silktalk/file/1.0.0",
                                             NULL};
     static const uint8_t addr[] = {4, 10, 0, 0, 9, 6, 0x0f, 0xa1};
     struct bytes addrs[] = {bytes_at(addr, sizeof addr)};
     struct buf record = {.max = PEER_RECORD_MAX};
     MUST(peer_record_seal(self, 77, addrs, 1, &record));
-    struct identify_self s = {.self = self, .agent = "far", .protocol_version = "x", .protocols = protocols,
-                              .addrs = addrs, .n_addrs = 1, .record = buf_view(&record)};
+    struct identify_self s = {.self = self,
+                              .agent = "far",
+                              .protocol_version = "x",
+                              .protocols = protocols,
+                              .addrs = addrs,
+                              .n_addrs = 1,
+                              .record = buf_view(&record)};
     MUST(identify_write(&s, out));
     buf_free(&record);
 }

@@ -13,7 +13,7 @@ struct far_stream { /* one that the node opened */
     uint32_t id;
     char protocol[64]; /* what it proposed; "": not yet */
     struct buf said;
-    bool offered;  /* a file was; so many bytes are still to come */
+    bool offered; /* a file was; so many bytes are still to come */
     uint64_t left;
 };
 struct far {
@@ -29,7 +29,7 @@ struct far {
         struct multistream_listener listener;
         struct multistream_dialer dialer;
     } negotiation;
-    struct buf in, plain, out; /* from the node, opened by pnet; opened by Noise; to the node, as on the wire */
+    struct buf in, plain, out; /* from the node, opened by pnet; by Noise; to the node, as on the wire */
     size_t out_sealed;         /* of out: what pnet has encrypted */
     uint32_t next_id;          /* of our next stream */
     struct far_stream streams[FAR_STREAMS];

@@ -4,7 +4,8 @@
 #include "crypto/key.h"
 #include "tests/fuzz/fuzz.h"
 
-#define SIGNED BYTES("Libp2p is the _best_!") /* what go-libp2p's signatures in tests/crypto/key_vectors.h are of */
+/* What go-libp2p's signatures in tests/crypto/key_vectors.h are of. */
+#define SIGNED BYTES("Libp2p is the _best_!")
 
 static void check_peer_id(const struct peer_id *id) {
     char text[PEER_TEXT_MAX];

@@ -21,14 +21,20 @@ static const char *const configs[] = {
     "[limits]\nknown_peers = 100\npeer_addresses = 2\nmessages_in_flight = 2\nidentify_pushes = 1\n"
     "ping_streams = 1\ndial_addresses = 2\n[messages]\nfrom = any\n",
 };
-static const char *const proposals[8] = {"/ipfs/id/1.0.0", "/ipfs/id/push/1.0.0", "/ipfs/ping/1.0.0", MESSAGE_PROTOCOL,
-                                         "/perf/1.0.0",    "/other",              "ls",               FILE_PROTOCOL};
+static const char *const proposals[8] = {"/ipfs/id/1.0.0",
+                                         "/ipfs/id/push/1.0.0",
+                                         "/ipfs/ping/1.0.0",
+                                         MESSAGE_PROTOCOL,
+                                         "/perf/1.0.0",
+                                         "/other",
+                                         "ls",
+                                         FILE_PROTOCOL};
 static const char *const keys[] = {
-    "peer",    "peers",       "body",      "body_base64", "subject",     "content_type", "reply_to", "expires_ms",
-    "wait",    "wait_ms",     "id",        "n",           "after",       "unread",       "search",   "from",
-    "mark",    "read",        "older_ms",  "count",       "interval_ms", "up",           "down",     "name",
-    "all",     "level",       "component", "for_ms",      "drain_ms",    "changed",      "v",        "x",
-    "file",    "progress"};
+    "peer",       "peers",   "body",    "body_base64", "subject",  "content_type", "reply_to",
+    "expires_ms", "wait",    "wait_ms", "id",          "n",        "after",        "unread",
+    "search",     "from",    "mark",    "read",        "older_ms", "count",        "interval_ms",
+    "up",         "down",    "name",    "all",         "level",    "component",    "for_ms",
+    "drain_ms",   "changed", "v",       "x",           "file",     "progress"};
 
 /* ---- what is said on a stream */
 
@@ -183,7 +189,8 @@ static void request(struct bytes *in, bool raw) {
     if (raw) {
         buf_add(&line, fuzz_part(in));
     } else {
-        buf_add_format(&line, "{\"id\":%u,\"method\":\"%s\",\"params\":{", client, control_rows[method % n].name);
+        buf_add_format(&line, "{\"id\":%u,\"method\":\"%s\",\"params\":{", client,
+                       control_rows[method % n].name);
         for (int i = 0, fields = fuzz_u8(in) % 6; i < fields; i++) {
             buf_add_format(&line, "%s\"%s\":", i == 0 ? "" : ",", keys[fuzz_u8(in) % LEN(keys)]);
             put_value(in, &line, fuzz_u8(in));
@@ -295,7 +302,8 @@ static void connect_far(struct bytes *in) {
     uint32_t id = node_accepted(w.node, &remote, &local);
     if (id == 0) return;
     const uint8_t *key = w.private != ((how & 64) != 0) ? w.swarm_key : NULL;
-    far_begin(f, id, true, (how & 1) != 0, how & 32 ? &w.self : &w.who[who % WORLD_WHO], key, (how & 2) == 0, id);
+    const struct identity *self = how & 32 ? &w.self : &w.who[who % WORLD_WHO];
+    far_begin(f, id, true, (how & 1) != 0, self, key, (how & 2) == 0, id);
     f->polite = (how & 4) == 0;
     f->reading = (how & 8) == 0;
 }

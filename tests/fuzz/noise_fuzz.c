@@ -58,7 +58,8 @@ static void put_payload(const struct puppet *p, struct bytes *in, struct buf *ou
         struct buf names = {.max = 1 << 20};
         for (int i = fuzz_u8(in) % 32; i > 0; i--) {
             uint8_t kind = fuzz_u8(in);
-            pb_put_bytes(&names, 2, kind & 1 ? BYTES("/yamux/1.0.0") : kind & 2 ? BYTES("/mplex") : fuzz_part(in));
+            struct bytes name = kind & 1 ? BYTES("/yamux/1.0.0") : kind & 2 ? BYTES("/mplex") : fuzz_part(in);
+            pb_put_bytes(&names, 2, name);
         }
         pb_put_bytes(out, 4, buf_view(&names));
         buf_free(&names);

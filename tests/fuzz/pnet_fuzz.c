@@ -22,7 +22,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) {
     uint8_t key[32] = {fuzz_u8(&in)};
     struct bytes cuts = fuzz_part(&in);
     struct pnet a, b, c;
-    struct buf wire = {.max = 1 << 20}, from_b = {.max = 1000}, back = {.max = 1 << 20}, whole = {.max = 1 << 20};
+    struct buf wire = {.max = 1 << 20}, from_b = {.max = 1000};
+    struct buf back = {.max = 1 << 20}, whole = {.max = 1 << 20};
     MUST(pnet_start(&a, key, &rng, &wire) && pnet_start(&b, key, &rng, &from_b) && wire.n == PNET_NONCE);
     pnet_start(&c, key, &rng, &from_b);
     MUST(buf_add(&wire, in));

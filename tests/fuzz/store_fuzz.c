@@ -34,8 +34,8 @@ static void at_exit(void) {
 
 static void make_folder(void) {
     if (folder[0] != 0) return;
-    snprintf(folder, sizeof folder, "%s/silktalk-fuzz-%d", access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp",
-             (int)getpid());
+    const char *place = access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp";
+    snprintf(folder, sizeof folder, "%s/silktalk-fuzz-%d", place, (int)getpid());
     snprintf(path, sizeof path, "%s/silktalk.db", folder);
     snprintf(spool, sizeof spool, "%s/spool", folder);
     atexit(at_exit);

@@ -25,12 +25,10 @@ static const struct codec {
     bool (*get)(struct buf *, struct bytes);
     char base;         /* of multibase */
     bool folds, loose; /* reads upper case too; reads with and without padding */
-} codecs[] = {{hex_encode, hex_decode, 'f', true, false},
-              {base58_encode, base58_decode, 'z', false, false},
-              {base32_encode, base32_decode, 'b', true, false},
-              {base64_put, base64_get, 'm', false, true},
-              {base64url_put, base64url_get, 'u', false, true},
-              {NULL, base36_decode, 'k', false, false}};
+} codecs[] = {
+    {hex_encode, hex_decode, 'f', true, false},       {base58_encode, base58_decode, 'z', false, false},
+    {base32_encode, base32_decode, 'b', true, false}, {base64_put, base64_get, 'm', false, true},
+    {base64url_put, base64url_get, 'u', false, true}, {NULL, base36_decode, 'k', false, false}};
 
 /* Any bytes come back; any text that is read is the one that would be written. */
 static void check_codec(const struct codec *c, struct bytes in) {

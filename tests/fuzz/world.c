@@ -128,7 +128,8 @@ static void keep_file(struct world *w, struct store_op *op) {
     enum err e = file_offer_read(buf_view(&op->in), &o, &why);
     MUST(e == OK || op->kind == STORE_FILE_OFFER); /* what our user sends is checked before */
     buf_free(&f->offer);
-    *f = (struct kept_file){.peer = op->peer, .seq = ++w->last_seq, .offer = {.max = 1 << 16}, .size = FILE_BYTES};
+    *f = (struct kept_file){.peer = op->peer, .seq = ++w->last_seq, .size = FILE_BYTES};
+    f->offer.max = 1 << 16;
     if (op->kind == STORE_FILE_OFFER) f->size = o.size;
     memcpy(f->id, o.id, MESSAGE_ID);
     memcpy(w->last_id, o.id, MESSAGE_ID);
@@ -413,10 +414,10 @@ void world_dialed(struct world *w, size_t i, uint8_t how) {
         no_dial(w, e.id);
         return;
     }
-    size_t who = (e.endpoint.ip.p[3] + (how & 8 ? 1u : 0u)) % WORLD_WHO; /* the address says who lives there */
+    size_t who = (e.endpoint.ip.p[3] + (how & 8 ? 1u : 0u)) % WORLD_WHO; /* the address says who */
     struct far *f = world_free_far(w);
-    far_begin(f, e.id, false, (how & 2) != 0, &w->who[who], w->private ? w->swarm_key : NULL, (how & 16) == 0,
-              e.id);
+    const uint8_t *key = w->private ? w->swarm_key : NULL;
+    far_begin(f, e.id, false, (how & 2) != 0, &w->who[who], key, (how & 16) == 0, e.id);
     f->polite = (how & 4) == 0;
     node_dialed(w->node, e.id, &local, NULL);
 }

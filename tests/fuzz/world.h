@@ -28,7 +28,7 @@ struct world {
     size_t n_kept;
     int64_t last_seq;
     uint8_t last_id[MESSAGE_ID]; /* of the message the node has stored last */
-    struct kept_file { /* the one file that the store knows */
+    struct kept_file {           /* the one file that the store knows */
         struct peer_id peer;
         int64_t seq;
         uint8_t id[MESSAGE_ID];

@@ -13,8 +13,8 @@ struct end {
 static void begin(struct end *e, bool client, uint8_t how) {
     e->now = (struct mono){1000000};
     memset(e->streams, 0, sizeof e->streams);
-    yamux_init(&e->y, client, how & 1 ? 2 : 6, how & 2 ? YAMUX_WINDOW : YAMUX_WINDOW_MAX, how & 4 ? 30000 : 0, 7,
-               e->now);
+    uint32_t window = how & 2 ? YAMUX_WINDOW : YAMUX_WINDOW_MAX;
+    yamux_init(&e->y, client, how & 1 ? 2 : 6, window, how & 4 ? 30000 : 0, 7, e->now);
     if (how & 8) e->y.out_max = 4096;
 }
 
