@@ -402,7 +402,19 @@ void messages_timeout(struct node *n, struct request *r) {
 
 /* ---- the store's answers */
 
-static void answer_count(struct request *r, const char *schema, uint64_t count) {
+/* One operation does a bounded part of it, so that messages get their turn; the count is of all. */
+static void answer_count(struct request *r, const char *schema, struct store_op *done) {
+    struct store_op *rest = done->more ? control_op(r, done->kind) : NULL;
+    uint64_t count = (uint64_t)r->cursor + done->count;
+    r->cursor = (int64_t)count;
+    if (rest != NULL) {
+        rest->when = done->when;
+        rest->seq = done->seq;
+        memcpy(rest->limits, done->limits, sizeof rest->limits);
+        rng_fill(&r->node->rng, rest->random, sizeof rest->random);
+        control_give(r, rest);
+        return;
+    }
     struct buf line = {NULL, 0, 0, 0};
     struct json_out o = control_begin(r, &line, schema);
     json_put_uint(&o, "count", count);
@@ -415,8 +427,8 @@ void messages_stored(struct node *n, struct request *r, struct store_op *op) {
     case STORE_OUTBOX_LIST: control_items(r, "outbox", buf_view(&op->out), -1); break;
     case STORE_INBOX_READ: answer_read(n, r, op); break;
     case STORE_INBOX_AFTER: next_stored(n, r, op); break;
-    case STORE_INBOX_DELETE: answer_count(r, "inbox.delete", op->count); break;
-    case STORE_OUTBOX_RETRY: answer_count(r, "outbox.retry", op->count); break;
+    case STORE_INBOX_DELETE: answer_count(r, "inbox.delete", op); break;
+    case STORE_OUTBOX_RETRY: answer_count(r, "outbox.retry", op); break;
     case STORE_FILE_LIST:
     case STORE_FILE_ACCEPT:
     case STORE_FILE_OPEN: files_answer(n, r, op); break;
