@@ -6,6 +6,7 @@
 
 #include <fcntl.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -134,6 +135,35 @@ static void one_client_is_whole(bool descriptors) {
     }
 }
 
+/* No descriptor is left for the one who accepts. */
+static void no_descriptors(bool none) {
+    static struct rlimit before;
+    if (before.rlim_cur == 0) MUST(getrlimit(RLIMIT_NOFILE, &before) == 0);
+    struct rlimit now = before;
+    int lowest = dup(0);
+    if (lowest >= 0) close(lowest);
+    if (none && lowest > 0) now.rlim_cur = (rlim_t)lowest;
+    MUST(setrlimit(RLIMIT_NOFILE, &now) == 0);
+}
+
+/* Where no socket can be. */
+static void open_badly(struct control_setup setup, uint8_t how) {
+    static const enum err want[] = {E_INPUT, E_NOT_FOUND, E_INPUT, E_INPUT};
+    char place[300];
+    struct control *c = NULL;
+    struct why w = {OK, ""};
+    const char *folder = getenv("TMPDIR");
+    snprintf(place, sizeof place, "%.60s/fuzz-%d", folder == NULL ? "/tmp" : folder, (int)getpid());
+    if (how % 4 == 0) snprintf(place, sizeof place, "/tmp/%0150d", 0);
+    if (how % 4 == 1) snprintf(place, sizeof place, "/no-such-folder/x");
+    if (how % 4 == 2) place[0] = '\0';
+    if (how % 4 == 3) close(open(place, O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
+    setup.path = place;
+    enum err e = control_open(&c, &setup, &w);
+    MUST(e == want[how % 4] && c == NULL);
+    if (how % 4 == 3) unlink(place);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) {
     struct bytes in = bytes_at(data, n);
     size_t blocks = mem_blocks();
@@ -147,7 +177,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) {
     setup.backlog_max = BACKLOG;
     setup.full = BYTES("full");
     setup.too_long = BYTES("too long");
-    MUST(control_open(&c, &setup, &w) == OK);
+    uint8_t how = fuzz_u8(&in);
+    if (how >= 0xf0) open_badly(setup, how);
+    if (how & 1) setup.group = 12345;
+    MUST(control_open(&c, &setup, &w) == OK || (how & 1)); /* only root may give it to another group */
+    if (c == NULL) return 0;
     struct mono now = {1000000};
     bool left = false, passed = false;
     n_ids = 0;
@@ -182,7 +216,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) {
         }
         case 10: now = mono_add_ms(now, fuzz_u16(&in)); break;
         default:
+            if (what >= 0xf0 && what < 0xfc) no_descriptors(true);
             control_turn(c, now);
+            no_descriptors(false);
             take_events(c, what >> 4);
             break;
         }

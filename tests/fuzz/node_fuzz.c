@@ -152,7 +152,8 @@ static void any_frame(struct bytes *in, struct far *f) {
     struct bytes payload = how & 8 ? fuzz_part(in) : (struct bytes){NULL, 0};
     uint32_t length = how & 16 ? fuzz_u32(in) : how & 8 ? (uint32_t)payload.n : fuzz_u8(in);
     uint32_t stream = id < 32 ? id : id < 128 ? f->next_id - id % 4u * 2u : f->streams[id % FAR_STREAMS].id;
-    far_frame(f, how == 255 ? 256u : how % 4u, how >> 5, how % 4 < 2 ? stream : 0, length, payload);
+    unsigned flags = how >> 5 | (how & 4 ? 8u : 0u); /* 8: reset */
+    far_frame(f, how == 255 ? 256u : how % 4u, flags, how % 4 < 2 ? stream : 0, length, payload);
 }
 
 /* ---- requests */
@@ -211,8 +212,16 @@ static void request(struct bytes *in, bool raw) {
 
 /* ---- the store's bad answers, rows made of pieces */
 
+/* Which operation that waits: by its number, or the first of a kind. */
+static size_t place(uint8_t which) {
+    for (size_t i = 0; which >= 128 && i < w.n_ops; i++)
+        if (w.ops[i]->kind == (enum store_kind)(which - 128)) return i;
+    return which;
+}
+
 static void bad_store(struct bytes *in) {
-    uint8_t which = fuzz_u8(in), how = fuzz_u8(in);
+    size_t which = place(fuzz_u8(in));
+    uint8_t how = fuzz_u8(in);
     struct buf rows = {.max = 1 << 20};
     if (how < 16) {
         world_store_badly(&w, which, (enum err)(1 + how), (struct bytes){NULL, 0});

@@ -37,6 +37,8 @@ def part(data):
 
 
 # ---- a whole node: see step() of node_fuzz.c
+STORE_OP = re.sub(r"/\*.*?\*/", "", text_of("lib/node/store_op.h"), flags=re.S)
+KINDS = re.findall(r"\bSTORE_[A-Z_]+\b", re.search(r"enum store_kind \{(.*?)\};", STORE_OP, re.S).group(1))
 METHODS = re.findall(r'X\("([a-z.]+)", method_', text_of("lib/node/control.h"))
 KEYS = re.findall(r'"(\w+)"', re.search(r"keys\[\] = \{(.*?)\};", text_of("tests/fuzz/node_fuzz.c"), re.S).group(1))
 P1, P2, P3, P4, LAST, ADDRESS, NAME = (chr(i) for i in range(1, 8))
@@ -124,6 +126,10 @@ def frame(how, stream, length=0, payload=None, far=0):
 
 def store_well(i=0):
     return u8(20 + 32 * i)
+
+
+def of(kind):  # the first operation of that kind
+    return 128 + KINDS.index(kind)
 
 
 def store_error(error, i=0):
@@ -372,6 +378,24 @@ def node_stories():
                store_rows(row_u64(1), row_u64(0), row_frame(), row_u64(2), row_u64(0), row_frame(1)), store_well(),
                later(6000), store_rows(row_peer(0), row_bytes(b"i" * 16), row_u64(1)), store_well(), store_error(1)],
           by_hand=True)
+    for k in range(3):
+        story(1, store_well(), store_rows(*QUEUED, i=of("STORE_OUTBOX_PEERS")), connect(0, 0), *[store_well()] * k, store_rows(
+            row_u64(1), row_u64(0), row_frame(), row_u64(2), row_u64(0), row_frame(1), i=of("STORE_OUTBOX_LOAD")), store_well(),
+            later(6000), store_rows(row_peer(0), row_bytes(b"i" * 16), row_u64(1), i=of("STORE_OUTBOX_EXPIRE")), store_well(),
+            later(6000), store_rows(row_peer(0), row_u8(1), row_bytes(b"i" * 15), row_u64(1), i=of("STORE_OUTBOX_EXPIRE")), by_hand=True)
+        story(1, store_well(), store_rows(*QUEUED, i=of("STORE_OUTBOX_PEERS")), connect(0, 0), store_error(2, of("STORE_OUTBOX_LOAD")),
+              later(6000), store_well(), store_well(), by_hand=True)
+    for expires in (1500, 3000):
+        story(1, both, BY_HAND, request("send", DESCRIPTOR, peer=P1, file=A_FILE, expires_ms=expires), *[store_well()] * 4,
+              later(5000), later(5000), store_well(), request("file.cancel", id=LAST), store_well())
+        story(1, request("send", DESCRIPTOR, peer=P1, file=A_FILE, expires_ms=expires), later(5000), later(5000))
+    story(1, both, POLITE, request("send", DESCRIPTOR, peer=P1, file=A_FILE, wait=True), request("file.cancel", id=LAST))
+    for how in (5, 37, 69, 101, 133, 4, 6):
+        for stream in (200, 40, 32, 33):
+            story(1, friend, open_stream(PING, u8(6)), frame(how, stream), frame(how | 1, stream), later(100))
+            story(1, friend, READING, *[open_stream(PERF, asks_bytes(0), u8(4) + part(b"\0" * 6), flags=128)] * 2, READING,
+                  frame(1, stream, 200), frame(1 + 16, stream, 1 << 20), frame(how, stream))
+    story(3, *[connect(0, i) for i in range(3)], later(700000), later(700000), later(10))
     for error in range(15):
         story(1, *[store_error(error)] * 3, connect(0, 0), send(), store_error(error), store_well(), store_error(error),
               open_stream(MESSAGE, a_message()), store_error(error), later(6000), store_error(error), by_hand=True)
@@ -487,9 +511,20 @@ def other_seeds():
                 data += u8(random.choice(others), 0, random.randrange(8), random.randrange(20), random.choice([64, 65, 128, 160])) + \
                     u8(random.randrange(28), 0)
             put("store", data)
-    for how in (0, 4, 8, 16, 32, 64, 96, 128, 68, 72):
+    spool = KINDS.index("STORE_SPOOL_TAKE")
+    for how in (0, 1, 2, 3, 4, 8, 16, 32, 64, 96, 128, 68, 72, 144, 148, 20, 12):
         for k in range(4):
-            put("store", (u8(20, 0, 1, 50, how + k) + u8(0, k, k) + part("body")) * 4)
+            for limits in (0, 2):
+                few = b"\x01\x01\x00\x01" if limits else b""
+                one = u8(spool, limits, 1, 50) + few + u8(how + 16 * k)
+                header = b"" if how & 4 or how & 64 else part('{"v":1,"peer":"x"}')
+                put("store", (one + header + u8(0, k) + part("body")) * 4)
+    put("control", b"".join(u8(k) for k in (0, 0, 15, 5, 15, 255, 15, 10, 1, 0, 15, 7, 31, 47, 63, 8, 15)))
+    for how in range(0xf0, 0x100):
+        put("control", u8(how, 0, 15, 0xf1, 0, 0xff, 5, 15, 10, 9, 9, 15))
+    for how in range(16):
+        put("control", u8(how, 0) + u8(4) + part("one\ntwo\n" + "x" * 60) + u8(15 + 16 * how, 5, 6) + part("d\n") + u8(31, 70) +
+            part("e\nf") + u8(15, 9, 7, 15 + 128, 8, 15))
 
 
 node_stories()
