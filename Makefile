@@ -27,6 +27,7 @@ OPS_SRC := $(sort $(wildcard ops/*.c))
 MAIN_SRC := $(wildcard silktalk.c)
 TEST_SRC := $(sort $(wildcard tests/*/*_test.c tests/*/*/*_test.c))
 TESTS := $(TEST_SRC:tests/%_test.c=%)
+SIM_SRC := $(filter-out tests/sim/run.c,$(sort $(wildcard tests/sim/*.c))) # for tests too; run.c has a main
 
 # ---- flags
 WARN := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion -Wstrict-prototypes -Wmissing-prototypes \
@@ -118,17 +119,22 @@ $(BUILD)/$(1)/libsilktalk.a: $$(LIB_SRC:%.c=$(BUILD)/$(1)/obj/%.o)
 	@$$(call archive,$$@,$$^)
 $(BUILD)/$(1)/libops.a: $$(OPS_SRC:%.c=$(BUILD)/$(1)/obj/%.o) $$(MAIN_SRC:%.c=$(BUILD)/$(1)/obj/%_nomain.o)
 	@$$(call archive,$$@,$$^)
+$(BUILD)/$(1)/libsim.a: $$(SIM_SRC:%.c=$(BUILD)/$(1)/obj/%.o)
+	@$$(call archive,$$@,$$^)
+$(BUILD)/$(1)/sim: $(BUILD)/$(1)/obj/tests/sim/run.o $(BUILD)/$(1)/libsim.a $(BUILD)/$(1)/libsilktalk.a
+	@$$(CC_$(1)) $$(CFLAGS_$(1)) $$(LDFLAGS_$(1)) -o $$@.$$$$$$$$ $(BUILD)/$(1)/obj/tests/sim/run.o -L$(BUILD)/$(1) \
+	    -L$$(DEPS_$(1))/lib -lsim -lsilktalk $$(LDLIBS) && mv $$@.$$$$$$$$ $$@
 # silktalk.c holds the table of applets, which tests read: here its main has another name.
 $(BUILD)/$(1)/obj/%_nomain.o: %.c $(BUILD)/deps/$(2)/.done | $$(GEN)
 	@mkdir -p $$(@D)
 	@$$(CC_$(1)) $$(CFLAGS) $$(CFLAGS_$(1)) $$(CPPFLAGS) -Dmain=silktalk_main -Wno-missing-prototypes \
 	    -isystem $$(DEPS_$(1))/include $$(call output,$$@,$$<)
 $(BUILD)/$(1)/tests/%_test: $(BUILD)/$(1)/obj/tests/%_test.o $(BUILD)/$(1)/obj/tests/test_main.o \
-    $(BUILD)/$(1)/libops.a $(BUILD)/$(1)/libsilktalk.a
+    $(BUILD)/$(1)/libsim.a $(BUILD)/$(1)/libops.a $(BUILD)/$(1)/libsilktalk.a
 	@mkdir -p $$(@D)
 	@rm -f $$@
 	@$$(CC_$(1)) $$(CFLAGS_$(1)) $$(LDFLAGS_$(1)) -o $$@.$$$$$$$$ $(BUILD)/$(1)/obj/tests/$$*_test.o \
-	    $(BUILD)/$(1)/obj/tests/test_main.o -L$(BUILD)/$(1) -L$$(DEPS_$(1))/lib -lops -lsilktalk -lcmocka $$(LDLIBS) && \
+	    $(BUILD)/$(1)/obj/tests/test_main.o -L$(BUILD)/$(1) -L$$(DEPS_$(1))/lib -lsim -lops -lsilktalk -lcmocka $$(LDLIBS) && \
 	    mv $$@.$$$$$$$$ $$@
 -include $$(wildcard $(BUILD)/$(1)/obj/*.d $(BUILD)/$(1)/obj/*/*.d $(BUILD)/$(1)/obj/*/*/*.d $(BUILD)/$(1)/obj/*/*/*/*.d)
 .PHONY: build-tests-$(1)
@@ -188,6 +194,11 @@ $(BUILD)/bench/limits: $(BUILD)/musl/obj/tests/bench/limits.o $(BUILD)/musl/libs
 	@$(CC_musl) $(CFLAGS_musl) $(LDFLAGS_musl) -o $@ $< -L$(BUILD)/musl -L$(DEPS_musl)/lib -lsilktalk $(LDLIBS)
 bench: all $(BUILD)/bench/silktalk $(BUILD)/bench/limits ## measure beside go- and js-libp2p: tests/bench/RESULTS.md; QUICK=1, S="start bulk"
 	@QUICK=$(QUICK) BUILD=$(BUILD) tests/bench/run $(S)
+
+# ---- simulation: many nodes on virtual time over a network and disks that fail; the seed decides everything
+.PHONY: sim
+sim: $(BUILD)/musl/sim ## SEED=n (default 1) SEEDS=how many from there, NODES=n (default: the seed's choice), VERBOSE=1
+	@$(BUILD)/musl/sim $(or $(SEED),1) $(or $(SEEDS),1) $(or $(NODES),0) $(if $(VERBOSE),verbose)
 
 # ---- fuzzing: one program for each tests/fuzz/NAME_fuzz.c
 FUZZ_SRC := $(sort $(wildcard tests/fuzz/*_fuzz.c))
