@@ -169,15 +169,21 @@ compile_commands.json: Makefile $(wildcard lib lib/* ops tests tests/*) $(BUILD)
 	        "$$f" '$(CPPFLAGS)' '$(DEPS_musl)/include' '$(WARN)' "$$f"; sep=',\n'; sep=$$(printf ',\n_'); sep=$${sep%_}; \
 	done; echo; echo ']'; } >$@
 
+# ---- the wire without the node: a program of tests/interop
+WIRE_TOOL := $(BUILD)/tests/interop/wire_tool
+$(WIRE_TOOL): $(BUILD)/musl/obj/tests/interop/wire_tool.o $(BUILD)/musl/libsilktalk.a
+	@mkdir -p $(@D)
+	@$(CC_musl) $(CFLAGS_musl) $(LDFLAGS_musl) -o $@ $< -L$(BUILD)/musl -L$(DEPS_musl)/lib -lsilktalk $(LDLIBS)
+
 # ---- checks
 .PHONY: check check-unit check-asan check-scripts lint demo bench
-check: all ## everything: unit tests, the sanitizer twin, lint, end-to-end scripts
+check: all $(WIRE_TOOL) ## everything: unit tests, the sanitizer twin, lint, end-to-end scripts
 	@tests/run all
 check-unit: ## unit tests in the musl twin; T=proto/yamux runs one file of tests
 	@JOBS=$(JOBS) tests/run unit $(T)
 check-asan: ## the same under ASan and UBSan
 	@JOBS=$(JOBS) tests/run asan $(T)
-check-scripts: all ## the end-to-end scripts; T=build/size runs one
+check-scripts: all $(WIRE_TOOL) ## the end-to-end scripts; T=build/size runs one
 	@tests/run scripts $(T)
 lint: ## layers, sizes, forbidden words, cppcheck
 	@tests/lint/run
