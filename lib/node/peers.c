@@ -36,12 +36,19 @@ static bool in_use(const struct peer *p) {
     return p->connections != NULL || p->dial != NULL || p->lane != NULL || p->files_out > 0 || p->bootstrap || p->trusted;
 }
 
+static bool asked_for(const struct node *n, const struct peer *p) {
+    for (const struct request *r = n->requests; r != NULL; r = r->next)
+        if (r->peer == p && !r->dead) return true;
+    return false;
+}
+
 /* Makes room: the longest unseen one that nobody asked for. False: all are needed. */
 static bool forget_one(struct node *n) {
     struct peer *oldest = NULL;
     size_t i = 0;
     for (struct peer *p; (p = map_next(&n->peers, &i)) != NULL;)
-        if (!in_use(p) && p->flags == 0 && (oldest == NULL || p->last_seen.ms < oldest->last_seen.ms))
+        if (!in_use(p) && p->flags == 0 && (oldest == NULL || p->last_seen.ms < oldest->last_seen.ms) &&
+            !asked_for(n, p))
             oldest = p;
     return oldest != NULL && peers_forget(n, oldest, NULL) == OK;
 }
@@ -73,8 +80,7 @@ enum err peers_forget(struct node *n, struct peer *p, struct why *w) {
                     : p->lane != NULL      ? "messages wait for it in the outbox"
                     : p->files_out > 0     ? "files wait to be sent to it"
                                            : "the configuration names it");
-    for (struct request *r = n->requests; r != NULL; r = r->next)
-        if (r->peer == p && !r->dead) return fail(w, E_BUSY, "a command works with it just now");
+    if (asked_for(n, p)) return fail(w, E_BUSY, "a command works with it just now");
     struct store_op *op = store_op_new(STORE_PEER_DROP);
     if (op != NULL) op->peer = p->id;
     node_give(n, op);
@@ -180,19 +186,25 @@ static size_t worst_address(const struct peer *p) {
     return worst;
 }
 
+static struct peer_address *find_address(struct peer *p, struct bytes addr) {
+    for (size_t i = 0; i < p->n_addrs; i++)
+        if (bytes_eq(bytes_at(p->addrs[i].p, p->addrs[i].n), addr)) return &p->addrs[i];
+    return NULL;
+}
+
 void peers_add_address(struct node *n, struct peer *p, struct bytes addr, bool operator_given,
                        bool certified) {
     struct multiaddr_target t = multiaddr_target(addr);
     if (t.peer.n > 0 && !t.circuit && peer_id_eq(&t.peer, &p->id)) addr = multiaddr_without_peer(addr);
     if (addr.n == 0 || addr.n > MULTIADDR_MAX) return;
-    for (size_t i = 0; i < p->n_addrs; i++)
-        if (bytes_eq(bytes_at(p->addrs[i].p, p->addrs[i].n), addr)) {
-            p->dirty |= operator_given && !p->addrs[i].operator_given;
-            p->addrs[i].operator_given |= operator_given;
-            p->addrs[i].certified |= certified;
-            if (operator_given) p->addrs[i].next_try = MONO_NEVER;
-            return;
-        }
+    struct peer_address *known = find_address(p, addr);
+    if (known != NULL) {
+        p->dirty |= operator_given && !known->operator_given;
+        known->operator_given |= operator_given;
+        known->certified |= certified;
+        if (operator_given) known->next_try = MONO_NEVER;
+        return;
+    }
     struct peer_address a = {.operator_given = operator_given, .certified = certified, .n = addr.n};
     if (p->n_addrs >= limit_max(&n->limits, LIMIT_PEER_ADDRESSES)) {
         size_t at = worst_address(p);
@@ -302,7 +314,8 @@ static void read_record(struct node *n, struct peer *p, struct bytes record) {
         struct bytes addr = rd_take(&r, rd_u16(&r));
         if (r.bad || !multiaddr_valid(addr)) return;
         peers_add_address(n, p, addr, (marks & 1) != 0, (marks & 2) != 0);
-        if (p->n_addrs > 0) p->addrs[p->n_addrs - 1].last_ok = last_ok;
+        struct peer_address *a = find_address(p, addr); /* the configuration may have brought it before */
+        if (a != NULL) a->last_ok = last_ok;
     }
 }
 
