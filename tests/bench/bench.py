@@ -12,6 +12,7 @@ import resource
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import report
 from servers import BENCH, KINDS, TWIN, BenchError, Hold, SilkTalk, fresh, load, median
@@ -47,6 +48,11 @@ def start(t):
         del values[0]  # the first makes the key and warms the page cache
 
 
+def reach(holds, count):
+    with ThreadPoolExecutor(len(holds)) as pool:
+        list(pool.map(lambda h: h.reach(count), holds))
+
+
 def memory(t):
     """RSS with 0, 100 and 300 connections, two seconds after the last change."""
     for _ in range(ROUNDS):
@@ -60,8 +66,7 @@ def memory(t):
                 t.put("rss_kib 0", s.name, s.rss_kib())
                 holds.append(Hold(s, 300))
             for count in (100, 300):
-                for h in holds:
-                    h.reach(count)
+                reach(holds, count)
                 time.sleep(2)
                 for s in servers:
                     t.put(f"rss_kib {count}", s.name, s.rss_kib())
@@ -155,8 +160,7 @@ def idle(t):
             s.start()
             holds.append(Hold(s, max(COUNTS)))
         for count in COUNTS:
-            for h in holds:
-                h.reach(count)
+            reach(holds, count)
             time.sleep(3)
             before = [s.cpu() for s in servers]
             begin = time.monotonic()

@@ -1,6 +1,6 @@
-/* tests/bench/limits.c: what this machine can do at all, for RESULTS.md to say how much of it SilkTalk reaches:
- * the handshake's cryptography alone, the transport's cipher alone, copying memory alone, syncing a file alone,
- * loopback TCP alone. Usage: limits FOLDER (a file is synced there); prints one JSON object. */
+/* tests/bench/limits.c: what this machine can do at all, for RESULTS.md to say how much of it SilkTalk
+ * reaches: the handshake's cryptography alone, the transport's cipher alone, copying memory alone, syncing a
+ * file alone, loopback TCP alone. Usage: limits FOLDER (a file is synced there); prints one JSON object. */
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <netinet/tcp.h>
@@ -87,7 +87,8 @@ static void one_seal(void) {
     aead_seal(room, aead_key, 1, (struct bytes){NULL, 0}, bytes_at(room, RECORD));
 }
 static void one_open(void) {
-    must(aead_open(room + COPY, aead_key, 1, (struct bytes){NULL, 0}, bytes_at(room, RECORD + AEAD_TAG)), "open");
+    struct bytes sealed = bytes_at(room, RECORD + AEAD_TAG);
+    must(aead_open(room + COPY, aead_key, 1, (struct bytes){NULL, 0}, sealed), "aead_open");
 }
 
 /* ---- memory: a copy that fits no cache */

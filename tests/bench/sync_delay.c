@@ -1,5 +1,6 @@
 /* tests/bench/sync_delay.c: linked into build/bench/silktalk in front of fsync and fdatasync (--wrap): adds
- * BENCH_SYNC_DELAY_MS to each, as a slower disk would. It is read before main: the daemon clears its environment. */
+ * BENCH_SYNC_DELAY_MS to each, as a slower disk would. It is read before main: the daemon clears its
+ * environment. */
 #include <stdlib.h>
 #include <time.h>
 
