@@ -259,7 +259,10 @@ void world_start(struct world *w, size_t node) {
     if (n->up) return;
     n->powered = true;
     if (!open_database(n, &why)) {
-        world_break(w, "node %zu: the database does not open: %s", node, why.text);
+        if (!n->disk.dead && n->disk.full_after < 0)
+            world_break(w, "node %zu: the database does not open: %s", node, why.text);
+        if (n->disk.dead) disk_restart(&n->disk, DISK_LOSES_SECTORS, &w->rng); /* the power failed meanwhile */
+        n->powered = false;
         return;
     }
     n->life++;
@@ -378,7 +381,7 @@ static void drain_log(struct sim_node *n) {
     struct log_line line;
     log_tick(&n->log);
     while (log_take(&n->log, &line)) {
-        world_trace(w, line.text);
+        if (!bytes_has(line.text, bytes_of(database))) world_trace(w, line.text); /* its name is a random one */
         if (w->verbose)
             printf("%10.6f n%zu %.*s\n", (double)w->now_us / 1e6, n->index, (int)line.text.n, (const char *)line.text.p);
     }
@@ -408,6 +411,7 @@ void world_turn(struct world *w, struct sim_node *n) {
     wire_resume(n);
     begin_store(n);
     drain_log(n);
+    if (w->on_turn != NULL) w->on_turn(w, n->index);
     if (n->stopping && node_drained(n->node)) {
         wire_crash(n, true);
         end(n);
