@@ -27,6 +27,21 @@ THIRD_PARTY = {
     "secp256k1": "lib/crypto", "sqlite3": "lib/store", "ares": "lib/net", "ini": "lib/node",
     "yyjson": "lib/base", "cmocka": "tests",
 }
+# lib/X/Y.c has tests/X/Y_test.c, or the file of tests that covers it stands here.
+COVERED_BY = {
+    "crypto/peer_ecdsa": "crypto/key", "crypto/peer_id": "crypto/key", "crypto/peer_rsa": "crypto/key",
+    "crypto/peer_secp256k1": "crypto/key", "crypto/shake": "crypto/hash",
+    "loop/clocks": "loop/loop", "net/closing": "net/tcp", "net/interfaces": "net/tcp",
+    "net/control_client": "net/control",
+    "store/db": "store/store", "store/db_counters": "store/batch", "store/db_files": "store/file",
+    "store/db_inbox": "store/inbox", "store/db_message": "store/inbox", "store/db_outbox": "store/outbox",
+    "store/db_peers": "store/peers", "store/db_query": "store/batch", "store/db_schema": "store/store",
+    "store/db_search": "store/inbox", "store/db_tidy": "store/inbox", "store/files": "store/file",
+}
+# Not yet tested by themselves, only by the scripts of tests/ and in simulation. A name goes when its test comes.
+UNTESTED = {f"node/{m}" for m in (
+    "connection", "control", "control_files", "control_messages", "control_peers", "control_status", "dial",
+    "file_queue", "file_stream", "message_stream", "messenger", "node", "services", "stream", "swarm")}
 ANYWHERE_ONCE = {"zlib"}  # any one folder
 # Headers through which a protocol could reach the kernel or the clock.
 KERNEL = re.compile(r"<(sys/(?!types\.h|random\.h|param\.h)|poll\.h|unistd\.h|fcntl\.h|netdb\.h|net/|signal\.h|pthread\.h"
@@ -116,8 +131,22 @@ def check_source(path, text, users):
             check_include(path, i, line, users)
 
 
+def check_tests(names):
+    """Every module has a test, and the lists above name what exists."""
+    modules = {p[4:-2] for p in names if re.fullmatch(r"lib/\w+/\w+\.c", p)}
+    tests = {p[6:-7] for p in names if re.fullmatch(r"tests/\w+/\w+_test\.c", p)}
+    for m in sorted(modules - tests - set(COVERED_BY) - UNTESTED):
+        report(f"lib/{m}.c", 1, f"no tests/{m}_test.c, nor is it in COVERED_BY of tests/lint/rules.py")
+    for m, by in sorted(COVERED_BY.items()):
+        if m not in modules or by not in tests or m in tests:
+            report("tests/lint/rules.py", 1, f"COVERED_BY: {m} by {by}: gone, or it has a test of its own now")
+    for m in sorted(UNTESTED - modules):
+        report("tests/lint/rules.py", 1, f"UNTESTED: there is no {m}")
+
+
 def main():
     users = {}
+    check_tests(files())
     for path in files():
         if path.startswith("tests/fuzz/corpus/"):  # whatever bytes the fuzzer came upon
             continue

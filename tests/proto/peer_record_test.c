@@ -270,7 +270,16 @@ TEST(sealing_is_all_or_nothing) {
         CHECK(!done || fits == n, "%zu", n);
         fits += done;
     }
-    CHECK(fits == 17, "%zu", fits); /* 17 * (480 + 6) and less than 200 bytes around them */
+    CHECK(fits == 17, "%zu", fits); /* none to 16 of 480 bytes */
+    size_t longest = 0;
+    for (size_t n = 1; n < 480; n++) { /* and one more, as long as it may be */
+        addrs[16] = bytes_at(unix_path, n);
+        buf_clear(&out);
+        if (peer_record_seal(&go, 1, addrs, 17, &out)) longest = n;
+        CHECK(out.n <= PEER_RECORD_MAX && (out.n == 0 || n == 1 || longest == n), "%zu: %zu", n, out.n);
+    }
+    addrs[16] = bytes_at(unix_path, longest);
+    CHECK(peer_record_seal(&go, 1, addrs, 17, &out) && out.n == PEER_RECORD_MAX, "%zu", out.n);
     buf_clear(&out);
     CHECK(peer_record_seal(&go, 1, addrs, 2, &out));
     size_t size = out.n;
