@@ -177,13 +177,13 @@ $(WIRE_TOOL): $(BUILD)/musl/obj/tests/interop/wire_tool.o $(BUILD)/musl/libsilkt
 
 # ---- checks
 .PHONY: check check-unit check-asan check-scripts lint demo bench
-check: all $(WIRE_TOOL) ## everything: unit tests, the sanitizer twin, lint, end-to-end scripts
+check: all $(WIRE_TOOL) $(BUILD)/crash/silktalk ## everything: unit tests, the sanitizer twin, lint, end-to-end scripts
 	@tests/run all
 check-unit: ## unit tests in the musl twin; T=proto/yamux runs one file of tests
 	@JOBS=$(JOBS) tests/run unit $(T)
 check-asan: ## the same under ASan and UBSan
 	@JOBS=$(JOBS) tests/run asan $(T)
-check-scripts: all $(WIRE_TOOL) ## the end-to-end scripts; T=build/size runs one
+check-scripts: all $(WIRE_TOOL) $(BUILD)/crash/silktalk ## the end-to-end scripts; T=build/size runs one
 	@tests/run scripts $(T)
 lint: ## layers, sizes, forbidden words, cppcheck
 	@tests/lint/run
@@ -200,6 +200,16 @@ $(BUILD)/bench/limits: $(BUILD)/musl/obj/tests/bench/limits.o $(BUILD)/musl/libs
 	@$(CC_musl) $(CFLAGS_musl) $(LDFLAGS_musl) -o $@ $< -L$(BUILD)/musl -L$(DEPS_musl)/lib -lsilktalk $(LDLIBS)
 bench: all $(BUILD)/bench/silktalk $(BUILD)/bench/limits ## measure beside go- and js-libp2p: tests/bench/RESULTS.md; QUICK=1, S="start bulk"
 	@QUICK=$(QUICK) BUILD=$(BUILD) tests/bench/run $(S)
+
+# ---- the twin whose unsynced writes are lost when it is killed: tests/crash/lossy.c
+LOSSY := $(BUILD)/musl/obj/tests/crash/lossy.o
+LOSSY_WRAPS := open close read pread write pwrite lseek ftruncate fsync fdatasync fstat stat lstat unlink fcntl
+comma := ,
+$(LOSSY): CFLAGS += -Wno-missing-prototypes -Wno-pedantic
+$(BUILD)/crash/silktalk: $(EXE_OBJ) $(LOSSY) $(BUILD)/musl/libsilktalk.a
+	@mkdir -p $(@D)
+	@$(CC_musl) $(CFLAGS_musl) $(LDFLAGS_musl) $(LOSSY_WRAPS:%=-Wl$(comma)--wrap=%) -o $@ $(EXE_OBJ) $(LOSSY) \
+	    -L$(BUILD)/musl -L$(DEPS_musl)/lib -lsilktalk $(LDLIBS)
 
 # ---- simulation: many nodes on virtual time over a network and disks that fail; the seed decides everything
 .PHONY: sim
