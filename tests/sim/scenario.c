@@ -323,7 +323,9 @@ static void plan_all(struct scenario *s, size_t messages, size_t faults) {
 static bool is_quiet(struct scenario *s) {
     struct world *w = s->w;
     for (size_t i = 0; i < s->n; i++)
-        if (!w->nodes[i]->up || node_outbox(w->nodes[i]->node) > 0 || w->nodes[i]->waiting > 0) return false;
+        if (!w->nodes[i]->up || node_outbox(w->nodes[i]->node) > 0 || w->nodes[i]->waiting > 0 ||
+            w->nodes[i]->node->unended != NULL)
+            return false;
     for (size_t i = 0; i < s->n_sent; i++)
         if (s->sent[i].state == ASKED) return false;
     return true;
@@ -433,6 +435,41 @@ static void begin(struct scenario *s, uint64_t seed, size_t nodes) {
     s->w->on_turn = on_turn;
 }
 
+/* What stands at the end, for whoever looks for the cause. */
+static void dump(struct world *w) {
+    size_t kinds[SIM_CALL + 1] = {0};
+    for (size_t i = 0; i < w->n_heap; i++) kinds[w->heap[i].kind]++;
+    for (size_t i = 0; i < LEN(kinds); i++) printf("events of kind %zu: %zu\n", i, kinds[i]);
+    for (size_t i = 0; i < w->n_wires; i++) {
+        const struct wire *x = w->wires[i];
+        if (x == NULL) continue;
+        printf("wire %zu: connected %d open %d queued %d silent %d;", i, x->connected, x->open, x->queued, x->silent);
+        for (size_t k = 0; k < 2; k++)
+            printf(" n%zu %u attached %d in %zu ready %zu;", x->ends[k].node, x->ends[k].id, x->ends[k].attached,
+                   x->ends[k].in.n, x->ends[k].ready);
+        printf("\n");
+    }
+    for (size_t i = 0; i < w->n_nodes; i++) {
+        struct sim_node *n = w->nodes[i];
+        printf("n%zu up %d powered %d stopping %d waiting %zu storing %d timer %lld event %lld turns %llu backlog %zu\n", i,
+               n->up, n->powered, n->stopping, n->waiting, n->storing, (long long)n->timer.us, (long long)n->timer_at,
+               (unsigned long long)n->turns, n->n_backlog);
+        if (!n->up) continue;
+        printf("  loaded %d connections %zu pending %zu dialing %zu dials %d lanes %d\n", n->node->loaded,
+               n->node->n_connections, n->node->n_pending_in, n->node->n_dialing, n->node->dials != NULL,
+               n->node->lanes != NULL);
+        for (const struct lane *l = n->node->lanes; l != NULL; l = l->next)
+            printf("  lane to %.12s queued %llu loaded %zu loading %d complete %d stream %d retry %lld dial %d fails %u next %lld "
+                   "conns %zu: %s\n",
+                   l->peer->text, (unsigned long long)l->queued, l->loaded, l->loading, l->complete, l->stream != NULL,
+                   (long long)l->retry_at.us, l->peer->dial != NULL, l->peer->dial_fails, (long long)l->peer->next_dial.us,
+                   l->peer->n_connections, l->last_error);
+        for (const struct connection *c = n->node->connections; c != NULL; c = c->next)
+            printf("  connection %u state %d in %d peer %.12s streams %zu identified %d opened %lld\n", c->id, c->state,
+                   c->inbound, c->peer == NULL ? "" : c->peer->text, c->n_streams, c->identified, (long long)c->opened.us);
+    }
+}
+
 static void finish(struct scenario *s, struct scenario_result *out) {
     struct world *w = s->w;
     *out = (struct scenario_result){.trace = w->trace,
@@ -473,5 +510,6 @@ void scenario_run(uint64_t seed, size_t nodes, bool verbose, struct scenario_res
             if (!w->nodes[i]->up) world_start(w, i);
     }
     if (w->broken[0] == 0) check_all(&s);
+    if (verbose) dump(w);
     finish(&s, out);
 }

@@ -61,13 +61,17 @@ static bool before(const struct sim_event *a, const struct sim_event *b) {
     return a->at != b->at ? a->at < b->at : a->order < b->order;
 }
 
+static int64_t rounded(const struct world *w, int64_t at) {
+    return w->net.grain_us > 1 ? (at + w->net.grain_us - 1) / w->net.grain_us * w->net.grain_us : at;
+}
+
 void world_push(struct world *w, struct sim_event e) {
     if (w->n_heap == w->cap_heap) {
         w->cap_heap = w->cap_heap == 0 ? 256 : w->cap_heap * 2;
         w->heap = realloc(w->heap, w->cap_heap * sizeof *w->heap);
         if (w->heap == NULL) give_up("no memory");
     }
-    if (w->net.grain_us > 1) e.at = (e.at + w->net.grain_us - 1) / w->net.grain_us * w->net.grain_us;
+    e.at = rounded(w, e.at);
     e.order = ++w->order;
     size_t i = w->n_heap++;
     for (size_t up; i > 0 && before(&e, &w->heap[up = (i - 1) / 2]); i = up) w->heap[i] = w->heap[up];
@@ -420,15 +424,15 @@ void world_turn(struct world *w, struct sim_node *n) {
     struct mono at = mono_sooner(node_deadline(n->node), log_deadline(&n->log));
     n->timer = at;
     if (at.us == 0) return;
-    int64_t due = MAX(at.us, w->now_us + 20);
-    if (n->timer_at != 0 && n->timer_at <= due && n->timer_at > w->now_us) return; /* an event comes sooner anyway */
+    int64_t due = rounded(w, MAX(at.us, w->now_us + 20));
+    if (n->timer_at != 0 && n->timer_at <= due) return; /* an event comes sooner anyway */
     n->timer_at = due;
     plan(n, SIM_TIMER, due - w->now_us);
 }
 
 static void node_event(struct world *w, const struct sim_event *e) {
     struct sim_node *n = w->nodes[e->node];
-    if (!n->up || n->life != e->life) return;
+    if (!n->up || n->life != e->life || (e->kind == SIM_TIMER && e->at != n->timer_at)) return;
     node_now(n->node, world_clocks(w, n));
     switch ((int)e->kind) {
     case SIM_STORED: end_store(n); break;

@@ -40,6 +40,7 @@ struct wire_end {
     bool closed;      /* by its node, in order: what still comes is read by nobody, and no error */
     struct buf in;    /* on their way to this end, and arrived */
     size_t ready;     /* arrived */
+    size_t lost;      /* bytes that the system holds for a silent wire */
     int64_t last_us;  /* arrival of the last */
 };
 struct wire { /* one TCP connection */
