@@ -22,7 +22,7 @@
     X(LIMIT_DNS_QUERIES, "dns_queries", NULL, 64, 1, 1000, "queries", "wait") \
     X(LIMIT_PEERS, "known_peers", NULL, 10000, 100, 1000000, "peers", "the longest unseen unprotected one is forgotten") \
     X(LIMIT_PEER_ADDRESSES, "peer_addresses", NULL, 16, 1, 64, "addresses of a peer", "the oldest is dropped") \
-    X(LIMIT_BUFFERS, "buffers", "node.memoryMax", 268435456, 33554432, 1099511627776, "bytes", "reading pauses, new streams are reset") \
+    X(LIMIT_BUFFERS, "buffers", "node.memoryMax", 268435456, 33554432, 1099511627776, "bytes", "who takes most of it is closed, or reading pauses") \
     X(LIMIT_STREAM_WINDOW, "stream_window", NULL, 16777216, 262144, 67108864, "bytes", "the window stops growing") \
     X(LIMIT_OUTBOX, "outbox_messages", "messages.outboxMax", 10000, 1, 10000000, "messages", "send refused") \
     X(LIMIT_OUTBOX_BYTES, "outbox_bytes", "messages.outboxMaxBytes", 268435456, 1048576, 1099511627776, "bytes", "send refused") \

@@ -409,6 +409,7 @@ void node_received(struct node *n, uint32_t id) {
     if (c->upgrade == NULL) open_input(c, &in);
 out:
     c->bytes_in += before - in.n;
+    n->unwalked += before - in.n;
     buf_drop(&c->rx, c->rx.n - in.n);
     if (c->state >= CONN_CLOSING) buf_clear(&c->rx);
     c->rx_plain = c->rx.n;
@@ -499,6 +500,20 @@ void connection_sweep(struct node *n) {
 }
 
 /* ---- time */
+
+bool connection_said_hello(const struct connection *c) {
+    const struct upgrade *u = c->upgrade;
+    return u == NULL || u->step != UPGRADE_SECURITY || !c->inbound || u->negotiation.listener.state != MSL_HEADER;
+}
+
+/* On a slow connection the answer to a proposal waits behind what both sides sent before: to begin anew would only
+ * add to that. */
+static bool may_still_come(const struct stream *s) {
+    const struct connection *c = s->connection;
+    struct mono now = c->node->now.mono;
+    return !s->negotiated && !s->inbound && mono_diff_ms(now, c->mux.heard) < STREAM_NEGOTIATE_MS &&
+           mono_diff_ms(now, s->opened) < STREAM_PATIENCE_MS;
+}
 
 void connection_tick(struct connection *c) {
     struct node *n = c->node;

@@ -300,6 +300,7 @@ struct node {
     struct mono next_upkeep, next_maintain, next_expire; /* peers to disk; old rows; expiry of the outbox */
     struct mono next_keep;                               /* whom to be connected to is thought over */
     struct mono next_walk; /* connections and streams are looked at for their deadlines */
+    size_t unwalked;       /* bytes read since then */
     struct mono limit_logged[LIMIT_COUNT];
     bool sweep_requests;
     bool paused;           /* buffers are at their limit */
@@ -340,6 +341,7 @@ void connection_flush(struct connection *c); /* seals what the muxer has, marks 
 /* Ends it: GoAway if it was open; the reason is logged, streams are closed, dial and lanes are told. */
 void connection_close(struct connection *c, enum err code, const char *format, ...) PRINTF_LIKE(3, 4);
 void connection_run(struct connection *c); /* lets streams that wait for room go on */
+bool connection_said_hello(const struct connection *c); /* in the handshake: its first line has come, and is good */
 void connection_tick(struct connection *c);
 struct mono connection_deadline(const struct connection *c);
 void connection_sweep(struct node *n); /* frees the dead ones */

@@ -1,6 +1,14 @@
 #include "node/swarm.h"
 
-enum { KEEP_MS = 1000, TRIM_GRACE_MS = 20000, WALK_MS = 250 };
+enum {
+    KEEP_MS = 1000,
+    TRIM_GRACE_MS = 20000,
+    WALK_MS = 250,
+    WALK_FULL_MS = 50, /* while the pending slots are full */
+    PENDING_MUTE_MS = 150,
+    PENDING_GRACE_MS = 500,
+    WALK_SHARE = 16 /* of node.memoryMax: read since the last walk, the next is due */
+};
 
 /* ---- limits of connections */
 
@@ -288,31 +296,56 @@ static void close_idle(struct node *n) {
     }
 }
 
-/* While the pending slots are full, the oldest half-open one must go on or go. */
-static void close_oldest_pending(struct node *n) {
-    enum { PENDING_GRACE_MS = 1500 };
+/* While the pending slots are full, others wait in the kernel's queue: those that stand still go, all at once. A
+ * dialer's first lines come with its first packet, so who has not even said its header goes soonest; the rest gets
+ * the time of a handshake over a slow link. So 1,000 that never say anything are through in some seconds. */
+static void drop_stalled(struct node *n) {
     if (n->n_pending_in < limit_max(&n->limits, LIMIT_INBOUND_PENDING)) return;
-    struct connection *oldest = NULL;
-    for (struct connection *c = n->connections; c != NULL; c = c->next)
-        if (c->inbound && (c->state == CONN_SECURING || c->state == CONN_MUXING) &&
-            (oldest == NULL || c->opened.us < oldest->opened.us))
-            oldest = c;
-    if (oldest == NULL || mono_diff_ms(n->now.mono, oldest->opened) < PENDING_GRACE_MS) return;
-    limit_reached(n, LIMIT_INBOUND_PENDING);
-    connection_close(oldest, E_LIMIT, "handshake too slow while others wait");
+    for (struct connection *c = n->connections; c != NULL; c = c->next) {
+        if (!c->inbound || (c->state != CONN_SECURING && c->state != CONN_MUXING)) continue;
+        if (mono_diff_ms(n->now.mono, c->opened) < (connection_said_hello(c) ? PENDING_GRACE_MS : PENDING_MUTE_MS))
+            continue;
+        limit_reached(n, LIMIT_INBOUND_PENDING);
+        connection_close(c, E_LIMIT, "handshake too slow while others wait");
+    }
 }
 
-/* All buffers together. Above the limit reading pauses; it goes on below three quarters of it. */
+/* What the peer of c makes us keep: bytes read that no handler has taken. */
+static size_t held_for(const struct connection *c) {
+    size_t bytes = c->rx.cap;
+    for (const struct stream *s = c->streams; s != NULL; s = s->next) bytes += s->rx.cap;
+    return bytes;
+}
+
+static size_t buffers_of(const struct connection *c) {
+    size_t bytes = c->rx.cap + c->tx.cap + c->mux.out.cap;
+    for (const struct stream *s = c->streams; s != NULL; s = s->next) bytes += s->rx.cap + s->tx.cap;
+    return bytes;
+}
+
+/* All buffers together. At the limit the connection whose unfinished input takes most is closed: to wait for the rest
+ * of it, reading nobody, could be for ever. When it is something else that takes the room, reading pauses; it goes on
+ * below three quarters of the limit. */
 static void count_buffers(struct node *n) {
-    size_t bytes = 0;
+    size_t bytes = 0, held = 0;
+    uint64_t max = limit_max(&n->limits, LIMIT_BUFFERS);
     for (const struct connection *c = n->connections; c != NULL; c = c->next) {
-        bytes += c->rx.cap + c->tx.cap + c->mux.out.cap;
-        for (const struct stream *s = c->streams; s != NULL; s = s->next) bytes += s->rx.cap + s->tx.cap;
+        if (c->state >= CONN_CLOSING) continue;
+        bytes += buffers_of(c);
+        held += held_for(c);
     }
     for (const struct lane *l = n->lanes; l != NULL; l = l->next) bytes += l->loaded_bytes;
-    uint64_t max = limit_max(&n->limits, LIMIT_BUFFERS);
-    n->limits.of[LIMIT_BUFFERS].used = bytes;
     if (!n->paused && bytes >= max) limit_reached(n, LIMIT_BUFFERS);
+    while (bytes >= max && held >= max / 2) {
+        struct connection *most = NULL;
+        for (struct connection *c = n->connections; c != NULL; c = c->next)
+            if (c->state == CONN_OPEN && (most == NULL || held_for(c) > held_for(most))) most = c;
+        if (most == NULL) break;
+        held -= MIN(held, held_for(most));
+        bytes -= MIN(bytes, buffers_of(most));
+        connection_close(most, E_LIMIT, "node.memoryMax is reached, and this peer takes the most of it");
+    }
+    n->limits.of[LIMIT_BUFFERS].used = bytes;
     n->paused = n->paused ? bytes >= max - max / 4 : bytes >= max;
 }
 
@@ -321,10 +354,12 @@ bool node_paused(const struct node *n) {
 }
 
 void swarm_tick(struct node *n) {
-    if (mono_due(n->next_walk, n->now.mono)) {
-        n->next_walk = n->n_connections > 0 ? mono_add_ms(n->now.mono, WALK_MS) : MONO_NEVER;
+    bool much = n->unwalked > limit_max(&n->limits, LIMIT_BUFFERS) / WALK_SHARE;
+    if (much || mono_due(n->next_walk, n->now.mono)) {
+        n->next_walk = MONO_NEVER;
+        n->unwalked = 0;
         for (struct connection *c = n->connections; c != NULL; c = c->next) connection_tick(c);
-        close_oldest_pending(n);
+        drop_stalled(n);
         count_buffers(n);
     }
     for (struct dial *d = n->dials; d != NULL; d = d->next) dial_tick(d);
@@ -334,7 +369,9 @@ void swarm_tick(struct node *n) {
         close_idle(n);
         access_sweep(n);
     }
-    if (n->next_walk.us == 0 && n->n_connections > 0) n->next_walk = mono_add_ms(n->now.mono, WALK_MS);
+    bool full = n->n_pending_in >= limit_max(&n->limits, LIMIT_INBOUND_PENDING);
+    struct mono walk = mono_add_ms(n->now.mono, full ? WALK_FULL_MS : WALK_MS);
+    if (n->n_connections > 0) n->next_walk = mono_sooner(n->next_walk, walk);
 }
 
 struct mono swarm_deadline(const struct node *n) {
