@@ -506,15 +506,6 @@ bool connection_said_hello(const struct connection *c) {
     return u == NULL || u->step != UPGRADE_SECURITY || !c->inbound || u->negotiation.listener.state != MSL_HEADER;
 }
 
-/* On a slow connection the answer to a proposal waits behind what both sides sent before: to begin anew would only
- * add to that. */
-static bool may_still_come(const struct stream *s) {
-    const struct connection *c = s->connection;
-    struct mono now = c->node->now.mono;
-    return !s->negotiated && !s->inbound && mono_diff_ms(now, c->mux.heard) < STREAM_NEGOTIATE_MS &&
-           mono_diff_ms(now, s->opened) < STREAM_PATIENCE_MS;
-}
-
 void connection_tick(struct connection *c) {
     struct node *n = c->node;
     if (c->state == CONN_SECURING || c->state == CONN_MUXING || c->state == CONN_DIALING) {
