@@ -127,8 +127,10 @@ struct bytes node_tx(struct node *n, uint32_t id) {
 void node_sent(struct node *n, uint32_t id, size_t bytes) {
     struct connection *c = connection_find(n, id);
     if (c == NULL) return;
+    bool moved = c->stuck.us != 0 && c->stuck.us < n->now.mono.us;
     c->tx_at += MIN(bytes, c->tx.n - c->tx_at);
     c->bytes_out += bytes;
+    c->stuck = c->tx_at < c->tx.n ? n->now.mono : MONO_NEVER;
     if (c->tx_at == c->tx.n) {
         buf_clear(&c->tx);
         c->tx_at = c->tx_encrypted = 0;
@@ -139,7 +141,9 @@ void node_sent(struct node *n, uint32_t id, size_t bytes) {
         c->tx_at = 0;
     }
     if (c->state == CONN_OPEN) {
-        c->mux.heard = n->now.mono; /* the link moves: a pong may wait behind data */
+        /* What had to wait could go: the peer's system takes bytes, and a pong may wait behind data. What went
+         * at once proves nothing: the system takes it for a peer that is long gone too. */
+        if (moved) c->mux.heard = n->now.mono;
         connection_flush(c);
         connection_run(c);
     }
@@ -506,6 +510,15 @@ bool connection_said_hello(const struct connection *c) {
     return u == NULL || u->step != UPGRADE_SECURITY || !c->inbound || u->negotiation.listener.state != MSL_HEADER;
 }
 
+/* On a slow connection the answer to a proposal waits behind what both sides sent before: to begin anew would only
+ * add to that. */
+static bool may_still_come(const struct stream *s) {
+    const struct connection *c = s->connection;
+    struct mono now = c->node->now.mono;
+    return !s->negotiated && !s->inbound && mono_diff_ms(now, c->mux.heard) < STREAM_NEGOTIATE_MS &&
+           mono_diff_ms(now, s->opened) < STREAM_PATIENCE_MS;
+}
+
 void connection_tick(struct connection *c) {
     struct node *n = c->node;
     if (c->state == CONN_SECURING || c->state == CONN_MUXING || c->state == CONN_DIALING) {
@@ -522,10 +535,12 @@ void connection_tick(struct connection *c) {
     }
     for (struct stream *s = c->streams; s != NULL && c->state == CONN_OPEN; s = s->next) {
         if (s->dead || !mono_due(s->deadline, n->now.mono)) continue;
-        s->deadline = MONO_NEVER;
+        s->deadline = may_still_come(s) ? mono_add_ms(n->now.mono, STREAM_NEGOTIATE_MS) : MONO_NEVER;
+        if (s->deadline.us != 0) continue;
         const struct protocol_handler *h = protocol_handlers[s->protocol];
         enum err late = s->negotiated && h->tick != NULL ? h->tick(s) : E_TIMEOUT;
         if (late != OK && !s->dead) stream_fail(s, late, "no answer in time");
+        if (late == E_TIMEOUT) yamux_ping(&c->mux, n->now.mono); /* is there anybody at all? */
     }
     if (c->state == CONN_OPEN) connection_run(c);
 }

@@ -35,6 +35,7 @@ enum {
     STREAM_RX_MAX = 16 << 20, /* bytes a handler has not taken yet; bounded by the window anyway */
     STREAM_TX_MAX = 8 << 20,  /* bytes a handler queued that have no credit yet */
     STREAM_NEGOTIATE_MS = 10000,
+    STREAM_PATIENCE_MS = 120000, /* the same for our own streams, while the connection moves bytes */
     IDENTIFY_MS = 10000,
     PING_MS = 10000,
     TRACES_MAX = 24,          /* of one peer, for `explain` */
@@ -121,6 +122,7 @@ struct connection {
     struct stream *streams;
     size_t n_streams;
     struct mono opened, used, deadline; /* deadline: handshake, or of the closing */
+    struct mono stuck; /* since then the socket takes no more of tx; 0: it took all */
     struct wall since;
     uint64_t bytes_in, bytes_out;
     bool identified;
@@ -152,6 +154,7 @@ struct stream {
     size_t want;          /* bytes that the handler needs together: rx is credited to the peer up to there */
     size_t credited;      /* bytes at the front of rx that were credited already */
     struct mono deadline; /* 0: none */
+    struct mono opened;
     void *state;          /* the handler's */
     uint64_t serial;      /* unique for the process: the tag of its store operations */
 };
@@ -202,7 +205,8 @@ struct outgoing { /* one message in memory */
     struct outgoing *next;
     int64_t seq;
     uint8_t id[MESSAGE_ID];
-    bool sent; /* on the present stream */
+    bool sent;     /* on the present stream */
+    bool answered; /* there, by BUSY */
     struct wall expires;
     struct mono committed; /* when it could first be sent: for the latency */
     struct buf frame;      /* as it goes on the wire */
@@ -217,6 +221,7 @@ struct lane {
     size_t loaded, loaded_bytes;
     bool loading, complete; /* complete: nothing queued that is not loaded */
     struct stream *stream;  /* the one we send on, or NULL */
+    bool busy;              /* the peer said so on it: nothing more is sent there */
     struct mono retry_at;   /* waiting after BUSY or a broken stream */
     struct mono usable;     /* since when there is a connection */
     unsigned tries;
@@ -283,6 +288,8 @@ struct node {
     struct connection *dirty;
     struct dial *dials;
     struct lane *lanes;
+    struct store_op *unended; /* ends of messages that the store could not write down: given again */
+    struct mono next_unended;
     struct file_out *files_out; /* oldest first */
     struct mono next_files;
     struct request *requests;
@@ -358,6 +365,8 @@ void stream_data(struct stream *s, struct bytes data);
 void stream_finished(struct stream *s);
 void stream_run(struct stream *s); /* feeds the handler with rx, sends tx, closes when both ends did */
 void stream_fail(struct stream *s, enum err code, const char *format, ...) PRINTF_LIKE(3, 4); /* resets */
+/* The peer broke a rule of this stream's protocol: logs that, and returns E_PROTO for the handler to return. */
+enum err stream_fault(struct stream *s, const char *text);
 void stream_close_all(struct connection *c, const struct why *why);
 void stream_sweep(struct connection *c);
 const char *const *

@@ -4,7 +4,7 @@
 
 #include <stdio.h>
 
-enum { RECEIVE_WINDOW = 256, RECEIVE_BYTES = 8 << 20 };
+enum { RECEIVE_WINDOW = 256, RECEIVE_BYTES = 8 << 20, LAST_RECEIPTS_MS = 10000 };
 
 struct message_stream {
     struct lane *lane; /* we send on it; NULL: we only receive */
@@ -107,6 +107,14 @@ static enum err take_message(struct stream *s, const struct message_frame *f, st
     return answer(s, f->message.id, status) ? OK : E_LIMIT;
 }
 
+static enum err take_receipt(struct stream *s, const struct receipt *r) {
+    struct lane *l = ((struct message_stream *)s->state)->lane;
+    bool first = !l->busy;
+    enum err e = lane_receipt(l, r);
+    if (first && l->busy) s->deadline = mono_add_ms(s->connection->node->now.mono, LAST_RECEIPTS_MS);
+    return e;
+}
+
 static enum err input(struct stream *s, struct bytes *in) {
     struct message_stream *m = s->state;
     while (in->n > 0 && m->storing < RECEIVE_WINDOW && m->storing_bytes < RECEIVE_BYTES &&
@@ -123,7 +131,7 @@ static enum err input(struct stream *s, struct bytes *in) {
         e = message_frame_read(frame, &f, NULL);
         if (e != OK) return e;
         if (f.kind == FRAME_MESSAGE) e = take_message(s, &f, frame);
-        if (f.kind == FRAME_RECEIPT && m->lane != NULL) e = lane_receipt(m->lane, &f.receipt);
+        if (f.kind == FRAME_RECEIPT && m->lane != NULL) e = take_receipt(s, &f.receipt);
         if (e != OK) return e;
     }
     if (s->fin_in && in->n == 0 && m->storing == 0) {
@@ -145,8 +153,7 @@ static void closed(struct stream *s, const struct why *why) {
         bool connected = s->connection->state == CONN_OPEN;
         /* A refused protocol or a broken stream is tried again later; a lost connection as soon as there is
          * one. */
-        lane_lost(m->lane, why->code == E_BUSY ? "the peer is busy" : why->text,
-                  connected && why->code != E_BUSY);
+        lane_lost(m->lane, why->code == E_BUSY ? "the peer is busy" : why->text, connected);
     }
     mem_free(m);
 }

@@ -46,6 +46,8 @@ static void lane_free(struct lane *l) {
 }
 
 void messenger_free(struct node *n) {
+    store_op_list_free(n->unended);
+    n->unended = NULL;
     while (n->lanes != NULL) {
         struct lane *l = n->lanes;
         n->lanes = l->next;
@@ -126,6 +128,13 @@ static void load(struct lane *l) {
     node_give(n, op);
 }
 
+/* Delivered or refused, though the store's row says nothing of it yet. */
+static bool is_unended(const struct node *n, int64_t seq) {
+    const struct store_op *op = n->unended;
+    while (op != NULL && op->seq != seq) op = op->next;
+    return op != NULL;
+}
+
 static void loaded(struct node *n, struct store_op *op) {
     struct peer *p = peers_find(n, &op->peer);
     struct lane *l = p == NULL ? NULL : p->lane;
@@ -144,7 +153,8 @@ static void loaded(struct node *n, struct store_op *op) {
         struct bytes frame = rd_take(&r, rd_u32(&r));
         if (r.bad) break;
         struct buf copy = {.max = MESSAGE_FRAME_MAX + 16};
-        struct outgoing *o = seq > after && buf_add(&copy, frame) ? outgoing_new(n, &copy, seq) : NULL;
+        bool wanted = seq > after && !is_unended(n, seq);
+        struct outgoing *o = wanted && buf_add(&copy, frame) ? outgoing_new(n, &copy, seq) : NULL;
         buf_free(&copy);
         if (o == NULL) continue;
         after = seq;
@@ -278,7 +288,8 @@ static void delay(struct lane *l, const char *reason) {
 /* The stream is gone: what was on it without a receipt is sent again on the next one, oldest first. */
 void lane_lost(struct lane *l, const char *reason, bool wait) {
     l->stream = NULL;
-    for (struct outgoing *o = l->first; o != NULL; o = o->next) o->sent = false;
+    l->busy = false;
+    for (struct outgoing *o = l->first; o != NULL; o = o->next) o->sent = o->answered = false;
     if (l->queued > 0 && wait) delay(l, reason);
 }
 
@@ -296,9 +307,11 @@ void lane_run(struct lane *l) {
     load(l);
     if (l->first == NULL) return;
     if (l->stream == NULL) {
-        struct why w;
-        l->stream = stream_open(c, PROTOCOL_MESSAGE, message_sender_new(l), &w);
+        struct why w = {E_MEMORY, "out of memory"};
+        void *state = message_sender_new(l);
+        l->stream = state == NULL ? NULL : stream_open(c, PROTOCOL_MESSAGE, state, &w);
         if (l->stream == NULL) {
+            mem_free(state);
             delay(l, w.text);
             return;
         }
@@ -310,6 +323,7 @@ void lane_run(struct lane *l) {
 /* The sending stream has room: gives it what is not on it yet. */
 void lane_fill(struct lane *l, struct buf *tx) {
     struct node *n = l->node;
+    if (l->busy) return;
     for (struct outgoing *o = l->first; o != NULL && tx->n < MUX_OUT_MAX; o = o->next) {
         if (o->sent) continue;
         if (o->expires.ms <= n->now.wall.ms) {
@@ -340,10 +354,10 @@ int64_t messenger_latency_p95_ms(const struct node *n) {
     return sorted[(count * 95 + 99) / 100 - 1];
 }
 
-static void give_end(struct lane *l, const struct outgoing *o, enum store_kind kind, const char *text) {
+static void give_end(struct lane *l, const struct outgoing *o, struct store_op *op, enum store_kind kind,
+                     const char *text) {
     struct node *n = l->node;
-    struct store_op *op = store_op_new(kind);
-    if (op == NULL) return; /* the row stays: it is sent again after a restart, and answered DUPLICATE */
+    op->kind = kind;
     op->peer = l->peer->id;
     op->seq = o->seq;
     memcpy(op->id, o->id, MESSAGE_ID);
@@ -352,27 +366,42 @@ static void give_end(struct lane *l, const struct outgoing *o, enum store_kind k
     node_give(n, op);
 }
 
+/* A BUSY may overtake receipts of what came before it, which still waits for the receiver's disk: they are worth
+ * waiting for, or the same messages would be sent again and again, and be too many again. */
+static bool all_answered(const struct lane *l) {
+    const struct outgoing *o = l->first;
+    while (o != NULL && (!o->sent || o->answered)) o = o->next;
+    return o == NULL;
+}
+
 enum err lane_receipt(struct lane *l, const struct receipt *receipt) {
     struct node *n = l->node;
     char id[2 * MESSAGE_ID + 1];
     message_id_text(receipt->id, id);
     if (receipt->status == RECEIPT_BUSY) {
-        delay(l, "the peer is busy");
-        return E_BUSY; /* this stream ends; the next one starts from the oldest */
+        l->busy = true;
+        for (struct outgoing *b = l->first; b != NULL; b = b->next)
+            if (memcmp(b->id, receipt->id, MESSAGE_ID) == 0) b->answered = true;
+        return all_answered(l) ? E_BUSY : OK;
     }
+    struct store_op *op = store_op_new(STORE_OUTBOX_DONE);
+    if (op == NULL) return E_MEMORY; /* as if it had not come: the message is sent again, and answered again */
     struct outgoing *o = take_out(l, receipt->id);
-    if (o == NULL) return OK; /* cancelled or expired meanwhile */
+    if (o == NULL) { /* cancelled or expired meanwhile */
+        store_op_free(op);
+        return l->busy && all_answered(l) ? E_BUSY : OK;
+    }
     count_down(l, o->frame.n);
     l->tries = 0;
     if (receipt->status == RECEIPT_STORED || receipt->status == RECEIPT_DUPLICATE) {
         learn_latency(n, l, o);
-        give_end(l, o, STORE_OUTBOX_DONE, "");
+        give_end(l, o, op, STORE_OUTBOX_DONE, "");
         n->totals.delivered++;
         n->totals.operations++;
         LOG(n->log, EV_MESSAGE_DELIVERED, kv_str("peer", l->peer->text), kv_str("id", id),
             kv_ms("latency", (n->now.mono.us - MAX(o->committed.us, l->usable.us)) / 1000));
     } else {
-        give_end(l, o, STORE_OUTBOX_FAILED, receipt_status_name(receipt->status));
+        give_end(l, o, op, STORE_OUTBOX_FAILED, receipt_status_name(receipt->status));
         n->totals.operations++;
         n->totals.operations_failed++;
         LOG(n->log, EV_MESSAGE_REFUSED_BY, kv_str("peer", l->peer->text), kv_str("id", id),
@@ -381,7 +410,7 @@ enum err lane_receipt(struct lane *l, const struct receipt *receipt) {
     control_receipt(n, receipt->id, receipt->status, receipt_status_name(receipt->status));
     outgoing_free(o);
     l->oldest = l->first != NULL ? l->oldest : n->now.wall;
-    return OK;
+    return l->busy && all_answered(l) ? E_BUSY : OK;
 }
 
 /* ---- connections come and go */
@@ -407,6 +436,7 @@ void messenger_wake(struct peer *p) {
 }
 
 void messenger_cancelled(struct node *n, const struct peer_id *peer, int64_t seq) {
+    if (is_unended(n, seq)) return; /* is not counted any more */
     struct peer *p = peers_find(n, peer);
     struct lane *l = p == NULL ? NULL : p->lane;
     if (l == NULL) return;
@@ -470,11 +500,27 @@ void messenger_stored(struct node *n, struct store_op *op) {
     case STORE_SPOOL_TAKE: spool_taken(n, op); break;
     case STORE_INBOX_ADD: message_stored(n, op); break;
     default:
-        if (op->err != OK)
-            LOG(n->log, EV_DATABASE_FAULT, kv_str("operation", "outbox"), kv_str("reason", op->why.text));
-        break;
+        if (op->err == OK) break;
+        LOG(n->log, EV_DATABASE_FAULT, kv_str("operation", "outbox"), kv_str("reason", op->why.text));
+        if (op->kind != STORE_OUTBOX_DONE && op->kind != STORE_OUTBOX_FAILED) break;
+        op->next = n->unended;
+        n->unended = op;
+        n->next_unended = mono_add_ms(n->now.mono, EXPIRE_MS);
+        return;
     }
     store_op_free(op);
+}
+
+/* Without this a delivered message would stay queued until the next start, and expire meanwhile. */
+static void end_again(struct node *n) {
+    struct store_op *op = n->unended, *next;
+    n->unended = NULL;
+    n->next_unended = MONO_NEVER;
+    for (; op != NULL; op = next) {
+        next = op->next;
+        op->next = NULL;
+        node_give(n, op);
+    }
 }
 
 uint64_t node_outbox(const struct node *n) {
@@ -485,6 +531,7 @@ void messenger_tick(struct node *n) {
     n->limits.of[LIMIT_OUTBOX].used = n->outbox_count;
     n->limits.of[LIMIT_OUTBOX_BYTES].used = n->outbox_bytes;
     if (n->stopping) return;
+    if (mono_due(n->next_unended, n->now.mono)) end_again(n);
     for (struct lane **at = &n->lanes; *at != NULL;) {
         struct lane *l = *at;
         if (mono_due(l->retry_at, n->now.mono)) lane_run(l);
@@ -499,8 +546,9 @@ void messenger_tick(struct node *n) {
 }
 
 struct mono messenger_deadline(const struct node *n) {
-    if (n->stopping || n->lanes == NULL) return MONO_NEVER;
-    struct mono at = n->outbox_count > 0 ? n->next_expire : MONO_NEVER;
+    if (n->stopping) return MONO_NEVER;
+    struct mono at = n->next_unended;
+    if (n->outbox_count > 0) at = mono_sooner(at, n->next_expire);
     for (const struct lane *l = n->lanes; l != NULL; l = l->next) at = mono_sooner(at, l->retry_at);
     return at;
 }

@@ -16,7 +16,8 @@ static struct stream *stream_new(struct connection *c, struct yamux_stream *y, b
     s->rx.max = STREAM_RX_MAX;
     s->tx.max = STREAM_TX_MAX;
     s->serial = ++c->node->next_serial;
-    s->deadline = mono_add_ms(c->node->now.mono, STREAM_NEGOTIATE_MS);
+    s->opened = c->node->now.mono;
+    s->deadline = mono_add_ms(s->opened, STREAM_NEGOTIATE_MS);
     y->user = s;
     s->next = c->streams;
     c->streams = s;
@@ -128,12 +129,22 @@ static enum err agree(struct stream *s, struct bytes *in) {
     return protocol_handlers[s->protocol]->open == NULL ? OK : protocol_handlers[s->protocol]->open(s);
 }
 
+enum err stream_fault(struct stream *s, const char *text) {
+    struct connection *c = s->connection;
+    char addr[72], reason[200];
+    endpoint_text(&c->remote, addr);
+    snprintf(reason, sizeof reason, "%s: %s", s->negotiated ? protocol_names[s->protocol] : "a new stream", text);
+    LOG(c->node->log, EV_PEER_MISBEHAVED, kv_str("peer", c->peer->text), kv_str("addr", addr), kv_str("reason", reason));
+    return E_PROTO;
+}
+
 /* Gives the handler what has come; what it leaves stays in rx and keeps the peer's credit down. */
 static enum err take(struct stream *s, struct bytes *in) {
     enum err e = OK;
     while (e == OK && !s->negotiated && !s->dead) {
         size_t before = in->n;
         e = agree(s, in);
+        if (e == E_PROTO && s->inbound && !s->negotiated) stream_fault(s, s->negotiation.listener.why.text);
         if (in->n == before && !s->negotiated) break;
     }
     if (e == OK && s->negotiated && !s->dead && protocol_handlers[s->protocol]->input != NULL)

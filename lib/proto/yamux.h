@@ -71,8 +71,8 @@ struct yamux {
     bool fin_behind; /* its FIN takes effect behind its payload */
     /* liveness */
     int64_t keepalive_ms;  /* idle time before a ping; 0: none */
-    struct mono heard;     /* last input. The owner may set it too when the socket took bytes of ours:
-                              a slow link is not dead because the pong waits behind data */
+    struct mono heard;     /* last input. The owner may set it too when the socket took bytes that had had to
+                              wait: a slow link is not dead because the pong waits behind data */
     struct mono ping_sent; /* 0: none is out */
     uint32_t ping_value;
     int64_t rtt_us;           /* smoothed; 0: not known yet */
