@@ -141,8 +141,8 @@ void node_sent(struct node *n, uint32_t id, size_t bytes) {
         c->tx_at = 0;
     }
     if (c->state == CONN_OPEN) {
-        /* What had to wait could go: the peer's system takes bytes, and a pong may wait behind data. What went
-         * at once proves nothing: the system takes it for a peer that is long gone too. */
+        /* What had to wait could go: the peer's system takes bytes, and a pong may wait behind data. What
+         * went at once proves nothing: the system takes it for a peer that is long gone too. */
         if (moved) c->mux.heard = n->now.mono;
         connection_flush(c);
         connection_run(c);
@@ -510,8 +510,8 @@ bool connection_said_hello(const struct connection *c) {
     return u == NULL || u->step != UPGRADE_SECURITY || !c->inbound || u->negotiation.listener.state != MSL_HEADER;
 }
 
-/* On a slow connection the answer to a proposal waits behind what both sides sent before: to begin anew would only
- * add to that. */
+/* On a slow connection the answer to a proposal waits behind what both sides sent before: to begin anew would
+ * only add to that. */
 static bool may_still_come(const struct stream *s) {
     const struct connection *c = s->connection;
     struct mono now = c->node->now.mono;

@@ -366,8 +366,8 @@ static void give_end(struct lane *l, const struct outgoing *o, struct store_op *
     node_give(n, op);
 }
 
-/* A BUSY may overtake receipts of what came before it, which still waits for the receiver's disk: they are worth
- * waiting for, or the same messages would be sent again and again, and be too many again. */
+/* A BUSY may overtake receipts of what came before it, which still waits for the receiver's disk: they are
+ * worth waiting for, or the same messages would be sent again and again, and be too many again. */
 static bool all_answered(const struct lane *l) {
     const struct outgoing *o = l->first;
     while (o != NULL && (!o->sent || o->answered)) o = o->next;
@@ -385,7 +385,7 @@ enum err lane_receipt(struct lane *l, const struct receipt *receipt) {
         return all_answered(l) ? E_BUSY : OK;
     }
     struct store_op *op = store_op_new(STORE_OUTBOX_DONE);
-    if (op == NULL) return E_MEMORY; /* as if it had not come: the message is sent again, and answered again */
+    if (op == NULL) return E_MEMORY; /* as if it had not come: it is sent again, and answered again */
     struct outgoing *o = take_out(l, receipt->id);
     if (o == NULL) { /* cancelled or expired meanwhile */
         store_op_free(op);

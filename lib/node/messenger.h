@@ -6,7 +6,7 @@
 
 void lane_run(struct lane *l);                                        /* sends what can be sent now */
 void lane_fill(struct lane *l, struct buf *tx);                       /* next frames for the stream */
-enum err lane_receipt(struct lane *l, const struct receipt *receipt); /* E_BUSY: the stream must end, E_MEMORY */
+enum err lane_receipt(struct lane *l, const struct receipt *receipt); /* not OK: the stream must end */
 void lane_lost(struct lane *l, const char *reason, bool wait);
 void *message_sender_new(struct lane *l);                 /* state of a sending stream; NULL: memory */
 void message_stored(struct node *n, struct store_op *op); /* STORE_INBOX_ADD is done: its receipt can go */
