@@ -13,7 +13,8 @@ TEST(a_message_arrives) {
     size_t a = world_add(w, ""), b = world_add(w, "[messages]\nfrom = any\n"), rows = 0;
     world_start(w, a);
     world_start(w, b);
-    const char *answer = world_ask(w, a, "send", "{\"peer\":\"%s\",\"body\":\"hello\",\"wait\":true}", world_address(w, b));
+    const char *answer = world_ask(w, a, "send", "{\"peer\":\"%s\",\"body\":\"hello\",\"wait\":true}",
+                                   world_address(w, b));
     CHECK(answer != NULL && strstr(answer, "\"stored\"") != NULL, "%s", answer == NULL ? "none" : answer);
     world_rows(w, b, true, count, &rows);
     CHECK(rows == 1 && node_outbox(w->nodes[a]->node) == 0);

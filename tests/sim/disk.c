@@ -253,7 +253,8 @@ static int file_traits(sqlite3_file *base) {
 static int shm_map(sqlite3_file *base, int region, int size, int extend, void volatile **out) {
     struct handle *h = of(base);
     *out = NULL;
-    if (region < 0 || (size_t)region >= LEN(h->disk->shared) || size != SHARED_BYTES) return SQLITE_IOERR_SHMMAP;
+    if (region < 0 || (size_t)region >= LEN(h->disk->shared) || size != SHARED_BYTES)
+        return SQLITE_IOERR_SHMMAP;
     if (h->disk->shared[region] == NULL && extend) h->disk->shared[region] = must(calloc(1, SHARED_BYTES));
     *out = h->disk->shared[region];
     return SQLITE_OK;

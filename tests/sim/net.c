@@ -142,7 +142,8 @@ static void write_out(struct sim_node *n, struct wire_end *e) {
             return;
         }
         size_t take = MIN(room, tx.n);
-        if (w->net.odd_reads && take > 1 && rng_below(&w->rng, 4) == 0) take = 1 + (size_t)rng_below(&w->rng, take);
+        if (w->net.odd_reads && take > 1 && rng_below(&w->rng, 4) == 0)
+            take = 1 + (size_t)rng_below(&w->rng, take);
         send_bytes(e, bytes_at(tx.p, take));
         node_sent(n->node, e->id, take);
         if (find(n, e->id) != e) return;
@@ -169,7 +170,8 @@ static void read_in(struct sim_node *n, struct wire_end *e) {
     if (e->stalled) n->n_stalled--;
     e->stalled = false;
     size_t take = MIN(e->ready, MIN(buf_room(rx), (size_t)128 << 10));
-    if (w->net.odd_reads && take > 1 && rng_below(&w->rng, 2) == 0) take = 1 + (size_t)rng_below(&w->rng, take);
+    if (w->net.odd_reads && take > 1 && rng_below(&w->rng, 2) == 0)
+        take = 1 + (size_t)rng_below(&w->rng, take);
     if (take == 0) {
         world_break(w, "node %zu: the read buffer of connection %u is full", n->index, e->id);
         return;
@@ -272,7 +274,8 @@ static void accept_one(struct sim_node *n, struct wire *wire) {
 
 void wire_accept(struct sim_node *n) {
     size_t done = 0;
-    while (done < n->n_backlog && done < ACCEPTS && node_accepting(n->node)) accept_one(n, n->backlog[done++]);
+    while (done < n->n_backlog && done < ACCEPTS && node_accepting(n->node))
+        accept_one(n, n->backlog[done++]);
     n->n_backlog -= done;
     memmove(n->backlog, n->backlog + done, n->n_backlog * sizeof n->backlog[0]);
 }
@@ -282,9 +285,11 @@ void wire_accept(struct sim_node *n) {
 static void close_end(struct sim_node *n, struct wire_end *e) {
     struct wire_end *far = far_end(e);
     e->closed = true;
-    if ((e->wire->connected || e == &e->wire->ends[1]) && !e->wire->silent && (far->attached || e->wire->queued)) {
+    if ((e->wire->connected || e == &e->wire->ends[1]) && !e->wire->silent &&
+        (far->attached || e->wire->queued)) {
         send_bytes(e, node_tx(n->node, e->id)); /* the system sends what is left */
-        if (far->attached) later(far, SIM_FIN, MAX(far->last_us, n->world->now_us + world_delay(n->world)), 0);
+        if (far->attached)
+            later(far, SIM_FIN, MAX(far->last_us, n->world->now_us + world_delay(n->world)), 0);
     }
     detach(e);
 }
@@ -382,7 +387,8 @@ void wire_crash(struct sim_node *n, bool say) {
     }
     n->n_backlog = 0;
     for (struct wire_end *e; (e = map_next(&n->ends, &i)) != NULL;) {
-        if (say && far_end(e)->attached && e->wire->connected && !e->wire->silent) soon(far_end(e), SIM_RESET);
+        if (say && far_end(e)->attached && e->wire->connected && !e->wire->silent)
+            soon(far_end(e), SIM_RESET);
         detach(e);
     }
 }

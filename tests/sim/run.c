@@ -1,5 +1,5 @@
-/* tests/sim/run.c: SEED [COUNT [NODES [twice | verbose]]]: runs the scenario of so many seeds; a failure names its
- * seed. twice: each seed is run again and must do exactly the same. */
+/* tests/sim/run.c: SEED [COUNT [NODES [twice | verbose]]]: runs the scenario of so many seeds; a failure
+ * names its seed. twice: each seed is run again and must do exactly the same. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -15,7 +15,8 @@ static double seconds(void) {
 int main(int argc, char **argv) {
     uint64_t seed = argc > 1 ? strtoull(argv[1], NULL, 0) : 1;
     size_t count = argc > 2 ? strtoul(argv[2], NULL, 0) : 1, nodes = argc > 3 ? strtoul(argv[3], NULL, 0) : 0;
-    bool verbose = argc > 4 && strcmp(argv[4], "verbose") == 0, twice = argc > 4 && strcmp(argv[4], "twice") == 0;
+    bool verbose = argc > 4 && strcmp(argv[4], "verbose") == 0,
+         twice = argc > 4 && strcmp(argv[4], "twice") == 0;
     size_t failures = 0, messages = 0, delivered = 0, failed = 0, crashes = 0;
     uint64_t events = 0;
     double began = seconds();
@@ -26,15 +27,16 @@ int main(int argc, char **argv) {
         if (twice && r.broken[0] == 0) {
             scenario_run(seed, nodes, false, &again);
             if (again.trace != r.trace || again.events != r.events)
-                snprintf(r.broken, sizeof r.broken, "two runs of this seed differ: %llx, %llx", (unsigned long long)r.trace,
-                         (unsigned long long)again.trace);
+                snprintf(r.broken, sizeof r.broken, "two runs of this seed differ: %llx, %llx",
+                         (unsigned long long)r.trace, (unsigned long long)again.trace);
         }
         if (r.broken[0] != 0) {
             failures++;
             printf("SEED=%llu NODES=%zu: %s\n", (unsigned long long)seed, nodes, r.broken);
         }
         if (count == 1)
-            printf("trace %016llx: %zu nodes, %zu messages, %zu delivered, %zu failed, %zu crashes, %llu events, %lld s\n",
+            printf("trace %016llx: %zu nodes, %zu messages, %zu delivered, %zu failed, %zu crashes, %llu "
+                   "events, %lld s\n",
                    (unsigned long long)r.trace, r.nodes, r.messages, r.delivered, r.failed, r.crashes,
                    (unsigned long long)r.events, (long long)r.virtual_ms / 1000);
         messages += r.messages;
@@ -44,7 +46,8 @@ int main(int argc, char **argv) {
         events += r.events;
     }
     double took = seconds() - began;
-    printf("%zu seeds, %zu broken: %zu messages, %zu delivered, %zu failed, %zu crashes, %llu events; %.1f s, %.2f seeds/s\n",
+    printf("%zu seeds, %zu broken: %zu messages, %zu delivered, %zu failed, %zu crashes, %llu events; %.1f "
+           "s, %.2f seeds/s\n",
            count, failures, messages, delivered, failed, crashes, (unsigned long long)events, took,
            (double)count / (took > 0 ? took : 1));
     return failures == 0 ? 0 : 1;

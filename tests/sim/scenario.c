@@ -64,10 +64,13 @@ static void make_body(size_t message, size_t size, struct buf *out) {
 
 static void send_one(struct world *w, void *user, uint64_t arg) {
     struct scenario *s = user;
-    size_t from = pick(s, s->n), size = chance(s, 90) ? pick(s, 200) : chance(s, 90) ? pick(s, 20000) : pick(s, 1000000);
+    size_t from = pick(s, s->n), size = chance(s, 90)   ? pick(s, 200)
+                                        : chance(s, 90) ? pick(s, 20000)
+                                                        : pick(s, 1000000);
     if (s->n > 100) size = MIN(size, (size_t)5000);
     (void)arg;
-    if (!w->nodes[from]->up || w->nodes[from]->stopping || s->near[from].n == 0 || s->n_sent == s->most) return;
+    if (!w->nodes[from]->up || w->nodes[from]->stopping || s->near[from].n == 0 || s->n_sent == s->most)
+        return;
     size_t to = s->near[from].of[pick(s, s->near[from].n)], index = s->n_sent++;
     struct sent *m = &s->sent[index];
     int64_t life = chance(s, 85) ? 7LL * 24 * 3600 * 1000 : 1000 + (int64_t)pick(s, 60000);
@@ -75,8 +78,9 @@ static void send_one(struct world *w, void *user, uint64_t arg) {
     make_body(index, size, &body);
     *m = (struct sent){.from = from, .to = to, .size = body.n};
     m->expires_ms = world_clocks(w, w->nodes[from]).wall.ms + life;
-    buf_add_format(&line, "{\"id\":%zu,\"method\":\"send\",\"params\":{\"peer\":\"%s\",\"expires_ms\":%lld,\"body\":\"", index,
-                   chance(s, 50) ? world_address(w, to) : w->nodes[to]->id, (long long)life);
+    buf_add_format(
+        &line, "{\"id\":%zu,\"method\":\"send\",\"params\":{\"peer\":\"%s\",\"expires_ms\":%lld,\"body\":\"",
+        index, chance(s, 50) ? world_address(w, to) : w->nodes[to]->id, (long long)life);
     buf_add(&line, buf_view(&body));
     buf_add_text(&line, chance(s, 10) ? "\",\"wait\":true}}" : "\"}}");
     world_tell(w, from, 1, buf_view(&line));
@@ -94,7 +98,8 @@ static void on_answer(struct world *w, size_t node, uint32_t client, struct byte
         if (m->state != ASKED) world_break(w, "message %lld is answered twice", (long long)index);
         m->state = json_get(json_root(doc), "error") == NULL ? TAKEN : REFUSED;
     } else {
-        world_break(w, "node %zu answers nobody's question: %.*s", node, (int)MIN(line.n, (size_t)200), (const char *)line.p);
+        world_break(w, "node %zu answers nobody's question: %.*s", node, (int)MIN(line.n, (size_t)200),
+                    (const char *)line.p);
     }
     json_free(doc);
 }
@@ -122,7 +127,8 @@ static void on_store(struct world *w, size_t node, struct store_op *op, bool don
         struct message_frame f;
         bool whole = false;
         size_t need, index = SIZE_MAX;
-        if (message_frame_next(&in, &frame, &whole, &need) == OK && whole && message_frame_read(frame, &f, NULL) == OK)
+        if (message_frame_next(&in, &frame, &whole, &need) == OK && whole &&
+            message_frame_read(frame, &f, NULL) == OK)
             index = index_of(f.message.body);
         if (index >= s->n_sent || s->sent[index].by_id != NULL) {
             world_break(w, "node %zu stores a message that nobody sent", node);
@@ -131,7 +137,8 @@ static void on_store(struct world *w, size_t node, struct store_op *op, bool don
         struct sent *m = &s->sent[index];
         memcpy(m->id, op->id, MESSAGE_ID);
         m->by_id = &s->ids;
-        if (map_add(&s->ids, bytes_at(m->id, MESSAGE_ID), m) != OK) world_break(w, "two messages have one id");
+        if (map_add(&s->ids, bytes_at(m->id, MESSAGE_ID), m) != OK)
+            world_break(w, "two messages have one id");
     }
     if (op->kind != STORE_OUTBOX_DONE) return;
     struct sent *m = map_find(&s->ids, bytes_at(op->id, MESSAGE_ID));
@@ -156,12 +163,16 @@ static void deep(struct world *w, const struct sim_node *sn) {
             streams += !st->dead;
             if (st->rx.n > STREAM_RX_MAX || st->tx.n > STREAM_TX_MAX)
                 world_break(w, "node %zu: buffers of a stream", sn->index);
-            if (!st->dead && st->connection != c) world_break(w, "node %zu: a stream of another connection", sn->index);
+            if (!st->dead && st->connection != c)
+                world_break(w, "node %zu: a stream of another connection", sn->index);
         }
-        if (streams != c->n_streams) world_break(w, "node %zu: %zu streams counted as %zu", sn->index, streams, c->n_streams);
-        if (c->mux.inbound > limit_max(&n->limits, LIMIT_STREAMS)) world_break(w, "node %zu: inbound streams", sn->index);
+        if (streams != c->n_streams)
+            world_break(w, "node %zu: %zu streams counted as %zu", sn->index, streams, c->n_streams);
+        if (c->mux.inbound > limit_max(&n->limits, LIMIT_STREAMS))
+            world_break(w, "node %zu: inbound streams", sn->index);
     }
-    if (all != n->n_connections) world_break(w, "node %zu: %zu connections counted as %zu", sn->index, all, n->n_connections);
+    if (all != n->n_connections)
+        world_break(w, "node %zu: %zu connections counted as %zu", sn->index, all, n->n_connections);
     if (open > all) world_break(w, "node %zu: open", sn->index);
     for (const struct lane *l = n->lanes; l != NULL; l = l->next) {
         size_t loaded = 0, bytes = 0;
@@ -171,11 +182,17 @@ static void deep(struct world *w, const struct sim_node *sn) {
             loaded++;
             bytes += o->frame.n;
         }
-        if (loaded != l->loaded || bytes != l->loaded_bytes) world_break(w, "node %zu: a lane's counts", sn->index);
-        if (loaded > l->queued) world_break(w, "node %zu: a lane has %zu in memory of %llu", sn->index, loaded, (unsigned long long)l->queued);
-        if (loaded > 2 * limit_max(&n->limits, LIMIT_MESSAGES_IN_FLIGHT)) world_break(w, "node %zu: messages in flight", sn->index);
+        if (loaded != l->loaded || bytes != l->loaded_bytes)
+            world_break(w, "node %zu: a lane's counts", sn->index);
+        if (loaded > l->queued)
+            world_break(w, "node %zu: a lane has %zu in memory of %llu", sn->index, loaded,
+                        (unsigned long long)l->queued);
+        if (loaded > 2 * limit_max(&n->limits, LIMIT_MESSAGES_IN_FLIGHT))
+            world_break(w, "node %zu: messages in flight", sn->index);
     }
-    if (queued != n->outbox_count) world_break(w, "node %zu: %zu queued, counted as %llu", sn->index, queued, (unsigned long long)n->outbox_count);
+    if (queued != n->outbox_count)
+        world_break(w, "node %zu: %zu queued, counted as %llu", sn->index, queued,
+                    (unsigned long long)n->outbox_count);
 }
 
 static void on_turn(struct world *w, size_t node) {
@@ -183,10 +200,14 @@ static void on_turn(struct world *w, size_t node) {
     const struct sim_node *sn = w->nodes[node];
     const struct node *n = sn->node;
     s->wall_max[node] = MAX(s->wall_max[node], n->now.wall.ms);
-    if (n->n_connections > limit_max(&n->limits, LIMIT_CONNECTIONS)) world_break(w, "node %zu: %zu connections", node, n->n_connections);
-    if (n->n_pending_in > limit_max(&n->limits, LIMIT_INBOUND_PENDING)) world_break(w, "node %zu: %zu pending", node, n->n_pending_in);
-    if (n->n_dialing > limit_max(&n->limits, LIMIT_DIALS)) world_break(w, "node %zu: %zu dials", node, n->n_dialing);
-    if (n->store_in_flight != sn->waiting) world_break(w, "node %zu: %zu operations, counted as %zu", node, sn->waiting, n->store_in_flight);
+    if (n->n_connections > limit_max(&n->limits, LIMIT_CONNECTIONS))
+        world_break(w, "node %zu: %zu connections", node, n->n_connections);
+    if (n->n_pending_in > limit_max(&n->limits, LIMIT_INBOUND_PENDING))
+        world_break(w, "node %zu: %zu pending", node, n->n_pending_in);
+    if (n->n_dialing > limit_max(&n->limits, LIMIT_DIALS))
+        world_break(w, "node %zu: %zu dials", node, n->n_dialing);
+    if (n->store_in_flight != sn->waiting)
+        world_break(w, "node %zu: %zu operations, counted as %zu", node, sn->waiting, n->store_in_flight);
     if (n->effects_n != 0) world_break(w, "node %zu: effects are left", node);
     if (sn->turns % DEEP_EVERY == 0) deep(w, sn);
 }
@@ -210,7 +231,8 @@ static void fast_again(struct world *w, void *user, uint64_t node) {
 
 static void fault(struct world *w, void *user, uint64_t arg) {
     struct scenario *s = user;
-    size_t node = pick(s, s->n), other = s->near[node].n == 0 ? node : s->near[node].of[pick(s, s->near[node].n)];
+    size_t node = pick(s, s->n),
+           other = s->near[node].n == 0 ? node : s->near[node].of[pick(s, s->near[node].n)];
     struct sim_node *n = w->nodes[node];
     int64_t back_us = (int64_t)skewed(s, chance(s, 80) ? 10000 : 90000) * 1000;
     (void)arg;
@@ -251,7 +273,8 @@ static void revive(struct world *w, void *user, uint64_t arg) {
     struct scenario *s = user;
     (void)arg;
     for (size_t i = 0; i < s->n; i++)
-        if (!w->nodes[i]->up && !w->nodes[i]->powered) world_call(w, 100000 + (int64_t)pick(s, 5000000), restart, s, i);
+        if (!w->nodes[i]->up && !w->nodes[i]->powered)
+            world_call(w, 100000 + (int64_t)pick(s, 5000000), restart, s, i);
     if (w->now_us < s->end_us) world_call(w, 3000000, revive, s, 0);
 }
 
@@ -278,7 +301,8 @@ static void make_nodes(struct scenario *s) {
         if (fast) buf_add_text(&ini, "redialMax = 20s\n");
         if (chance(s, 15)) buf_add_format(&ini, "idleTimeout = %zus\nminConnections = 0\n", 5 + pick(s, 20));
         if (chance(s, 10)) buf_add_format(&ini, "keepAlive = %zus\n", 5 + pick(s, 10));
-        if (chance(s, 5)) buf_add_text(&ini, "maxConnections = 6\nreservedForTrusted = 0\nminConnections = 0\n");
+        if (chance(s, 5))
+            buf_add_text(&ini, "maxConnections = 6\nreservedForTrusted = 0\nminConnections = 0\n");
         if (chance(s, 10)) buf_add_text(&ini, "[limits]\nmessages_in_flight = 3\n");
         size_t boots = i == 0 ? 0 : 1 + skewed(s, MIN(i, (size_t)3));
         if (boots > 0) buf_add_text(&ini, "[discovery]\n");
@@ -308,7 +332,8 @@ static void make_network(struct scenario *s, struct sim_network *net) {
 
 static void plan_all(struct scenario *s, size_t messages, size_t faults) {
     int64_t span = s->end_us - s->w->now_us;
-    for (size_t i = 0; i < s->n; i++) world_call(s->w, (int64_t)pick(s, chance(s, 80) ? 1000000 : (size_t)span), restart, s, i);
+    for (size_t i = 0; i < s->n; i++)
+        world_call(s->w, (int64_t)pick(s, chance(s, 80) ? 1000000 : (size_t)span), restart, s, i);
     for (size_t i = 0; i < messages;) {
         int64_t at = (int64_t)pick(s, (size_t)span);
         for (size_t burst = 1 + (chance(s, 20) ? skewed(s, 40) : 0); burst > 0 && i < messages; burst--, i++)
@@ -355,9 +380,11 @@ static void walk_inbox(void *user, const struct sim_row *row) {
         return;
     }
     bool whole = row->body.n == m->size;
-    for (size_t i = bytes_index(row->body, ':') + 1; whole && i < row->body.n; i++) whole = row->body.p[i] == filler(index, i);
+    for (size_t i = bytes_index(row->body, ':') + 1; whole && i < row->body.n; i++)
+        whole = row->body.p[i] == filler(index, i);
     if (!whole) world_break(w, "message %zu is not whole", index);
-    if (++m->found > 1) world_break(w, "message %zu from node %zu is twice in the inbox of node %zu", index, m->from, m->to);
+    if (++m->found > 1)
+        world_break(w, "message %zu from node %zu is twice in the inbox of node %zu", index, m->from, m->to);
     if (s->last_row[m->from] > (int64_t)index)
         world_break(w, "message %zu from node %zu came to node %zu after message %lld", index, m->from, m->to,
                     (long long)s->last_row[m->from]);
@@ -382,9 +409,12 @@ static void judge(struct scenario *s, size_t i) {
     struct world *w = s->w;
     const struct sent *m = &s->sent[i];
     bool there = m->found > 0;
-    if (m->queued) world_break(w, "message %zu from node %zu to node %zu is queued for ever", i, m->from, m->to);
-    if (m->done && !there) world_break(w, "message %zu was reported as delivered to node %zu, which does not have it", i, m->to);
-    if (m->state == TAKEN && !there && !m->failed) world_break(w, "message %zu from node %zu to node %zu is lost", i, m->from, m->to);
+    if (m->queued)
+        world_break(w, "message %zu from node %zu to node %zu is queued for ever", i, m->from, m->to);
+    if (m->done && !there)
+        world_break(w, "message %zu was reported as delivered to node %zu, which does not have it", i, m->to);
+    if (m->state == TAKEN && !there && !m->failed)
+        world_break(w, "message %zu from node %zu to node %zu is lost", i, m->from, m->to);
     if (m->state == REFUSED && (there || (m->failed && m->by_id == NULL)))
         world_break(w, "message %zu was refused, and is there", i);
     if (!m->failed) return;
@@ -407,7 +437,8 @@ static void check_all(struct scenario *s) {
         world_rows(w, i, true, walk_inbox, s);
         world_rows(w, i, false, walk_outbox, s);
         disk_select(&w->nodes[i]->disk);
-        if (w->nodes[i]->up && (s->n < 100 || i % 20 == 0) && db_check(w->nodes[i]->db, s->n > 20, &why) != OK)
+        if (w->nodes[i]->up && (s->n < 100 || i % 20 == 0) &&
+            db_check(w->nodes[i]->db, s->n > 20, &why) != OK)
             world_break(w, "node %zu: %s", i, why.text);
         if (w->nodes[i]->up) deep(w, w->nodes[i]);
     }
@@ -427,7 +458,8 @@ static void begin(struct scenario *s, uint64_t seed, size_t nodes) {
     s->wall_max = calloc(s->n, sizeof *s->wall_max);
     s->last_row = calloc(s->n, sizeof *s->last_row);
     map_init(&s->ids, s->most + 1, 3, 4);
-    if (s->sent == NULL || s->near == NULL || s->denies == NULL || s->wall_max == NULL || s->last_row == NULL) abort();
+    if (s->sent == NULL || s->near == NULL || s->denies == NULL || s->wall_max == NULL || s->last_row == NULL)
+        abort();
     s->w->user = s;
     s->w->on_answer = on_answer;
     s->w->on_store = on_store;
@@ -443,30 +475,34 @@ static void dump(struct world *w) {
     for (size_t i = 0; i < w->n_wires; i++) {
         const struct wire *x = w->wires[i];
         if (x == NULL) continue;
-        printf("wire %zu: connected %d open %d queued %d silent %d;", i, x->connected, x->open, x->queued, x->silent);
+        printf("wire %zu: connected %d open %d queued %d silent %d;", i, x->connected, x->open, x->queued,
+               x->silent);
         for (size_t k = 0; k < 2; k++)
-            printf(" n%zu %u attached %d in %zu ready %zu;", x->ends[k].node, x->ends[k].id, x->ends[k].attached,
-                   x->ends[k].in.n, x->ends[k].ready);
+            printf(" n%zu %u attached %d in %zu ready %zu;", x->ends[k].node, x->ends[k].id,
+                   x->ends[k].attached, x->ends[k].in.n, x->ends[k].ready);
         printf("\n");
     }
     for (size_t i = 0; i < w->n_nodes; i++) {
         struct sim_node *n = w->nodes[i];
-        printf("n%zu up %d powered %d stopping %d waiting %zu storing %d timer %lld event %lld turns %llu backlog %zu\n", i,
-               n->up, n->powered, n->stopping, n->waiting, n->storing, (long long)n->timer.us, (long long)n->timer_at,
-               (unsigned long long)n->turns, n->n_backlog);
+        printf("n%zu up %d powered %d stopping %d waiting %zu storing %d timer %lld event %lld turns %llu "
+               "backlog %zu\n",
+               i, n->up, n->powered, n->stopping, n->waiting, n->storing, (long long)n->timer.us,
+               (long long)n->timer_at, (unsigned long long)n->turns, n->n_backlog);
         if (!n->up) continue;
         printf("  loaded %d connections %zu pending %zu dialing %zu dials %d lanes %d\n", n->node->loaded,
                n->node->n_connections, n->node->n_pending_in, n->node->n_dialing, n->node->dials != NULL,
                n->node->lanes != NULL);
         for (const struct lane *l = n->node->lanes; l != NULL; l = l->next)
-            printf("  lane to %.12s queued %llu loaded %zu loading %d complete %d stream %d retry %lld dial %d fails %u next %lld "
+            printf("  lane to %.12s queued %llu loaded %zu loading %d complete %d stream %d retry %lld dial "
+                   "%d fails %u next %lld "
                    "conns %zu: %s\n",
-                   l->peer->text, (unsigned long long)l->queued, l->loaded, l->loading, l->complete, l->stream != NULL,
-                   (long long)l->retry_at.us, l->peer->dial != NULL, l->peer->dial_fails, (long long)l->peer->next_dial.us,
-                   l->peer->n_connections, l->last_error);
+                   l->peer->text, (unsigned long long)l->queued, l->loaded, l->loading, l->complete,
+                   l->stream != NULL, (long long)l->retry_at.us, l->peer->dial != NULL, l->peer->dial_fails,
+                   (long long)l->peer->next_dial.us, l->peer->n_connections, l->last_error);
         for (const struct connection *c = n->node->connections; c != NULL; c = c->next)
-            printf("  connection %u state %d in %d peer %.12s streams %zu identified %d opened %lld\n", c->id, c->state,
-                   c->inbound, c->peer == NULL ? "" : c->peer->text, c->n_streams, c->identified, (long long)c->opened.us);
+            printf("  connection %u state %d in %d peer %.12s streams %zu identified %d opened %lld\n", c->id,
+                   c->state, c->inbound, c->peer == NULL ? "" : c->peer->text, c->n_streams, c->identified,
+                   (long long)c->opened.us);
     }
 }
 
@@ -486,7 +522,8 @@ static void finish(struct scenario *s, struct scenario_result *out) {
     for (size_t i = 0; i < s->n; i++) free(s->near[i].of);
     map_free(&s->ids);
     size_t left = world_free(w);
-    if (left != 0 && out->broken[0] == 0) snprintf(out->broken, sizeof out->broken, "%zu blocks of memory are left", left);
+    if (left != 0 && out->broken[0] == 0)
+        snprintf(out->broken, sizeof out->broken, "%zu blocks of memory are left", left);
     free(s->sent);
     free(s->near);
     free(s->denies);

@@ -1,8 +1,8 @@
-/* tests/sim/scenario.h: a network of nodes whose users send messages while everything fails that can; then all is
- * healed, and what a user was promised is checked:
+/* tests/sim/scenario.h: a network of nodes whose users send messages while everything fails that can; then
+ * all is healed, and what a user was promised is checked:
  *
- *   - each message that was taken (its send was answered) is in the receiver's inbox exactly once, whole, in the
- *     order of sending per sender; or it is in the sender's outbox as failed, with a reason that is true
+ *   - each message that was taken (its send was answered) is in the receiver's inbox exactly once, whole, in
+ * the order of sending per sender; or it is in the sender's outbox as failed, with a reason that is true
  *   - what the sender was told is delivered is there, whatever crashed
  *   - what the sender was told is refused is nowhere
  *   - no queue grew over its limit, no database is damaged, no memory is left

@@ -6,11 +6,19 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { QUEUE_TURNS = 5000, QUEUE_MS = 1000, IDLE_MS = 500, ASK_MS = 60000, ASK_CLIENT = 77, ANSWER_MAX = 16 << 20 };
+enum {
+    QUEUE_TURNS = 5000,
+    QUEUE_MS = 1000,
+    IDLE_MS = 500,
+    ASK_MS = 60000,
+    ASK_CLIENT = 77,
+    ANSWER_MAX = 16 << 20
+};
 
 static size_t blocks_before;
 
-/* All databases have one name; on the real disk an empty file of this name satisfies lib/store's look at it. */
+/* All databases have one name; on the real disk an empty file of this name satisfies lib/store's look at it.
+ */
 static char database[64];
 
 static void remove_database(void) {
@@ -98,8 +106,9 @@ static void plan(struct sim_node *n, enum sim_event_kind kind, int64_t in_us) {
 
 void world_call(struct world *w, int64_t in_us, void (*call)(struct world *, void *, uint64_t), void *user,
                 uint64_t arg) {
-    world_push(w, (struct sim_event){
-                      .at = w->now_us + in_us, .kind = SIM_CALL, .call = call, .user = user, .n = (size_t)arg});
+    world_push(w,
+               (struct sim_event){
+                   .at = w->now_us + in_us, .kind = SIM_CALL, .call = call, .user = user, .n = (size_t)arg});
 }
 
 /* ---- the store: db_batch in one go, its results after the time that a commit takes */
@@ -124,7 +133,8 @@ static void begin_store(struct sim_node *n) {
         world_call(w, 1, power_failed, n, n->life);
         return;
     }
-    int64_t took = 20 + (n->disk.syncs > syncs ? commit + (int64_t)rng_below(&w->rng, (uint64_t)commit + 1) : 0);
+    int64_t took = 20 +
+                   (n->disk.syncs > syncs ? commit + (int64_t)rng_below(&w->rng, (uint64_t)commit + 1) : 0);
     plan(n, SIM_STORED, took);
 }
 
@@ -251,7 +261,8 @@ const char *world_address(struct world *w, size_t node) {
 }
 
 static bool open_database(struct sim_node *n, struct why *why) {
-    struct store_setup setup = {.path = database, .cache_bytes = 1 << 20, .max_bytes = 1 << 30, .queue_max = 8192};
+    struct store_setup setup = {
+        .path = database, .cache_bytes = 1 << 20, .max_bytes = 1 << 30, .queue_max = 8192};
     disk_select(&n->disk);
     disk_time(world_clocks(n->world, n).wall.ms);
     return db_open(&n->db, &setup, why) == OK;
@@ -265,7 +276,8 @@ void world_start(struct world *w, size_t node) {
     if (!open_database(n, &why)) {
         if (!n->disk.dead && n->disk.full_after < 0)
             world_break(w, "node %zu: the database does not open: %s", node, why.text);
-        if (n->disk.dead) disk_restart(&n->disk, DISK_LOSES_SECTORS, &w->rng); /* the power failed meanwhile */
+        if (n->disk.dead)
+            disk_restart(&n->disk, DISK_LOSES_SECTORS, &w->rng); /* the power failed meanwhile */
         n->powered = false;
         return;
     }
@@ -314,7 +326,8 @@ static void end(struct sim_node *n) {
 static void crash(struct sim_node *n, bool say) {
     struct world *w = n->world;
     if (!n->up) return;
-    if (w->verbose) printf("%10.6f n%zu %s\n", (double)w->now_us / 1e6, n->index, say ? "KILLED" : "NO POWER");
+    if (w->verbose)
+        printf("%10.6f n%zu %s\n", (double)w->now_us / 1e6, n->index, say ? "KILLED" : "NO POWER");
     if (w->on_crash != NULL) w->on_crash(w, n->index);
     n->disk.dead = true; /* closing the database must not tidy up */
     wire_crash(n, say);
@@ -365,8 +378,9 @@ static void take_effects(struct sim_node *n) {
         case EFFECT_STORE: give_store(n, e.op); break;
         case EFFECT_ANSWER:
             world_trace(w, e.line);
-            if (w->verbose) printf("%10.6f n%zu -> %.*s\n", (double)w->now_us / 1e6, n->index, (int)e.line.n,
-                                   (const char *)e.line.p);
+            if (w->verbose)
+                printf("%10.6f n%zu -> %.*s\n", (double)w->now_us / 1e6, n->index, (int)e.line.n,
+                       (const char *)e.line.p);
             if (e.id == ASK_CLIENT) {
                 buf_clear(&n->answer);
                 n->answered = buf_add(&n->answer, e.line);
@@ -375,7 +389,9 @@ static void take_effects(struct sim_node *n) {
             }
             if (e.fd >= 0) close(e.fd);
             break;
-        case EFFECT_RELOAD: node_reloaded(n->node, NULL, (struct bytes){NULL, 0}, (struct bytes){NULL, 0}); break;
+        case EFFECT_RELOAD:
+            node_reloaded(n->node, NULL, (struct bytes){NULL, 0}, (struct bytes){NULL, 0});
+            break;
         }
     }
 }
@@ -385,9 +401,11 @@ static void drain_log(struct sim_node *n) {
     struct log_line line;
     log_tick(&n->log);
     while (log_take(&n->log, &line)) {
-        if (!bytes_has(line.text, bytes_of(database))) world_trace(w, line.text); /* its name is a random one */
+        if (!bytes_has(line.text, bytes_of(database)))
+            world_trace(w, line.text); /* its name is a random one */
         if (w->verbose)
-            printf("%10.6f n%zu %.*s\n", (double)w->now_us / 1e6, n->index, (int)line.text.n, (const char *)line.text.p);
+            printf("%10.6f n%zu %.*s\n", (double)w->now_us / 1e6, n->index, (int)line.text.n,
+                   (const char *)line.text.p);
     }
 }
 
@@ -399,7 +417,8 @@ static void watch_turns(struct sim_node *n) {
         n->busy_since = w->now_us;
         n->busy_turns = 0;
     }
-    if (++n->busy_turns == QUEUE_TURNS) world_break(w, "node %zu turns %d times a second for nothing", n->index, QUEUE_TURNS);
+    if (++n->busy_turns == QUEUE_TURNS)
+        world_break(w, "node %zu turns %d times a second for nothing", n->index, QUEUE_TURNS);
 }
 
 void world_turn(struct world *w, struct sim_node *n) {
@@ -541,7 +560,8 @@ const char *world_ask(struct world *w, size_t node, const char *method, const ch
     va_start(ap, params);
     vsnprintf(text, sizeof text, params, ap);
     va_end(ap);
-    if (!buf_add_format(&line, "{\"id\":1,\"method\":\"%s\",\"params\":%s}", method, text)) give_up("no memory");
+    if (!buf_add_format(&line, "{\"id\":1,\"method\":\"%s\",\"params\":%s}", method, text))
+        give_up("no memory");
     n->answered = false;
     world_tell(w, node, ASK_CLIENT, buf_view(&line));
     buf_free(&line);
@@ -560,7 +580,8 @@ bool world_connected(struct world *w, size_t a, size_t b) {
 
 /* ---- rows */
 
-void world_rows(struct world *w, size_t node, bool inbox, void (*each)(void *, const struct sim_row *), void *user) {
+void world_rows(struct world *w, size_t node, bool inbox, void (*each)(void *, const struct sim_row *),
+                void *user) {
     struct sim_node *n = w->nodes[node];
     struct why why = {OK, ""};
     bool was_open = n->db != NULL;

@@ -1,9 +1,10 @@
-/* tests/sim/world.h: many nodes in one process on virtual time: each with the daemon's own objects (struct node over
- * lib/store over SQLite, real Noise), joined by a network and a disk that fail in every way a seed can choose.
+/* tests/sim/world.h: many nodes in one process on virtual time: each with the daemon's own objects (struct
+ * node over lib/store over SQLite, real Noise), joined by a network and a disk that fail in every way a seed
+ * can choose.
  *
- * What ops/daemon*.c does with sockets and a thread is done here by events of one queue: bytes that arrive, dials
- * that end, a commit that is on disk, a node's deadline. Nothing but the seed and the calls made decides what
- * happens: `trace` is a hash of all of it, equal for equal seeds.
+ * What ops/daemon*.c does with sockets and a thread is done here by events of one queue: bytes that arrive,
+ * dials that end, a commit that is on disk, a node's deadline. Nothing but the seed and the calls made
+ * decides what happens: `trace` is a hash of all of it, equal for equal seeds.
  *
  *     struct world *w = world_new(7, &(struct sim_network){.delay_us = 500});
  *     size_t a = world_add(w, ""), b = world_add(w, "[messages]\nfrom = any\n");
@@ -33,15 +34,15 @@ struct wire_end {
     size_t node;
     uint32_t id; /* the node's number of the connection */
     uint8_t key[4];
-    bool attached;    /* the node has it */
-    bool blocked;     /* it has output that the window did not take */
-    bool stalled;     /* bytes are there that the node does not read now */
-    bool finished;    /* the far end sends no more: hang up behind `in` */
-    bool closed;      /* by its node, in order: what still comes is read by nobody, and no error */
-    struct buf in;    /* on their way to this end, and arrived */
-    size_t ready;     /* arrived */
-    size_t lost;      /* bytes that the system holds for a silent wire */
-    int64_t last_us;  /* arrival of the last */
+    bool attached;   /* the node has it */
+    bool blocked;    /* it has output that the window did not take */
+    bool stalled;    /* bytes are there that the node does not read now */
+    bool finished;   /* the far end sends no more: hang up behind `in` */
+    bool closed;     /* by its node, in order: what still comes is read by nobody, and no error */
+    struct buf in;   /* on their way to this end, and arrived */
+    size_t ready;    /* arrived */
+    size_t lost;     /* bytes that the system holds for a silent wire */
+    int64_t last_us; /* arrival of the last */
 };
 struct wire { /* one TCP connection */
     struct world *world;
@@ -76,7 +77,7 @@ struct sim_node {
     int64_t commit_us; /* 0: the network's */
     struct mono timer;
     int64_t timer_at; /* of the event that is queued */
-    struct map ends;   /* struct wire_end by id */
+    struct map ends;  /* struct wire_end by id */
     struct wire *backlog[SIM_BACKLOG];
     size_t n_backlog, n_stalled;
     uint64_t turns, busy_turns;
@@ -88,8 +89,20 @@ struct sim_node {
 struct sim_event {
     int64_t at;
     uint64_t order;
-    enum sim_event_kind { SIM_TIMER, SIM_STORED, SIM_IDLE, SIM_SYN, SIM_CONNECTED, SIM_REFUSED, SIM_ARRIVE, SIM_FIN,
-                          SIM_RESET, SIM_WRITE, SIM_READ, SIM_CALL } kind;
+    enum sim_event_kind {
+        SIM_TIMER,
+        SIM_STORED,
+        SIM_IDLE,
+        SIM_SYN,
+        SIM_CONNECTED,
+        SIM_REFUSED,
+        SIM_ARRIVE,
+        SIM_FIN,
+        SIM_RESET,
+        SIM_WRITE,
+        SIM_READ,
+        SIM_CALL
+    } kind;
     uint32_t node, life, slot, gen;
     int side;
     size_t n;
@@ -109,7 +122,7 @@ struct world {
     struct wire **wires; /* by slot; NULL: free */
     uint32_t *gens;
     size_t n_wires;
-    uint8_t *group;  /* by node: nodes of different groups do not reach each other */
+    uint8_t *group; /* by node: nodes of different groups do not reach each other */
     bool split;
     bool verbose;
     uint64_t limit_breaks;
@@ -120,7 +133,8 @@ struct world {
     void (*on_store)(struct world *w, size_t node, struct store_op *op, bool done); /* given; done */
     void (*on_crash)(struct world *w, size_t node);
     void (*on_turn)(struct world *w, size_t node);
-    enum sim_route (*route)(struct world *w, size_t from, const struct endpoint *to, size_t *node, int64_t *delay_us);
+    enum sim_route (*route)(struct world *w, size_t from, const struct endpoint *to, size_t *node,
+                            int64_t *delay_us);
     bool (*resolve)(struct world *w, const struct node_effect *ask, struct node_resolved *out);
 };
 struct world *world_new(uint64_t seed, const struct sim_network *net);
@@ -129,7 +143,8 @@ size_t world_free(struct world *w);
 
 size_t world_add(struct world *w, const char *ini); /* a node with this configuration; not started */
 void world_config(struct world *w, size_t node, const char *ini); /* at the next start, or world_reload */
-bool world_reload(struct world *w, size_t node, const char *ini); /* a running node takes it; false: it is bad */
+bool world_reload(struct world *w, size_t node,
+                  const char *ini); /* a running node takes it; false: it is bad */
 void world_start(struct world *w, size_t node);
 /* Ends a node at once. The process alone (the system answers for it and loses nothing), or the power. */
 void world_kill(struct world *w, size_t node);
@@ -140,7 +155,7 @@ struct endpoint world_endpoint(size_t node, unsigned number); /* 10.number.x.y, 
 /* "/ip4/10.0.0.1/tcp/4001/p2p/12D3..." in a ring of static texts. */
 const char *world_address(struct world *w, size_t node);
 struct peer *world_peer(struct world *w, size_t of, size_t node); /* the entry of its peer book, or NULL */
-bool world_connected(struct world *w, size_t a, size_t b);      /* a sees an open connection to b */
+bool world_connected(struct world *w, size_t a, size_t b);        /* a sees an open connection to b */
 
 void world_run(struct world *w, int64_t ms);
 /* Runs until `done` says so, at most `ms`; false: it did not. */
@@ -149,7 +164,8 @@ void world_call(struct world *w, int64_t in_us, void (*call)(struct world *, voi
                 uint64_t arg);
 void world_tell(struct world *w, size_t node, uint32_t client, struct bytes line); /* a control request */
 /* A request, and its answer (valid until the next one of that node); NULL when none came within a minute. */
-const char *world_ask(struct world *w, size_t node, const char *method, const char *params, ...) PRINTF_LIKE(4, 5);
+const char *world_ask(struct world *w, size_t node, const char *method, const char *params, ...)
+    PRINTF_LIKE(4, 5);
 void world_turn(struct world *w, struct sim_node *n);
 struct clocks world_clocks(const struct world *w, const struct sim_node *n);
 void world_break(struct world *w, const char *format, ...) PRINTF_LIKE(2, 3);
@@ -170,9 +186,9 @@ size_t world_count(struct world *w, size_t node, const char *sql); /* the first 
 /* ---- the network (net.c) */
 void wire_effect(struct sim_node *n, const struct node_effect *e);
 void wire_event(struct world *w, const struct sim_event *e);
-void wire_accept(struct sim_node *n);  /* what waits, if the node accepts */
-void wire_flush(struct sim_node *n);   /* writes what the node has */
-void wire_resume(struct sim_node *n);  /* reads what the node did not read before */
+void wire_accept(struct sim_node *n);          /* what waits, if the node accepts */
+void wire_flush(struct sim_node *n);           /* writes what the node has */
+void wire_resume(struct sim_node *n);          /* reads what the node did not read before */
 void wire_crash(struct sim_node *n, bool say); /* say: the far ends are told at once */
 void wires_free(struct world *w);
 void wires_cut(struct world *w, size_t node, size_t other, bool silent); /* breaks connections between two */
