@@ -94,7 +94,8 @@ def prepare(work):
         cli(home, "config", "init")
         for key, value in (("network.listen", "/ip4/127.0.0.1/tcp/0"), ("messages.ratePerPeer", "10000/s"),
                            ("messages.outboxMaxPerPeer", "100000"), ("messages.outboxMax", "100000"),
-                           ("messages.inboxPerPeer", "1000000"), ("connection.redialMin", "100ms"),
+                           ("messages.inboxPerPeer", "10000000"), ("messages.inboxMax", "10000000"),
+                           ("messages.inboxBytesPerPeer", "1TiB"), ("messages.inboxMaxBytes", "1TiB"), ("connection.redialMin", "100ms"),
                            ("connection.redialMax", "200ms"), ("connection.inboundConnectionThreshold", "1000/s"),
                            ("messages.retryMin", "100ms"), ("messages.retryMax", "1s")):
             cli(home, "config", "set", key, value)
@@ -160,7 +161,7 @@ def play(rng, where):
     a, b, nodes, load = prepare(work)
     load.start()
     between = receivers = kill = 0
-    while kill < KILLS or (between * 5 < receivers and kill < 8 * KILLS):
+    while kill < KILLS or (ROUNDS == 1 and between * 5 < receivers and kill < 8 * KILLS):
         time.sleep(rng.uniform(0.05, 0.5))
         if kill % 4 == 3:
             kill_sender(a, b, nodes, load, where)
