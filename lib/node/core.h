@@ -288,7 +288,11 @@ struct node {
     struct connection *dirty;
     struct dial *dials;
     struct lane *lanes;
-    struct store_op *unended; /* ends of messages that the store could not write down: given again */
+    struct unended { /* the end of a message that the store could not write down: it is given again */
+        struct unended *next;
+        int64_t seq;
+        struct store_op *op; /* NULL: at the store */
+    } * unended;
     struct mono next_unended;
     struct file_out *files_out; /* oldest first */
     struct mono next_files;

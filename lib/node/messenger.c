@@ -45,9 +45,50 @@ static void lane_free(struct lane *l) {
     mem_free(l);
 }
 
+/* ---- ends that the store could not write down: without them a delivered message would stay queued until the
+ * next start, and expire meanwhile */
+
+static struct unended **find_unended(struct node *n, int64_t seq) {
+    struct unended **at = &n->unended;
+    while (*at != NULL && (*at)->seq != seq) at = &(*at)->next;
+    return at;
+}
+
+static void drop_unended(struct unended **at) {
+    struct unended *u = *at;
+    *at = u->next;
+    store_op_free(u->op);
+    mem_free(u);
+}
+
+/* STORE_OUTBOX_DONE or _FAILED is back. */
+static void ended(struct node *n, struct store_op *op) {
+    struct unended **at = find_unended(n, op->seq);
+    if (op->err == OK) {
+        if (*at != NULL) drop_unended(at);
+        store_op_free(op);
+        return;
+    }
+    LOG(n->log, EV_DATABASE_FAULT, kv_str("operation", "outbox"), kv_str("reason", op->why.text));
+    if (*at == NULL && (*at = NEW(struct unended)) != NULL) (*at)->seq = op->seq;
+    if (*at == NULL) { /* the row stays: it is sent again after a restart, and answered DUPLICATE */
+        store_op_free(op);
+        return;
+    }
+    (*at)->op = op;
+    n->next_unended = mono_add_ms(n->now.mono, EXPIRE_MS);
+}
+
+static void end_again(struct node *n) {
+    n->next_unended = MONO_NEVER;
+    for (struct unended *u = n->unended; u != NULL; u = u->next) {
+        node_give(n, u->op);
+        u->op = NULL;
+    }
+}
+
 void messenger_free(struct node *n) {
-    store_op_list_free(n->unended);
-    n->unended = NULL;
+    while (n->unended != NULL) drop_unended(&n->unended);
     while (n->lanes != NULL) {
         struct lane *l = n->lanes;
         n->lanes = l->next;
@@ -128,13 +169,6 @@ static void load(struct lane *l) {
     node_give(n, op);
 }
 
-/* Delivered or refused, though the store's row says nothing of it yet. */
-static bool is_unended(const struct node *n, int64_t seq) {
-    const struct store_op *op = n->unended;
-    while (op != NULL && op->seq != seq) op = op->next;
-    return op != NULL;
-}
-
 static void loaded(struct node *n, struct store_op *op) {
     struct peer *p = peers_find(n, &op->peer);
     struct lane *l = p == NULL ? NULL : p->lane;
@@ -153,7 +187,7 @@ static void loaded(struct node *n, struct store_op *op) {
         struct bytes frame = rd_take(&r, rd_u32(&r));
         if (r.bad) break;
         struct buf copy = {.max = MESSAGE_FRAME_MAX + 16};
-        bool wanted = seq > after && !is_unended(n, seq);
+        bool wanted = seq > after && *find_unended(n, seq) == NULL;
         struct outgoing *o = wanted && buf_add(&copy, frame) ? outgoing_new(n, &copy, seq) : NULL;
         buf_free(&copy);
         if (o == NULL) continue;
@@ -436,7 +470,7 @@ void messenger_wake(struct peer *p) {
 }
 
 void messenger_cancelled(struct node *n, const struct peer_id *peer, int64_t seq) {
-    if (is_unended(n, seq)) return; /* is not counted any more */
+    if (*find_unended(n, seq) != NULL) return; /* is not counted any more */
     struct peer *p = peers_find(n, peer);
     struct lane *l = p == NULL ? NULL : p->lane;
     if (l == NULL) return;
@@ -499,28 +533,14 @@ void messenger_stored(struct node *n, struct store_op *op) {
     case STORE_OUTBOX_EXPIRE: expired(n, op); break;
     case STORE_SPOOL_TAKE: spool_taken(n, op); break;
     case STORE_INBOX_ADD: message_stored(n, op); break;
+    case STORE_OUTBOX_DONE:
+    case STORE_OUTBOX_FAILED: ended(n, op); return;
     default:
-        if (op->err == OK) break;
-        LOG(n->log, EV_DATABASE_FAULT, kv_str("operation", "outbox"), kv_str("reason", op->why.text));
-        if (op->kind != STORE_OUTBOX_DONE && op->kind != STORE_OUTBOX_FAILED) break;
-        op->next = n->unended;
-        n->unended = op;
-        n->next_unended = mono_add_ms(n->now.mono, EXPIRE_MS);
-        return;
+        if (op->err != OK)
+            LOG(n->log, EV_DATABASE_FAULT, kv_str("operation", "outbox"), kv_str("reason", op->why.text));
+        break;
     }
     store_op_free(op);
-}
-
-/* Without this a delivered message would stay queued until the next start, and expire meanwhile. */
-static void end_again(struct node *n) {
-    struct store_op *op = n->unended, *next;
-    n->unended = NULL;
-    n->next_unended = MONO_NEVER;
-    for (; op != NULL; op = next) {
-        next = op->next;
-        op->next = NULL;
-        node_give(n, op);
-    }
 }
 
 uint64_t node_outbox(const struct node *n) {
