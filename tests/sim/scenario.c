@@ -105,9 +105,8 @@ static void on_answer(struct world *w, size_t node, uint32_t client, struct byte
 }
 
 /* `wait` answers come late: what is in the outbox meanwhile was not promised yet. */
-static void on_crash(struct world *w, size_t node) {
+static void on_end(struct world *w, size_t node) {
     struct scenario *s = w->user;
-    s->crashes++;
     for (size_t i = 0; i < s->n_sent; i++)
         if (s->sent[i].from == node && s->sent[i].state == ASKED) s->sent[i].state = UNKNOWN;
 }
@@ -234,9 +233,11 @@ static void fault(struct world *w, void *user, uint64_t arg) {
     size_t node = pick(s, s->n),
            other = s->near[node].n == 0 ? node : s->near[node].of[pick(s, s->near[node].n)];
     struct sim_node *n = w->nodes[node];
+    size_t kind = pick(s, 12);
     int64_t back_us = (int64_t)skewed(s, chance(s, 80) ? 10000 : 90000) * 1000;
     (void)arg;
-    switch (pick(s, 12)) {
+    s->crashes += n->up && kind < 4;
+    switch (kind) {
     case 0: world_kill(w, node); break;
     case 1: world_cut(w, node, DISK_LOSES_ALL); break;
     case 2: world_cut(w, node, DISK_LOSES_SECTORS); break;
@@ -463,12 +464,15 @@ static void begin(struct scenario *s, uint64_t seed, size_t nodes) {
     s->w->user = s;
     s->w->on_answer = on_answer;
     s->w->on_store = on_store;
-    s->w->on_crash = on_crash;
+    s->w->on_end = on_end;
     s->w->on_turn = on_turn;
 }
 
 /* What stands at the end, for whoever looks for the cause. */
-static void dump(struct world *w) {
+static void dump(struct scenario *s) {
+    struct world *w = s->w;
+    for (size_t i = 0; i < s->n_sent; i++)
+        if (s->sent[i].state == ASKED) printf("message %zu was not answered\n", i);
     size_t kinds[SIM_CALL + 1] = {0};
     for (size_t i = 0; i < w->n_heap; i++) kinds[w->heap[i].kind]++;
     for (size_t i = 0; i < LEN(kinds); i++) printf("events of kind %zu: %zu\n", i, kinds[i]);
@@ -489,6 +493,8 @@ static void dump(struct world *w) {
                i, n->up, n->powered, n->stopping, n->waiting, n->storing, (long long)n->timer.us,
                (long long)n->timer_at, (unsigned long long)n->turns, n->n_backlog);
         if (!n->up) continue;
+        for (const struct unended *u = n->node->unended; u != NULL; u = u->next)
+            printf("  end of %lld is not written, waits %d\n", (long long)u->seq, u->op != NULL);
         printf("  loaded %d connections %zu pending %zu dialing %zu dials %d lanes %d\n", n->node->loaded,
                n->node->n_connections, n->node->n_pending_in, n->node->n_dialing, n->node->dials != NULL,
                n->node->lanes != NULL);
@@ -538,7 +544,7 @@ void scenario_run(uint64_t seed, size_t nodes, bool verbose, struct scenario_res
     w->verbose = verbose;
     s.end_us = w->now_us + 10000000 + (int64_t)skewed(&s, 120000) * 1000;
     make_nodes(&s);
-    plan_all(&s, s.most, chance(&s, 10) ? 0 : skewed(&s, 4 + 3 * MIN(s.n, (size_t)50)));
+    plan_all(&s, s.most, chance(&s, 10) ? 0 : skewed(&s, 4 + 3 * s.n));
     world_run(w, (s.end_us - w->now_us) / 1000);
     heal_all(&s);
     for (int64_t waited = 0; w->broken[0] == 0 && waited < HEALED_MS && !is_quiet(&s); waited += STEP_MS) {
@@ -547,6 +553,6 @@ void scenario_run(uint64_t seed, size_t nodes, bool verbose, struct scenario_res
             if (!w->nodes[i]->up) world_start(w, i);
     }
     if (w->broken[0] == 0) check_all(&s);
-    if (verbose) dump(w);
+    if (verbose) dump(&s);
     finish(&s, out);
 }

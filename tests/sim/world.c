@@ -308,6 +308,7 @@ void world_start(struct world *w, size_t node) {
 
 /* Everything of the process goes. */
 static void end(struct sim_node *n) {
+    if (n->world->on_end != NULL) n->world->on_end(n->world, n->index);
     n->up = n->stopping = false;
     n->life++;
     node_free(n->node);
@@ -328,7 +329,6 @@ static void crash(struct sim_node *n, bool say) {
     if (!n->up) return;
     if (w->verbose)
         printf("%10.6f n%zu %s\n", (double)w->now_us / 1e6, n->index, say ? "KILLED" : "NO POWER");
-    if (w->on_crash != NULL) w->on_crash(w, n->index);
     n->disk.dead = true; /* closing the database must not tidy up */
     wire_crash(n, say);
     end(n);
@@ -401,8 +401,8 @@ static void drain_log(struct sim_node *n) {
     struct log_line line;
     log_tick(&n->log);
     while (log_take(&n->log, &line)) {
-        if (!bytes_has(line.text, bytes_of(database)))
-            world_trace(w, line.text); /* its name is a random one */
+        if (line.level != LEVEL_DEBUG && !bytes_has(line.text, bytes_of(database))) /* its name is random */
+            world_trace(w, line.text);
         if (w->verbose)
             printf("%10.6f n%zu %.*s\n", (double)w->now_us / 1e6, n->index, (int)line.text.n,
                    (const char *)line.text.p);

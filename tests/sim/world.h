@@ -131,7 +131,7 @@ struct world {
     void *user;
     void (*on_answer)(struct world *w, size_t node, uint32_t client, struct bytes line);
     void (*on_store)(struct world *w, size_t node, struct store_op *op, bool done); /* given; done */
-    void (*on_crash)(struct world *w, size_t node);
+    void (*on_end)(struct world *w, size_t node); /* the process ends, in whatever way */
     void (*on_turn)(struct world *w, size_t node);
     enum sim_route (*route)(struct world *w, size_t from, const struct endpoint *to, size_t *node,
                             int64_t *delay_us);
