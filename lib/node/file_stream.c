@@ -76,7 +76,8 @@ static enum err output(struct stream *s) {
 static enum err taken(struct stream *s, const struct file_answer *a) {
     struct transfer *t = s->state;
     struct file_out *f = t->f;
-    if (a->offset > t->size || (t->phase == MOVING && (a->offset < f->done || a->offset > t->at))) return E_PROTO;
+    if (a->offset > t->size || (t->phase == MOVING && (a->offset < f->done || a->offset > t->at)))
+        return stream_fault(s, "an answer about bytes that were not sent");
     bool begins = t->phase != MOVING;
     if (begins) {
         t->at = a->offset;
@@ -96,11 +97,11 @@ static enum err taken(struct stream *s, const struct file_answer *a) {
 static enum err answered(struct stream *s, const struct file_answer *a) {
     struct transfer *t = s->state;
     struct file_out *f = t->f;
-    if (t->phase == OFFERING) return E_PROTO;
+    if (t->phase == OFFERING) return stream_fault(s, "an answer before the offer");
     switch (a->status) {
     case FILE_TAKEN: return taken(s, a);
     case FILE_OFFERED:
-        if (t->phase != ASKED) return E_PROTO;
+        if (t->phase != ASKED) return stream_fault(s, "an answer out of order");
         t->phase = WAITS;
         f->waits = true;
         s->deadline = MONO_NEVER;
@@ -108,7 +109,7 @@ static enum err answered(struct stream *s, const struct file_answer *a) {
         files_out_note(f, "waits until the peer accepts it");
         return OK;
     case RECEIPT_STORED:
-        if (t->phase != MOVING || t->at < t->size) return E_PROTO;
+        if (t->phase != MOVING || t->at < t->size) return stream_fault(s, "stored before all of it was sent");
         break;
     case RECEIPT_BUSY: return E_BUSY;
     default: break;
@@ -168,7 +169,7 @@ static enum err take_offer(struct stream *s, struct bytes frame) {
     struct file_offer o;
     struct why w;
     enum err e = file_offer_read(frame, &o, &w);
-    if (e == E_PROTO) return e;
+    if (e == E_PROTO) return stream_fault(s, w.text);
     memcpy(t->id, o.id, MESSAGE_ID);
     t->size = o.size;
     if (e != OK) return answer(s, RECEIPT_INVALID, 0);
@@ -218,7 +219,7 @@ static enum err take_bytes(struct stream *s, struct bytes *in) {
         size_t held = t->filling == NULL ? 0 : t->filling->in.n;
         uint64_t left = t->size - t->at - held;
         size_t n = MIN(in->n, PART - held);
-        if (left == 0) return E_PROTO; /* more than it said */
+        if (left == 0) return stream_fault(s, "more bytes than the offer says");
         if (n > left) n = (size_t)left;
         if (t->filling == NULL) {
             t->filling = store_op_new(STORE_FILE_WRITE);
@@ -258,17 +259,21 @@ static enum err input(struct stream *s, struct bytes *in) {
     while (e == OK && in->n > 0 && (t->f != NULL || t->phase == OFFERING)) {
         struct bytes frame;
         struct file_answer a;
+        struct why w;
         bool whole = false;
         if (t->phase == OVER) {
             *in = bytes_skip(*in, in->n);
             break;
         }
         e = file_frame_next(in, &frame, &whole);
+        if (e == E_LIMIT) e = stream_fault(s, "a frame that is too long");
         if (e != OK || !whole) break;
         if (t->f == NULL)
             e = take_offer(s, frame);
-        else if ((e = file_answer_read(frame, &a, NULL)) == OK)
+        else if ((e = file_answer_read(frame, &a, &w)) == OK)
             e = answered(s, &a);
+        else
+            e = stream_fault(s, w.text);
     }
     if (e == OK && t->f == NULL && t->phase == MOVING) e = take_bytes(s, in);
     if (e == OK && t->f == NULL && t->phase == OVER) *in = bytes_skip(*in, in->n);
@@ -363,6 +368,9 @@ static void checked(struct node *n, struct stream *s, struct store_op *op) {
         LOG(n->log, EV_FILE_RECEIVED, kv_str("peer", p == NULL ? "" : p->text), kv_str("id", id),
             kv_int("bytes", (int64_t)op->bytes));
         control_inbox_new(n);
+    } else if ((op->flags & FILE_WRONG) != 0) { /* the sender's fault: nothing is wrong with our disk */
+        LOG(n->log, EV_PEER_MISBEHAVED, kv_str("peer", p == NULL ? "" : p->text), kv_str("addr", ""),
+            kv_str("reason", FILE_PROTOCOL ": the file is not what its hash says"));
     } else if (op->status == RECEIPT_BUSY || op->err != OK) {
         LOG(n->log, EV_DATABASE_FAULT, kv_str("operation", "file"), kv_str("reason", op->why.text));
     }

@@ -4,7 +4,7 @@
 
 #include <stdio.h>
 
-enum { RECEIVE_WINDOW = 256, RECEIVE_BYTES = 8 << 20, LAST_RECEIPTS_MS = 10000 };
+enum { RECEIVE_WINDOW = 256, RECEIVE_BYTES = 8 << 20, FRAME_STALL_MS = 60000, LAST_RECEIPTS_MS = 10000 };
 
 struct message_stream {
     struct lane *lane; /* we send on it; NULL: we only receive */
@@ -124,12 +124,15 @@ static enum err input(struct stream *s, struct bytes *in) {
         bool whole = false;
         size_t need = 0;
         enum err e = message_frame_next(in, &frame, &whole, &need);
-        if (e != OK) return e;
+        if (e != OK) return stream_fault(s, "a frame of more than 4 MiB");
         s->want = need;
-        if (!whole && s->fin_in) return E_PROTO; /* the rest will never come */
+        if (!whole && s->fin_in) return stream_fault(s, "a frame cut short");
+        if (m->lane == NULL)
+            s->deadline = whole ? MONO_NEVER : mono_add_ms(s->connection->node->now.mono, FRAME_STALL_MS);
         if (!whole) break;
-        e = message_frame_read(frame, &f, NULL);
-        if (e != OK) return e;
+        struct why why;
+        e = message_frame_read(frame, &f, &why);
+        if (e != OK) return stream_fault(s, why.text);
         if (f.kind == FRAME_MESSAGE) e = take_message(s, &f, frame);
         if (f.kind == FRAME_RECEIPT && m->lane != NULL) e = take_receipt(s, &f.receipt);
         if (e != OK) return e;

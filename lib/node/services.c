@@ -88,6 +88,7 @@ static enum err read_identify(struct stream *s, struct bytes *in) {
     struct identify_reader *r = s->state;
     enum err e = identify_input(r, *in);
     *in = bytes_skip(*in, in->n);
+    if (e == E_PROTO || e == E_LIMIT) return stream_fault(s, r->why.text);
     if (e != OK || !s->fin_in) return e;
     e = identify_end(r, &c->peer->id);
     if (e == OK) {
@@ -97,8 +98,8 @@ static enum err read_identify(struct stream *s, struct bytes *in) {
         c->identified = true;
         messenger_connected(c->peer);
         file_queue_connected(c->peer, c->node);
-    } else {
-        LOG(c->node->log, EV_PEER_MISBEHAVED, kv_str("peer", c->peer->text), kv_str("reason", r->why.text));
+    } else if (e != E_MEMORY) {
+        return stream_fault(s, r->why.text);
     }
     s->fin_out = true;
     return e;

@@ -113,7 +113,8 @@ enum store_kind {
 };
 enum { INBOX_STRANGER = 1, INBOX_UNREAD = 2, INBOX_MARK = 4 };
 enum { OUTBOX_QUEUED = 0, OUTBOX_FAILED = 1 };
-enum { FILE_WANTED = 1, FILE_WAITS = 2, FILE_LAST = 4, FILE_OUT = 8 };
+/* FILE_WRONG: after STORE_FILE_CHECK with BUSY: not our disk, the bytes themselves are others than offered. */
+enum { FILE_WANTED = 1, FILE_WAITS = 2, FILE_LAST = 4, FILE_OUT = 8, FILE_WRONG = 16 };
 enum { FILE_SLICE = 1 << 20 };
 
 struct store_op {

@@ -196,7 +196,7 @@ static void log_end(struct connection *c) {
     if (c->peer != NULL) {
         LOG(n->log, EV_PEER_DISCONNECTED, kv_str("peer", c->peer->text), kv_str("reason", c->why.text),
             kv_ms("duration", mono_diff_ms(n->now.mono, c->opened)));
-        if (c->why.code == E_PROTO)
+        if (c->why.code == E_PROTO || (c->why.code == E_LIMIT && c->mux.why.code == E_LIMIT)) /* or a flood */
             LOG(n->log, EV_PEER_MISBEHAVED, kv_str("peer", c->peer->text), kv_str("addr", addr),
                 kv_str("reason", c->why.text));
     } else if (!c->inbound || n->stopping) {

@@ -367,7 +367,10 @@ enum err file_check(struct db *db, struct store_op *op) {
         op->bytes = r.size;
         snprintf(op->text, sizeof op->text, "%.239s", r.name);
     } else if (e == OK || e == E_IO) { /* wrong, or what was there is gone: from the beginning */
-        if (e == OK) fail(&op->why, E_VERIFY, "its hash is wrong");
+        if (e == OK) {
+            fail(&op->why, E_VERIFY, "its hash is wrong");
+            op->flags |= FILE_WRONG;
+        }
         e = OK;
         op->status = RECEIPT_BUSY;
         files_drop(db->files, seq, false, NULL);
