@@ -111,7 +111,7 @@ static void lose(struct disk_file *f, enum disk_loss loss, struct rng *rng) {
             memset(f->p + f->synced_n, 0, at + n - f->synced_n);
         }
     }
-    memset(f->p + end, 0, f->cap - end);
+    if (f->cap > end) memset(f->p + end, 0, f->cap - end);
     f->n = end;
 }
 
