@@ -393,6 +393,7 @@ void node_received(struct node *n, uint32_t id) {
     struct bytes in = buf_view(&c->rx);
     size_t before = in.n;
     c->got_bytes = true;
+    if (c->state == CONN_OPEN) c->mux.heard = n->now.mono; /* on a slow link one frame may take many seconds */
     if (c->upgrade != NULL) {
         enum err e = upgrade_input(c, &in);
         if (e != OK) {
