@@ -3,7 +3,14 @@
 
 #include "tests/sim/world.h"
 
-enum { RETRY_US = 700000, GIVE_UP_US = 924 * 1000000, ACCEPTS = 64, WINDOW = 256 << 10, FIRST_PORT = 40000 };
+enum {
+    RETRY_US = 700000,
+    GIVE_UP_US = 924 * 1000000,
+    ACCEPTS = 64,
+    SEGMENT = 1400,
+    WINDOW = 256 << 10,
+    FIRST_PORT = 40000
+};
 
 bool world_reaches(const struct world *w, size_t a, size_t b) {
     return !w->split || w->group[a] == w->group[b];
@@ -123,6 +130,7 @@ static void send_bytes(struct wire_end *e, struct bytes data) {
     if (!buf_add(&to->in, data)) abort();
     while (data.n > 0) {
         size_t n = w->net.odd_reads && data.n > 1 ? 1 + (size_t)rng_below(&w->rng, data.n) : data.n;
+        if (w->net.bytes_per_s > 0) n = MIN(n, MAX((size_t)w->net.bytes_per_s / 20, (size_t)SEGMENT));
         int64_t at = MAX(to->last_us, w->now_us + world_delay(w));
         if (w->net.bytes_per_s > 0) at += (int64_t)(n * 1000000 / w->net.bytes_per_s);
         to->last_us = at;
