@@ -101,6 +101,25 @@ void buf_shrink(struct buf *b, size_t keep) {
     if (b->n == 0 && b->cap > keep) buf_free(b);
 }
 
+void buf_borrow(struct buf *b, struct buf *spare) {
+    if (b->p != NULL || spare->cap > b->max) return;
+    b->p = spare->p;
+    b->cap = spare->cap;
+    *spare = (struct buf){.max = spare->max};
+}
+
+void buf_return(struct buf *b, struct buf *spare, size_t keep) {
+    if (b->n > 0) return;
+    if (b->cap > spare->cap && b->cap <= keep) {
+        buf_free(spare);
+        spare->p = b->p;
+        spare->cap = b->cap;
+        b->p = NULL;
+        b->cap = 0;
+    }
+    buf_free(b);
+}
+
 /* The NUL may go one byte over `max`: it is not content, and a full buffer must be printable too. */
 const char *buf_cstr(struct buf *b) {
     if (b->n == b->cap) {

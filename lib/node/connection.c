@@ -107,6 +107,7 @@ static void encrypt_private(struct connection *c) {
 void connection_flush(struct connection *c) {
     if (c->state == CONN_DEAD) return;
     if (c->state == CONN_OPEN && c->mux.out.n > 0 && c->tx.n - c->tx_at < CONN_TX_HIGH) {
+        buf_borrow(&c->tx, &c->node->spare_tx);
         enum err e = noise_seal(&c->noise, buf_view(&c->mux.out), &c->tx);
         if (e != OK) {
             connection_close(c, e, "output is full");
@@ -134,7 +135,7 @@ void node_sent(struct node *n, uint32_t id, size_t bytes) {
     if (c->tx_at == c->tx.n) {
         buf_clear(&c->tx);
         c->tx_at = c->tx_encrypted = 0;
-        if (c->mux.out.n == 0 || c->state != CONN_OPEN) buf_shrink(&c->tx, 0);
+        buf_return(&c->tx, &n->spare_tx, SPARE_MAX);
     } else if (c->tx_at > CONN_TX_HIGH) {
         buf_drop(&c->tx, c->tx_at);
         c->tx_encrypted -= c->tx_at;
@@ -190,7 +191,7 @@ void connection_run(struct connection *c) {
     if (c->state == CONN_OPEN && c->mux.why.code != OK)
         connection_close(c, c->mux.why.code, "%s", c->mux.why.text);
     if (c->state == CONN_OPEN) connection_flush(c);
-    if (c->state == CONN_OPEN && c->mux.out.n == 0) buf_shrink(&c->mux.out, 0);
+    if (c->state == CONN_OPEN) buf_return(&c->mux.out, &c->node->spare_out, SPARE_MAX);
 }
 
 /* ---- input */

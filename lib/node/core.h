@@ -32,6 +32,7 @@ enum {
     CONN_TX_HIGH = 256 << 10, /* above: streams are not asked for more */
     CONN_RX_MAX = 256 << 10,  /* one reading; a partial frame (64 KiB) may stay */
     MUX_OUT_MAX = 128 << 10,  /* plain frames waiting to be sealed */
+    SPARE_MAX = 512 << 10,    /* memory of one kind kept for the next one that writes */
     STREAM_RX_MAX = 16 << 20, /* bytes a handler has not taken yet; bounded by the window anyway */
     STREAM_TX_MAX = 8 << 20,  /* bytes a handler queued that have no credit yet */
     STREAM_NEGOTIATE_MS = 10000,
@@ -318,6 +319,7 @@ struct node {
     bool streams_waiting;  /* streams have something to send: node_tick runs them together */
     bool sweep;            /* something is dead and waits to be freed */
     struct buf spare_rx;   /* memory lent to the connection that reads */
+    struct buf spare_stream, spare_out, spare_tx; /* to what is written: a stream's bytes, frames, sealed */
     struct totals totals;
     struct node_resources resources;
     struct {

@@ -80,6 +80,9 @@ void node_free(struct node *n) {
     buf_free(&n->record);
     buf_free(&n->announce);
     buf_free(&n->spare_rx);
+    buf_free(&n->spare_stream);
+    buf_free(&n->spare_out);
+    buf_free(&n->spare_tx);
     buf_free(&n->restart_pending);
     config_free(n->config);
     mem_wipe(n->swarm_key, sizeof n->swarm_key);

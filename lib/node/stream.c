@@ -90,6 +90,7 @@ struct stream *stream_open(struct connection *c, enum protocol protocol, void *s
 static void send_tx(struct stream *s) {
     struct connection *c = s->connection;
     size_t at = 0;
+    if (s->tx.n > 0) buf_borrow(&c->mux.out, &c->node->spare_out);
     while (at < s->tx.n) {
         size_t took = yamux_write(&c->mux, s->y, bytes_skip(buf_view(&s->tx), at));
         if (took == 0) break;
@@ -98,7 +99,6 @@ static void send_tx(struct stream *s) {
     if (at > 0) {
         buf_drop(&s->tx, at);
         c->used = c->node->now.mono;
-        if (s->tx.n == 0) buf_shrink(&s->tx, 0);
     }
     /* Not before the agreement: some listeners lose a stream that is closed in the burst that opened it. */
     if (s->fin_out && s->tx.n == 0 && s->negotiated && !s->y->fin_sent) yamux_finish(&c->mux, s->y);
@@ -199,14 +199,17 @@ void stream_run(struct stream *s) {
     }
     const struct protocol_handler *h = protocol_handlers[s->protocol];
     bool may_write = s->negotiated || (!s->inbound && peer_speaks(s->connection->peer, s->protocol));
-    if (e == OK && !s->dead && may_write && h->output != NULL && s->tx.n < MUX_OUT_MAX && !s->fin_out)
+    if (e == OK && !s->dead && may_write && h->output != NULL && s->tx.n < MUX_OUT_MAX && !s->fin_out) {
+        buf_borrow(&s->tx, &s->connection->node->spare_stream);
         e = h->output(s);
+    }
     if (e != OK && !s->dead) {
         stream_fail(s, e, "%s", err_text(e));
         return;
     }
     if (s->dead) return;
     send_tx(s);
+    buf_return(&s->tx, &s->connection->node->spare_stream, SPARE_MAX);
     if (s->y->fin_sent && s->fin_in && s->rx.n == 0) stream_fail(s, OK, "done");
 }
 

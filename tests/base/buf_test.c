@@ -90,3 +90,38 @@ TEST(buf_survives_every_failed_allocation) {
     buf_free(&b);
     CHECK(mem_blocks() == 0);
 }
+
+TEST(buf_lends_its_memory_and_gets_it_back) {
+    struct buf b = {.max = 4096}, spare = {0};
+    buf_borrow(&b, &spare);
+    CHECK(b.p == NULL && b.cap == 0); /* there was nothing to lend */
+    CHECK(buf_add_space(&b, 1000) != NULL);
+    buf_return(&b, &spare, 4096);
+    CHECK(b.n == 1000 && spare.p == NULL); /* in use */
+    buf_clear(&b);
+    buf_return(&b, &spare, 1023);
+    CHECK(b.p == NULL && spare.p == NULL && mem_blocks() == 0); /* too much to be kept */
+
+    CHECK(buf_add_space(&b, 1000) != NULL);
+    const uint8_t *memory = b.p;
+    buf_clear(&b);
+    buf_return(&b, &spare, 1024);
+    CHECK(b.p == NULL && b.cap == 0 && b.max == 4096 && spare.p == memory && spare.cap == 1024);
+
+    struct buf narrow = {.max = 1023}, own = {.max = 4096};
+    CHECK(buf_add_byte(&own, 1));
+    buf_borrow(&narrow, &spare);
+    buf_borrow(&own, &spare);
+    CHECK(narrow.p == NULL && own.cap == 256 && spare.p == memory); /* over its max; has memory of its own */
+    buf_clear(&own);
+    buf_return(&own, &spare, 4096);
+    CHECK(own.p == NULL && spare.p == memory && mem_blocks() == 1); /* the smaller one went */
+
+    buf_borrow(&b, &spare);
+    CHECK(b.p == memory && b.cap == 1024 && b.n == 0 && spare.p == NULL);
+    mem_fail_after(0);
+    CHECK(buf_add_space(&b, 1024) != NULL); /* asks for no memory */
+    mem_fail_after(-1);
+    buf_free(&b);
+    CHECK(mem_blocks() == 0);
+}
