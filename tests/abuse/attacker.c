@@ -1,5 +1,5 @@
 /* tests/abuse/attacker.c: one attack on a node, see attacks.h and abuse.py.
- *   attacker NAME HOST:PORT [seed=N] [count=N] [key=HEX]      dials the node
+ *   attacker NAME HOST:PORT [seed=N] [count=N] [key=HEX] [from=IP]    dials the node
  *   attacker NAME listen [seed=N] [count=N] [key=HEX]         says where it listens and who it is, and waits for the
  *                                                             node's dials: one attack each, until stdin ends
  *   attacker id [seed=N]                                      its peer id
@@ -52,6 +52,7 @@ int main(int argc, char **argv) {
     for (int i = 2; i < argc; i++) {
         if (strncmp(argv[i], "seed=", 5) == 0) seed = strtoull(argv[i] + 5, NULL, 10);
         if (strncmp(argv[i], "count=", 6) == 0) t.count = strtoull(argv[i] + 6, NULL, 10);
+        if (strncmp(argv[i], "from=", 5) == 0) t.from = argv[i] + 5;
         if (strncmp(argv[i], "key=", 4) != 0) continue;
         for (size_t k = 0; k < 32; k++) {
             char digits[3] = {argv[i][4 + 2 * k], argv[i][5 + 2 * k], 0};

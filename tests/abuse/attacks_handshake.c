@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -177,28 +178,42 @@ static void break_one(struct target *t, size_t i) {
         if (i % 6 == 4) wire_frame(&w, 9, 0, 0, 0, nothing);
         if (i % 6 == 5) wire_frame(&w, DATA, SYN, 1, WINDOW_SIZE + 1, nothing);
     }
-    wire_fill(&w, 200);
+    wire_fill(&w, 20);
     wire_end(&w);
 }
 
-static void rule_breakers(struct target *t) {
+static void break_rules(struct target *t, size_t first, size_t step) {
     int64_t begin = now_ms();
     size_t done = 0;
     char text[32];
     struct pollfd in = {.fd = 0, .events = POLLIN};
+    rng_system(&t->rng);
     while (poll(&in, 1, 0) == 0) {
-        size_t due = (size_t)(now_ms() - begin) * t->count / 1000;
+        size_t due = (size_t)(now_ms() - begin) * t->count / step / 1000;
         if (done >= due) {
             usleep(2000);
             continue;
         }
-        t->from = address_of(done % t->count, text);
-        rng_fill(&t->rng, text + 20, 8);
-        struct rng own = rng_seeded(1000 + done % t->count);
+        size_t who = (first + step * done++) % t->count;
+        t->from = address_of(who, text);
+        struct rng own = rng_seeded(1000 + who);
         identity_make(&t->self, &own); /* each a peer of its own */
-        break_one(t, done++);
+        break_one(t, who);
     }
     printf("broken=%zu ms=%lld\n", done, (long long)(now_ms() - begin));
+    fflush(stdout);
+}
+
+static void rule_breakers(struct target *t) {
+    enum { PROCESSES = 8 };
+    for (size_t i = 0; i < PROCESSES; i++) {
+        pid_t child = fork();
+        if (child < 0) wire_fail("fork");
+        if (child > 0) continue;
+        break_rules(t, i, PROCESSES);
+        _exit(0);
+    }
+    while (wait(NULL) > 0) {}
 }
 
 const struct attack attacks_handshake[] = {{"garbage", garbage},

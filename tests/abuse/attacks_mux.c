@@ -2,7 +2,8 @@
 #include "tests/abuse/attacks.h"
 
 #include <stdio.h>
-#include <unistd.h>
+#include <sys/socket.h>
+#include <sys/time.h>
 
 enum { AFTER_MS = 3000, QUIET_MS = 300 };
 #define MESSAGES "/silktalk/message/1.0.0"
@@ -136,18 +137,20 @@ static void stream_flood(struct target *t) {
     for (size_t i = 0; i < t->count; i++) wire_stream(&w, MESSAGES);
     finish_alive(&w);
 }
-/* Makes the node answer and reads nothing. */
+/* Asks who the node is on `count` streams, one after the other, and reads none of the answers (each is ten times as
+ * long as the question), until the node takes no more of it. */
 static void unread(struct target *t) {
+    static const char asked[] = "\x13/multistream/1.0.0\n\x0f/ipfs/id/1.0.0\n";
     struct wire w;
+    size_t n = 0;
+    char more[64];
     wire_open(&w, t);
-    for (size_t i = 0; i < 200; i++) wire_stream(&w, ECHO);
-    for (size_t i = 0; i < t->count && w.end == ALIVE; i++) {
-        wire_frame(&w, WINDOW, SYN, (uint32_t)(2001 + 2 * i), 0, nothing);
-        wire_frame(&w, DATA, FIN, (uint32_t)(2001 + 2 * i), 0, nothing);
-        if (i % 1000 == 999) usleep(100000);
-    }
-    w.end = w.end == SILENT ? BROKEN : w.end; /* it took no more of ours: as good as ended, and we leave */
-    wire_report(&w, "");
+    struct timeval patience = {.tv_sec = 1};
+    setsockopt(w.fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
+    for (; n < t->count && w.end == ALIVE; n++)
+        wire_frame(&w, DATA, SYN | FIN, (uint32_t)(2 * n + 1), sizeof asked - 1, bytes_at(asked, sizeof asked - 1));
+    snprintf(more, sizeof more, "stalled=%s", n < t->count ? "yes" : "no");
+    wire_report(&w, more);
     wire_end(&w);
 }
 /* Echoes that are asked for, and never get credit: the node keeps what it has to say within its window. */

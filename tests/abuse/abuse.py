@@ -1,0 +1,447 @@
+"""Every attack of README.md on a real node. `abuse.py [NAME...]`: these tests alone; TEST names and attack names both do."""
+import concurrent.futures
+import re
+import subprocess
+import sys
+import time
+
+import local_abuse
+from scene import ATTACKER, Scene, Sender, attacker, percentile, wait_for
+
+HANDSHAKE, AUTHENTICATION, BROKE = "Failed handshake", "Failed authentication", "Peer broke the protocol"
+REFUSED, LIMIT = "Message refused", "Limit reached"
+SHUT = r"end=(closed|broken)( resets=0 acks=0 pongs=0 data=0)?$|end=closed"
+ALIVE = r"alive=yes"
+
+# Attack; what the attacker sees in each of its lines; the line that the node logs, and its reason; then options.
+ONE_BY_ONE = [
+    # bytes that are no libp2p
+    ("garbage", SHUT, HANDSHAKE, "length of a message out of range", {}),
+    ("probe", SHUT, None, "", {}),
+    ("silence", SHUT, HANDSHAKE, "handshake not finished in time", {}),
+    ("slow", SHUT, HANDSHAKE, "handshake not finished in time", {"count": 200}),
+    ("ms-oversized", SHUT, HANDSHAKE, "length of a message out of range", {}),
+    ("ms-overlong", SHUT, HANDSHAKE, "length of a message out of range", {}),
+    ("ms-no-newline", SHUT, HANDSHAKE, "message without a newline", {}),
+    ("ms-empty-line", SHUT, HANDSHAKE, "length of a message out of range", {}),
+    ("ms-wrong-order", SHUT, HANDSHAKE, "not its header", {}),
+    ("ms-http", SHUT, HANDSHAKE, "handshake not finished in time", {}),
+    ("ms-truncated", SHUT, HANDSHAKE, "the peer closed the connection", {}),
+    ("ms-proposals", SHUT, HANDSHAKE, "too many proposals", {}),
+    # Noise
+    ("noise-length-1", "refused=4 of=4", HANDSHAKE, "wrong length", {}),
+    ("noise-length-3", "refused=2 of=2", HANDSHAKE, "wrong length", {}),
+    ("noise-prologue", SHUT, HANDSHAKE, "does not decrypt", {}),
+    ("noise-low-e", SHUT, HANDSHAKE, "low-order point", {}),
+    ("noise-low-s", SHUT, HANDSHAKE, "does not decrypt", {}),
+    ("noise-replay", SHUT, HANDSHAKE, "does not decrypt", {}),
+    ("noise-muxers", SHUT, HANDSHAKE, "no muxer in common", {}),
+    ("noise-payload-garbage", SHUT, HANDSHAKE, "payload is malformed", {}),
+    ("noise-payload-oversized", SHUT, HANDSHAKE, "wrong length", {}),
+    ("noise-signature-empty", SHUT, AUTHENTICATION, "identity signature is wrong", {}),
+    ("noise-signature-altered", SHUT, AUTHENTICATION, "identity signature is wrong", {}),
+    ("noise-signature-foreign", SHUT, AUTHENTICATION, "identity signature is wrong", {}),
+    ("noise-signature-replayed", SHUT, AUTHENTICATION, "identity signature is wrong", {}),
+    ("noise-signature-missing", SHUT, HANDSHAKE, "payload is malformed", {}),
+    ("noise-impersonate", SHUT, AUTHENTICATION, "identity signature is wrong", {}),
+    ("rsa-16384", SHUT, HANDSHAKE, "at most 1200", {}),
+    ("rsa-8200", SHUT, HANDSHAKE, "2048 to 8192", {}),
+    ("rsa-1024", SHUT, HANDSHAKE, "2048 to 8192", {}),
+    ("rsa-even-exponent", SHUT, HANDSHAKE, "exponent out of range", {}),
+    ("rsa-huge-exponent", SHUT, HANDSHAKE, "exponent out of range", {}),
+    ("rsa-unsigned", SHUT, AUTHENTICATION, "identity signature is wrong", {}),
+    ("rsa-lying", SHUT, HANDSHAKE, "not a DER public key", {}),
+    ("frame-altered", SHUT, BROKE, "a frame does not decrypt", {}),
+    ("frame-twice", SHUT, BROKE, "a frame does not decrypt", {}),
+    ("frame-short", SHUT, BROKE, "frame shorter than its tag", {}),
+    ("frame-cut", "end=open", None, "", {}),
+    # Yamux
+    ("mux-version", "end=closed goaway=1", BROKE, "unknown version", {}),
+    ("mux-type", "end=closed goaway=1", BROKE, "unknown type", {}),
+    ("mux-parity", "end=closed goaway=1", BROKE, "an id of ours", {}),
+    ("mux-stream-zero", "end=closed goaway=1", BROKE, "data for stream 0", {}),
+    ("mux-twice", "end=closed goaway=1", BROKE, "opens a stream twice", {}),
+    ("mux-garbage", "end=closed goaway=1", BROKE, "unknown version", {}),
+    ("mux-data-syn", "end=closed goaway=1", BROKE, "more data than the window of a new stream", {}),
+    ("mux-length-max", "end=closed goaway=1", BROKE, "longer than any window", {}),
+    ("mux-window-over", "end=closed goaway=1", BROKE, "more data than the window", {}),
+    ("mux-credit-overflow", "end=closed goaway=1", BROKE, "more credit than 32 bits hold", {}),
+    ("mux-credit-overflow-syn", "end=closed goaway=1", BROKE, "more credit than 32 bits hold", {}),
+    ("mux-credit-edge", ALIVE, None, "", {}),
+    ("mux-ping-flood", "end=closed goaway=2 .* pongs=100", BROKE, "pings too often", {"count": 1000}),
+    ("mux-syn-flood", "end=closed goaway=2", BROKE, "opens too many, too often", {"count": 10000}),
+    ("mux-syn-rst-flood", "end=closed goaway=2", BROKE, "too often", {"count": 10000}),
+    ("mux-rapid-reset", "end=closed goaway=2", BROKE, "too often", {"count": 10000}),
+    ("mux-stream-flood", f"resets=44 .*{ALIVE}", None, "", {"count": 300}),
+    ("mux-unread", "stalled=yes", None, "", {"count": 1000000}),
+    ("mux-zero-window", f"beyond=no {ALIVE}", None, "", {}),
+    ("mux-data-on-closed", ALIVE, None, "", {"count": 50}),
+    ("mux-fin-after-rst", ALIVE, None, "", {"count": 50}),
+    ("mux-after-goaway", "end=closed", None, "", {}),
+    ("mux-negotiation", f"resets=4 .*{ALIVE}", BROKE, "a new stream: multistream", {}),
+    ("mux-crumbs", ALIVE, None, "", {}),
+    # identify
+    ("id-long", f"resets=2 .*{ALIVE}", BROKE, "a message of more than 8192 bytes", {}),
+    ("id-addresses", f"resets=2 .*{ALIVE}", BROKE, "more than 10 messages", {}),
+    ("id-some-addresses", f"resets=0 .*{ALIVE}", None, "", {}),
+    ("id-protocols", f"resets=0 .*{ALIVE}", None, "", {}),
+    ("id-chunks", f"resets=2 .*{ALIVE}", BROKE, "more than 10 messages", {}),
+    ("id-garbage", f"resets=2 .*{ALIVE}", BROKE, "identify: ", {}),
+    ("id-cut", f"resets=2 .*{ALIVE}", BROKE, "message cut short", {}),
+    ("id-key", f"resets=2 .*{ALIVE}", BROKE, "the key is another peer's", {}),
+    ("record-forged", f"resets=2 .*{ALIVE}", BROKE, "the signature is not the peer's", {}),
+    ("record-foreign", f"resets=2 .*{ALIVE}", BROKE, "peer record: of another peer", {}),
+    ("record-key-is-not-its-id", f"resets=2 .*{ALIVE}", BROKE, "peer record: of another peer", {}),
+    ("push-flood", ALIVE, LIMIT, "identify_pushes", {"count": 60}),
+    # messages
+    ("msg-good", "receipts=STORED", None, "", {"known": True}),
+    ("msg-good", "receipts=DENIED", REFUSED, "DENIED", {"name": "msg-stranger"}),
+    ("msg-unknown-fields", "receipts=STORED", None, "", {"known": True}),
+    ("msg-id-short", f"{ALIVE} stream=reset", BROKE, "an id that has not 16 bytes", {"known": True}),
+    ("msg-id-long", f"{ALIVE} stream=reset", BROKE, "an id that has not 16 bytes", {"known": True}),
+    ("msg-id-missing", f"{ALIVE} stream=reset", BROKE, "an id that has not 16 bytes", {"known": True}),
+    ("msg-utf8", "receipts=INVALID", REFUSED, "INVALID", {"known": True}),
+    ("msg-subject-long", "receipts=INVALID", REFUSED, "INVALID", {"known": True}),
+    ("msg-body-long", "receipts=TOO_LARGE", REFUSED, "TOO_LARGE", {"known": True}),
+    ("msg-oversized", f"{ALIVE} stream=reset", BROKE, "a frame of more than 4 MiB", {"known": True}),
+    ("msg-garbage", f"{ALIVE} stream=reset", BROKE, "malformed frame", {"known": True}),
+    ("msg-cut", f"{ALIVE} stream=reset", BROKE, "a frame cut short", {"known": True}),
+    ("msg-stray-receipts", f"{ALIVE} stream=open receipts=$", None, "", {"known": True}),
+    # files
+    ("file-good", "answers=0,1,", None, "", {"known": True}),
+    ("file-more", "stream=reset", BROKE, "more bytes than the offer says", {"known": True}),
+    ("file-less", "stream=reset", None, "", {"known": True}),
+    ("file-hash", "answers=0,5,", BROKE, "not what its hash says", {"known": True}),
+    ("file-path", "stream=closed", REFUSED, "INVALID", {"known": True}),
+    ("file-huge", "stream=closed", REFUSED, "TOO_LARGE", {"known": True}),
+    ("file-oversized", "stream=reset", BROKE, "a frame that is too long", {"known": True}),
+    ("file-garbage", "stream=reset", BROKE, "malformed offer", {"known": True}),
+    ("file-id-short", "stream=reset", BROKE, "an id that has not 16 bytes", {"known": True}),
+]
+
+TESTS = {}
+
+
+def test(function):
+    TESTS[function.__name__] = function
+    return function
+
+
+def attack(scene, number, row):
+    """One of the table, from an address and as a peer of its own: its log lines can be told from the others'."""
+    name, seen, event, reason, options = row
+    seed, source = 100 + number, f"127.9.{number // 200}.{1 + number % 200}"
+    peer = scene.known(seed) if options.get("known") else attacker("id", seed=seed)[0]
+    lines = attacker(name, scene.host, seed=seed, count=options.get("count", 1), **{"from": source})
+    for line in lines:
+        assert re.search(seen, line), f"{name}: sees {line!r}, not {seen!r}"
+
+    def said():
+        return [x for x in scene.lines(f" addr={source}:", f" peer={peer}", " limit=identify_pushes")
+                if (" WARN " in x or " ERROR " in x) and (name == "push-flood" or " limit=" not in x)]
+
+    if event is None:
+        assert not said(), f"{name}: logged {said()}"
+    else:
+        wait_for(lambda: f"{name}: {event} {reason} in {said()}", lambda: any(event in x and reason in x for x in said()))
+        assert all(event in x for x in said()), f"{name}: also logged {said()}"
+        assert len(said()) <= max(2, len(lines)), f"{name}: {len(said())} lines: {said()[:5]}"
+
+
+def run_rows(rows):
+    """Four at a time, while the good peer goes on sending."""
+    scene = Scene()
+    sender = Sender(scene.good, scene.victim.peer_id)
+    sender.start()
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        work = [pool.submit(attack, scene, i, row) for i, row in enumerate(rows)]
+        for w in work:
+            w.result()
+    times = sender.stop()
+    scene.send()
+    scene.as_before()
+    print(f"  {len(rows)} attacks; {len(times)} messages of the good peer meanwhile, p99 {percentile(times, .99) * 1e3:.1f} ms")
+    scene.close()
+
+
+@test
+def one_by_one():
+    run_rows(ONE_BY_ONE)
+
+
+def of_table(*starts):
+    return [r for r in ONE_BY_ONE if r[4].get("name", r[0]).startswith(starts)]
+
+
+@test
+def at_each_byte():
+    """Messages altered at each byte, cut at each byte; and that 500 failures are no 500 lines."""
+    scene = Scene()
+    for name, refused in (("noise-alter-1", None), ("noise-alter-3", None), ("cut-everywhere", None)):
+        line = attacker(name, scene.host)[0]
+        done, of = map(int, re.search(r"=(\d+) of=(\d+)", line).groups())
+        assert done == of and of >= 32, f"{name}: {line}"
+    altered = as_listener(scene, "noise-alter-2", 2, 240, ("does not decrypt", "low-order", "wrong length", "malformed"))
+    assert altered == 240
+    lines = scene.lines("Failed handshake")
+    assert 20 <= len(lines) <= 2 * 101, f"{len(lines)} lines"
+    scene.send()
+    scene.as_before()
+    scene.close()
+
+
+def as_listener(scene, name, count, times, texts):
+    """The node dials the attacker so many times; each connect fails with one of the texts."""
+    p = subprocess.Popen([ATTACKER, name, "listen", f"count={count}"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    port, peer = p.stdout.readline().split()
+    control, failed = scene.victim.control(), 0
+    for _ in range(times):
+        number = control.send("connect", {"peer": f"/ip4/127.0.0.1/tcp/{port}/p2p/{peer}"})
+        answer = control.read()
+        assert answer["id"] == number
+        message = answer.get("error", {}).get("message", "")
+        assert any(t in message for t in texts), f"{name}: {answer}"
+        failed += 1
+    control.close()
+    p.stdin.close()
+    p.wait(20)
+    assert not scene.victim.connected(peer)
+    return failed
+
+
+@test
+def noise_as_dialer():
+    """The same lies told to a node that dials."""
+    scene = Scene()
+    for name, text in (("noise-wrong-peer", "another peer than the dialed one"), ("noise-low-e", "does not decrypt"),
+                       ("noise-low-s", "does not decrypt"), ("noise-prologue", "does not decrypt"),
+                       ("noise-signature-empty", "signature is wrong"), ("noise-signature-altered", "signature is wrong"),
+                       ("noise-signature-foreign", "signature is wrong"), ("noise-signature-replayed", "signature is wrong"),
+                       ("noise-signature-missing", "malformed"), ("noise-muxers", "no muxer in common"),
+                       ("noise-impersonate", "another peer than the dialed one"), ("rsa-16384", "at most 1200"),
+                       ("rsa-even-exponent", "exponent out of range"), ("rsa-lying", "not a DER public key")):
+        assert as_listener(scene, name, 1, 1, (text,)) == 1
+    scene.send()
+    scene.as_before()
+    scene.close()
+
+
+@test
+def private_network():
+    """Garbage, no key, a wrong key, half a nonce: nobody without the key gets an answer that means anything."""
+    key = "/tmp/swarm.key"
+    import tempfile
+    with tempfile.NamedTemporaryFile("w", suffix=".key") as f:
+        f.write("/key/swarm/psk/1.0.0/\n/base16/\n" + "5a" * 32 + "\n")
+        f.flush()
+        scene = Scene(swarm_key=f.name)
+    right, wrong = "5a" * 32, "5b" * 32
+    del key
+    assert re.search(SHUT, attacker("garbage", scene.host)[0])
+    assert re.search(SHUT, attacker("ms-proposals", scene.host, key=right)[0])
+    assert re.search(SHUT, attacker("pnet-cut-nonce", scene.host, key=right)[0])
+    assert re.search(SHUT, attacker("probe", scene.host)[0])
+    for k in (wrong, wrong):
+        line = attacker("noise-payload-garbage", scene.host, key=k)[0]
+        assert line.startswith(("end=closed", "end=broken")) and "data=0" in line, line
+    assert "data=0" in attacker("noise-signature-altered", scene.host, key=right)[0]
+    assert "goaway=1" in attacker("mux-type", scene.host, key=right)[0]
+    assert len(scene.lines("Failed handshake", "Failed authentication")) >= 5
+    scene.send()
+    scene.as_before()
+    scene.close()
+
+
+@test
+def records_are_kept_newest():
+    """A record counts as long as it is the newest: an older one brings nothing."""
+    scene = Scene()
+    peer = attacker("id", seed=7)[0]
+    attacker("record-good", scene.host, seed=7)
+    attacker("record-old", scene.host, seed=7)
+    shown = str(scene.victim.peer_show(peer))
+    assert "127.9.9.9" in shown and "127.8.8.8" not in shown, shown
+    scene.close()
+
+
+@test
+def stores_do_not_grow():
+    """What strangers bring is kept within limits: peers, their addresses, address groups, identify's lists."""
+    scene = Scene(ini="[limits]\nknown_peers = 100\n[connection]\ninboundConnectionThreshold = 1000\n"
+                      "maxConnectionsPerAddress = 1000\n")
+    attacker("many-peers", scene.host, count=400)
+    known = scene.victim.cli("status", code=0).json["peers"]["known"]
+    assert known <= 100, known
+    peer = attacker("id", seed=8)[0]
+    attacker("id-some-addresses", scene.host, seed=8)
+    attacker("id-protocols", scene.host, seed=8)
+    shown = scene.victim.peer_show(peer)
+    assert 1 <= str(shown).count("/tcp/4001") <= 2 * 16, shown
+    assert str(shown).count("/x/") <= 64, shown
+    assert len(scene.victim.peers()) == 1
+    scene.send()  # the good peer, which has a name, was not forgotten
+    scene.as_before()
+    scene.close()
+
+
+@test
+def flood_of_messages():
+    """1,000 messages from a stranger are some 100 lines, and cost the good peer nothing; a fast friend is slowed."""
+    scene = Scene(ini="[messages]\nratePerPeer = 50\n[connection]\ninboundConnectionThreshold = 1000\n")
+    sender = Sender(scene.good, scene.victim.peer_id, pause=0.05)
+    sender.start()
+    assert re.search(ALIVE, attacker("msg-flood", scene.host, seed=9, count=1000)[0])
+    scene.known(10)
+    assert re.search(ALIVE, attacker("msg-flood", scene.host, seed=10, count=1000)[0])
+    sender.stop()
+    refused = scene.lines("Message refused")
+    assert 100 <= len(refused) <= 303, len(refused)
+    assert scene.lines("limit=message_rate")
+    stored = scene.victim.cli("status", code=0).json["messages"]["in"]
+    scene.as_before()
+    scene.close()
+    assert stored <= 250 + 50 * 60 + 5000
+
+
+@test
+def offers_of_files():
+    """Files begun and left: the connection goes, the node has at most FILES_OPEN of them open."""
+    scene = Scene()
+    scene.known(11)
+    line = attacker("file-offers", scene.host, seed=11, count=30)[0]
+    assert "offers=30" in line, line
+    scene.send()
+    scene.as_before()
+    scene.close()
+
+
+# ---- together
+
+def against(attack_words, count, scene, settle):
+    """The good peer's latency idle, then under attack; a new good peer connects and sends."""
+    idle = scene.send(200)
+    p = subprocess.Popen([ATTACKER, *attack_words, scene.host, f"count={count}"], stdin=subprocess.PIPE,
+                         stdout=subprocess.PIPE, text=True)
+    settle(p)
+    busy = scene.send(200)
+    from scene import SilkTalk
+    begin = time.monotonic()
+    with SilkTalk() as newcomer:
+        begin = time.monotonic()
+        newcomer.cli("connect", scene.victim.addr, code=0)
+        took = time.monotonic() - begin
+        newcomer.cli("ping", scene.victim.peer_id, "-c", "1", code=0)
+    busy += scene.send(200)
+    p.stdin.close()
+    said = p.stdout.read().split("\n")
+    p.wait(30)
+    print(f"  p99 idle {percentile(idle, .99) * 1e3:.1f} ms, attacked {percentile(busy, .99) * 1e3:.1f} ms "
+          f"(p50 {percentile(idle, .5) * 1e3:.1f}, {percentile(busy, .5) * 1e3:.1f}); a new peer connects in {took:.2f} s; {said[0]}")
+    # 3 times, as the aim is; the machine that runs the tests may be busy with others meanwhile
+    assert percentile(busy, .99) <= max(3 * percentile(idle, .99), 0.25), (idle, busy)
+    scene.as_before()
+    return said
+
+
+@test
+def half_open_connections():
+    """1,000 of them, each from its own address, opened again when closed."""
+    scene = Scene(ini="")
+
+    def settle(p):
+        assert p.stdout.readline() == "open=1000\n"
+        wait_for("the pending slots are full", lambda: scene.lines("limit=inbound_pending"))
+
+    against(["half-open"], 1000, scene, settle)
+    assert len(scene.lines("Failed handshake")) <= 101 * 5
+    scene.close()
+
+
+@test
+def rule_breakers():
+    """300 peers that each break a rule once a second."""
+    scene = Scene()
+    said = against(["rule-breakers"], 300, scene, lambda p: time.sleep(1))
+    broken = sum(int(x) for x in re.findall(r"broken=(\d+)", " ".join(said)))
+    assert broken >= 300, said
+    assert len(scene.lines("Failed handshake")) <= 101 * 6
+    scene.close()
+
+
+@test
+def hoarders():
+    """640 unfinished messages of 4 MiB, at node.memoryMax: those who hoard go, nobody else waits."""
+    scene = Scene(ini="[node]\nmemoryMax = 32MiB\n[connection]\ninboundConnectionThreshold = 1000\n")
+    peak = []
+
+    def settle(p):
+        wait_for("the limit is reached", lambda: scene.lines("limit=buffers"))
+        peak.append(scene.now()["rss"])
+        p.stdout.readline()
+
+    against(["msg-hoard"], 1, scene, settle)
+    assert max(peak) < 96 * 1024, f"{peak} KiB"
+    assert scene.lines("takes the most of it")
+    scene.close()
+
+
+# ---- section 18 of the protocol notes, "Known attacks": one name for each bullet that concerns what is built
+
+@test
+def known_1_exhaustion():
+    half_open_connections()
+    hoarders()
+    run_rows(of_table("silence", "slow", "mux-stream-flood", "mux-unread"))
+
+
+@test
+def known_2_rsa_keys():
+    run_rows(of_table("rsa-"))
+
+
+@test
+def known_3_peer_records():
+    records_are_kept_newest()
+    run_rows(of_table("record-"))
+
+
+@test
+def known_4_identity_signature():
+    run_rows(of_table("noise-signature", "noise-impersonate"))
+    noise_as_dialer()
+
+
+@test
+def known_5_yamux():
+    run_rows(of_table("mux-"))
+
+
+@test
+def known_6_identify_bombs():
+    run_rows(of_table("id-", "push-flood"))
+
+
+@test
+def known_7_growing_stores():
+    stores_do_not_grow()
+
+
+for name, function in local_abuse.TESTS.items():
+    TESTS[name] = function
+
+
+def main():
+    wanted = sys.argv[1:] or [n for n in TESTS if not n.startswith("known_")]
+    for name in wanted:
+        begin = time.monotonic()
+        print(name, flush=True)
+        if name in TESTS:
+            TESTS[name]()
+        else:
+            rows = of_table(name)
+            assert rows, f"{name}: no such test"
+            run_rows(rows)
+        print(f"  ok, {time.monotonic() - begin:.1f} s", flush=True)
+
+
+main()
