@@ -369,8 +369,7 @@ static void checked(struct node *n, struct stream *s, struct store_op *op) {
             kv_int("bytes", (int64_t)op->bytes));
         control_inbox_new(n);
     } else if ((op->flags & FILE_WRONG) != 0) { /* the sender's fault: nothing is wrong with our disk */
-        LOG(n->log, EV_PEER_MISBEHAVED, kv_str("peer", p == NULL ? "" : p->text), kv_str("addr", ""),
-            kv_str("reason", FILE_PROTOCOL ": the file is not what its hash says"));
+        if (s != NULL) stream_fault(s, "the file is not what its hash says");
     } else if (op->status == RECEIPT_BUSY || op->err != OK) {
         LOG(n->log, EV_DATABASE_FAULT, kv_str("operation", "file"), kv_str("reason", op->why.text));
     }
