@@ -37,8 +37,12 @@ static struct request *request_new(struct node *n, const struct node_client *cli
         buf_clear(&r->id);
         buf_add_text(&r->id, "null");
     }
-    r->next = n->requests;
-    n->requests = r;
+    if (n->requests == NULL)
+        n->requests = r;
+    else
+        n->last_request->next = r;
+    n->last_request = r;
+    n->n_requests++;
     return r;
 }
 
@@ -177,6 +181,24 @@ void control_stored(struct node *n, struct store_op *op) {
 
 /* ---- coming and going */
 
+/* Frees the answered ones, but for `keep`: its caller uses it still. */
+static void control_sweep(struct node *n, const struct request *keep) {
+    n->sweep_requests = false;
+    n->last_request = NULL;
+    for (struct request **at = &n->requests; *at != NULL;) {
+        struct request *r = *at;
+        if (r->dead && r != keep) {
+            *at = r->next;
+            n->n_requests--;
+            request_free(r);
+            continue;
+        }
+        n->sweep_requests |= r->dead;
+        n->last_request = r;
+        at = &r->next;
+    }
+}
+
 static enum err dispatch(struct node *n, struct request *r, const struct json *root, struct why *w) {
     struct bytes method = json_get_bytes(root, "method");
     if (!json_is_object(root)) return fail(w, E_USAGE, "a request is a JSON object");
@@ -184,9 +206,8 @@ static enum err dispatch(struct node *n, struct request *r, const struct json *r
         return fail(w, E_USAGE, "this node speaks version 1 of the control protocol");
     if (!bytes_cstr(method, r->method, sizeof r->method))
         return fail(w, E_USAGE, "the method's name is missing or too long");
-    size_t waiting = 0;
-    for (const struct request *o = n->requests; o != NULL; o = o->next) waiting += !o->dead;
-    if (waiting > CONTROL_REQUESTS_MAX) return fail(w, E_BUSY, "too many requests are waiting");
+    if (n->n_requests > CONTROL_REQUESTS_MAX) control_sweep(n, r);
+    if (n->n_requests > CONTROL_REQUESTS_MAX) return fail(w, E_BUSY, "too many requests are waiting");
     for (const struct control_row *row = control_rows; row->name != NULL; row++)
         if (strcmp(row->name, r->method) == 0) return row->run(n, r, json_get(root, "params"), w);
     return fail(w, E_NOT_FOUND, "there is no method %s", r->method);
@@ -247,17 +268,7 @@ static void timed_out(struct node *n, struct request *r) {
 void control_tick(struct node *n) {
     for (struct request *r = n->requests; r != NULL; r = r->next)
         if (!r->dead && mono_due(r->deadline, n->now.mono)) timed_out(n, r);
-    if (!n->sweep_requests) return;
-    n->sweep_requests = false;
-    for (struct request **at = &n->requests; *at != NULL;) {
-        struct request *r = *at;
-        if (!r->dead) {
-            at = &r->next;
-            continue;
-        }
-        *at = r->next;
-        request_free(r);
-    }
+    if (n->sweep_requests) control_sweep(n, NULL);
 }
 
 struct mono control_requests_deadline(const struct node *n) {
@@ -272,7 +283,8 @@ void control_free(struct node *n) {
         next = r->next;
         request_free(r);
     }
-    n->requests = NULL;
+    n->requests = n->last_request = NULL;
+    n->n_requests = 0;
 }
 
 /* ---- the daemon's part */

@@ -297,7 +297,8 @@ struct node {
     struct mono next_unended;
     struct file_out *files_out; /* oldest first */
     struct mono next_files;
-    struct request *requests;
+    struct request *requests, *last_request; /* oldest first: it is mostly the oldest that is answered */
+    size_t n_requests;
     int request_fd; /* came with the request that is being dispatched; -1: none, or taken */
     uint64_t next_serial;        /* streams, tags */
     struct node_effect *effects; /* ring */

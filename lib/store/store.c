@@ -12,6 +12,8 @@
 
 enum {
     IDLE_CHECKPOINT_MS = 500,
+    GATHER_MS = 20, /* so long may what nobody waits for wait for company */
+    GATHER_MAX = 256,
     STACK_BYTES = 1 << 20 /* SQLite's parser and our lists; musl gives a thread 128 KiB unless asked */
 };
 
@@ -26,6 +28,7 @@ struct store {
     pthread_cond_t work;
     struct queue todo, done;
     size_t waiting, queue_max; /* given and not taken back */
+    size_t urgent;             /* of todo: somebody waits for them */
     bool ending;
     int pipe[2]; /* a byte in it: done is not empty */
     bool told;
@@ -59,20 +62,36 @@ static void give_back(struct store *s, struct store_op *first) {
 }
 
 /* Waits for work; false: none came within the time (there may be a log to copy), or it ends. */
+static struct timespec in_ms(long ms) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    t.tv_nsec += ms * 1000000L;
+    t.tv_sec += t.tv_nsec / 1000000000L;
+    t.tv_nsec %= 1000000000L;
+    return t;
+}
+
+/* Nobody waits for these, and what a crash undoes of them is done again: they share a commit with what comes
+ * next instead of keeping the disk busy when it comes. */
+static bool may_wait(const struct store_op *op) {
+    return op->kind == STORE_OUTBOX_DONE || op->kind == STORE_OUTBOX_TRIED || op->kind == STORE_PEER_PUT ||
+           op->kind == STORE_STRANGER;
+}
+
 static struct store_op *wait_for_work(struct store *s, bool idle, bool *ending) {
-    struct timespec until;
+    struct timespec until = in_ms(IDLE_CHECKPOINT_MS);
     struct store_op *batch = NULL;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_nsec += IDLE_CHECKPOINT_MS * 1000000L;
-    until.tv_sec += until.tv_nsec / 1000000000L;
-    until.tv_nsec %= 1000000000L;
     pthread_mutex_lock(&s->lock);
     int rc = 0;
     while (s->todo.first == NULL && !s->ending && rc == 0)
         rc = idle ? pthread_cond_wait(&s->work, &s->lock)
                   : pthread_cond_timedwait(&s->work, &s->lock, &until);
+    until = in_ms(GATHER_MS);
+    for (rc = 0; rc == 0 && s->todo.n > 0 && s->todo.n < GATHER_MAX && s->urgent == 0 && !s->ending;)
+        rc = pthread_cond_timedwait(&s->work, &s->lock, &until);
     batch = s->todo.first;
     s->todo = (struct queue){NULL, NULL, 0};
+    s->urgent = 0;
     *ending = s->ending && batch == NULL;
     pthread_mutex_unlock(&s->lock);
     return batch;
@@ -170,6 +189,7 @@ bool store_give(struct store *s, struct store_op *op) {
     bool fits = s->waiting < s->queue_max;
     if (fits) {
         op->next = NULL;
+        if (!may_wait(op)) s->urgent++;
         push_list(&s->todo, op);
         s->waiting++;
         pthread_cond_signal(&s->work);
