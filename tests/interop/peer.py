@@ -65,14 +65,16 @@ class Peer:
         self._calls = {}
         self._next = 0
         self.stderr = []
-        threading.Thread(target=self._read_stderr, daemon=True).start()
+        self._threads = [threading.Thread(target=self._read_stderr, daemon=True)]
+        self._threads[0].start()
         first = self.process.stdout.readline()
         ready = json.loads(first) if first else {"error": "it ended without a word"}
         if not ready.get("ready"):
             self.stop()
             raise PeerError(f"{kind}-peer did not start: {ready.get('error')}")
         self.peer_id, self.addrs = ready["peer_id"], ready["addrs"]
-        threading.Thread(target=self._read, daemon=True).start()
+        self._threads.append(threading.Thread(target=self._read, daemon=True))
+        self._threads[1].start()
 
     @property
     def addr(self):
@@ -137,6 +139,10 @@ class Peer:
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
+        for thread in self._threads:  # they end with the process
+            thread.join(10)
+        self.process.stdout.close()
+        self.process.stderr.close()
 
     def __enter__(self):
         return self

@@ -322,8 +322,8 @@ static void round_trip(struct wire *w) {
     buf_drop(&w->rx, w->rx.n - in.n);
 }
 
-/* Opens n streams of one protocol; none is used before the peer has agreed to all. */
-static void open_streams(struct wire *w, const char *const *protocol, size_t n) {
+/* Opens streams of one protocol, until there are n; returns when the peer has agreed to all of them. */
+static void open_until(struct wire *w, const char *const *protocol, size_t n) {
     for (; w->n_streams < n; w->n_streams++) {
         struct stream *s = NEW(struct stream);
         must_be(s != NULL, "memory");
@@ -337,14 +337,20 @@ static void open_streams(struct wire *w, const char *const *protocol, size_t n) 
         must(multistream_dial(&s->negotiation, protocol, &s->out), NULL, "multistream");
         w->streams[w->n_streams] = s;
     }
-    for (size_t agreed = 0; agreed < n;) {
-        round_trip(w);
-        agreed = 0;
-        for (size_t i = 0; i < n; i++) {
-            must_be(!w->streams[i]->reset && !w->streams[i]->finished, "the peer keeps the new stream open");
-            agreed += w->streams[i]->negotiation.state == MSD_DONE;
+    for (size_t i = 0; i < n; i++) {
+        const struct stream *s = w->streams[i];
+        while (s->negotiation.state != MSD_DONE) {
+            must_be(!s->reset && !s->finished, "the peer keeps the new stream open");
+            round_trip(w);
         }
     }
+}
+
+/* n streams, open before any of them is used. The first one goes ahead: js-libp2p takes no more than 10 streams
+ * while it is still busy with the handshake's end (maxEarlyStreams), and ends the connection over more. */
+static void open_streams(struct wire *w, const char *const *protocol, size_t n) {
+    open_until(w, protocol, 1);
+    open_until(w, protocol, n);
 }
 
 /* The peer has answered a ping of the muxer: it has read all that was sent before, and the connection lives. */
