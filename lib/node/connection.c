@@ -352,7 +352,6 @@ static void open_input(struct connection *c, struct bytes *in) {
             return;
         }
         if (!whole) return;
-        c->used = c->node->now.mono;
         mux_input(c, plain);
     }
 }

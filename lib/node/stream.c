@@ -168,6 +168,7 @@ static void consume(struct stream *s, size_t taken) {
 
 void stream_data(struct stream *s, struct bytes data) {
     if (s->dead) return;
+    s->connection->used = s->connection->node->now.mono; /* a ping of the muxer is no use */
     enum err e = OK;
     size_t before = data.n;
     if (s->rx.n == 0) e = take(s, &data);

@@ -283,6 +283,15 @@ static void keep_wanted(struct node *n) {
     }
 }
 
+/* A message stream stays open for the next message, and is no reason to keep the connection. */
+static bool has_work(const struct connection *c) {
+    for (const struct stream *s = c->streams; s != NULL; s = s->next) {
+        bool waits = s->negotiated && s->protocol == PROTOCOL_MESSAGE && s->rx.n == 0 && s->tx.n == 0;
+        if (!s->dead && !waits) return true;
+    }
+    return false;
+}
+
 static void close_idle(struct node *n) {
     int64_t idle = cfg(n->config, connection_idleTimeout).ms;
     size_t open = 0;
@@ -290,7 +299,7 @@ static void close_idle(struct node *n) {
     for (struct connection *c = n->connections; c != NULL; c = c->next) {
         if (c->state != CONN_OPEN || protected(c) || open <= cfg(n->config, connection_minConnections).count)
             continue;
-        if (mono_diff_ms(n->now.mono, c->used) < idle || c->n_streams > 0) continue;
+        if (mono_diff_ms(n->now.mono, c->used) < idle || has_work(c)) continue;
         connection_close(c, E_TIMEOUT, "idle");
         open--;
     }
