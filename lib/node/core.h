@@ -85,6 +85,7 @@ struct peer {
     size_t n_connections;
     struct dial *dial; /* running, or NULL */
     unsigned dial_fails;
+    bool told_unreachable;
     struct mono next_dial; /* automatic redial not before */
     struct trace *traces;  /* ring of TRACES_MAX, allocated at the first */
     size_t n_traces;       /* ever written */

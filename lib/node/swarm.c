@@ -7,7 +7,8 @@ enum {
     WALK_FULL_MS = 50, /* while the pending slots are full */
     PENDING_MUTE_MS = 150,
     PENDING_GRACE_MS = 500,
-    WALK_SHARE = 16 /* of node.memoryMax: read since the last walk, the next is due */
+    WALK_SHARE = 16, /* of node.memoryMax: read since the last walk, the next is due */
+    TRIES_TOLD = 5 /* dials of a bootstrap peer that failed, before the log says so */
 };
 
 /* ---- limits of connections */
@@ -171,6 +172,7 @@ void swarm_connected(struct connection *c) {
     if (c->inbound) peers_trace(n, p, "inbound", (struct bytes){NULL, 0}, "ok", "%s", addr);
     p->last_seen = n->now.wall;
     p->dial_fails = 0;
+    p->told_unreachable = false;
     peers_touch(n, p, c->operator_dial ? PEER_OPERATOR : 0);
     dial_won(c);
     if (p->dial != NULL) dial_cancel(p->dial, OK, "the peer came by itself");
@@ -240,6 +242,7 @@ void swarm_closed(struct connection *c) {
 void swarm_dial_ended(struct peer *p, bool connected) {
     if (connected) {
         p->dial_fails = 0;
+        p->told_unreachable = false;
         p->next_dial = MONO_NEVER;
     } else if (p->dial_fails < 100) {
         p->dial_fails++;
@@ -272,10 +275,10 @@ static void keep_wanted(struct node *n) {
         bool mail = peer_has_mail(p) && (p->lane == NULL || p->lane->retry_at.us <= n->now.mono.us);
         if (p->bootstrap || mail) {
             want(n, p);
-            if (p->bootstrap && p->dial_fails == 5 && p->n_connections == 0 && p->dial == NULL) {
+            if (p->bootstrap && p->dial_fails >= TRIES_TOLD && !p->told_unreachable) {
                 LOG(n->log, EV_BOOTSTRAP_UNREACHABLE, kv_str("peer", p->text),
                     kv_int("tries", p->dial_fails));
-                p->dial_fails++; /* said once until it was there again */
+                p->told_unreachable = true; /* until it was there again */
             }
         } else if (few && (p->flags & PEER_OPERATOR) != 0 && p->n_addrs > 0) {
             want(n, p);
