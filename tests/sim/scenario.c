@@ -386,6 +386,8 @@ static void walk_inbox(void *user, const struct sim_row *row) {
     if (!whole) world_break(w, "message %zu is not whole", index);
     if (++m->found > 1)
         world_break(w, "message %zu from node %zu is twice in the inbox of node %zu", index, m->from, m->to);
+    if (m->failed)
+        return; /* it expired on its way, which its sender was told: it may come late (SEED=33031) */
     if (s->last_row[m->from] > (int64_t)index)
         world_break(w, "message %zu from node %zu came to node %zu after message %lld", index, m->from, m->to,
                     (long long)s->last_row[m->from]);
@@ -432,11 +434,14 @@ static void judge(struct scenario *s, size_t i) {
 static void check_all(struct scenario *s) {
     struct world *w = s->w;
     for (size_t i = 0; i < s->n; i++) {
+        s->walked = i;
+        world_rows(w, i, false, walk_outbox, s);
+    }
+    for (size_t i = 0; i < s->n; i++) {
         struct why why;
         s->walked = i;
         for (size_t k = 0; k < s->n; k++) s->last_row[k] = -1;
         world_rows(w, i, true, walk_inbox, s);
-        world_rows(w, i, false, walk_outbox, s);
         disk_select(&w->nodes[i]->disk);
         if (w->nodes[i]->up && (s->n < 100 || i % 20 == 0) &&
             db_check(w->nodes[i]->db, s->n > 20, &why) != OK)

@@ -555,7 +555,7 @@ static bool is_answered(struct world *w, void *user) {
 const char *world_ask(struct world *w, size_t node, const char *method, const char *params, ...) {
     struct sim_node *n = w->nodes[node];
     struct buf line = {.max = 8 << 20};
-    char text[4096];
+    static char text[64 << 10];
     va_list ap;
     va_start(ap, params);
     vsnprintf(text, sizeof text, params, ap);
