@@ -28,8 +28,9 @@ static enum err send_request(struct cli *c, const char *method, struct bytes par
     json_put_str(&o, "method", method);
     if (params.n > 0) json_put_raw(&o, "params", params);
     json_shut(&o, '}');
-    enum err e = json_end(&o) ? control_client_send(&c->node, buf_view(&line), c->pass_fd, c->timeout_ms, &c->why)
-                              : fail(&c->why, E_LIMIT, "the request is too long");
+    enum err e = json_end(&o)
+                     ? control_client_send(&c->node, buf_view(&line), c->pass_fd, c->timeout_ms, &c->why)
+                     : fail(&c->why, E_LIMIT, "the request is too long");
     buf_free(&line);
     c->pass_fd = -1;
     return e;

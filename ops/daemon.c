@@ -53,7 +53,8 @@ static void control_ready(void *user, int fd, unsigned ready) {
     node_now(d->node, loop_now(d->loop));
     control_turn(d->control, loop_now(d->loop).mono);
     while (control_next(d->control, &e)) {
-        struct node_client client = {.id = e.client, .uid = e.peer.uid, .pid = (uint32_t)e.peer.pid, .fd = e.fd};
+        struct node_client client = {
+            .id = e.client, .uid = e.peer.uid, .pid = (uint32_t)e.peer.pid, .fd = e.fd};
         switch (e.kind) {
         case CONTROL_LINE:
             measure(d);
@@ -308,7 +309,8 @@ static enum err read_swarm_key(struct daemon *d, const struct config *c, uint8_t
     enum err e = home_secret(setting, path, &d->why);
     if (e != OK) return e;
     e = file_read(path, 0, 4096, FILE_ANY_MODE, &text, NULL, &w);
-    if (e == E_NOT_FOUND && path[0] != setting[0]) e = E_INPUT; /* one that is asked for by name must be there */
+    if (e == E_NOT_FOUND && path[0] != setting[0])
+        e = E_INPUT; /* one that is asked for by name must be there */
     if (e == OK) {
         e = swarm_key_read(buf_view(&text), key, &w);
         *has = e == OK;

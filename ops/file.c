@@ -35,8 +35,9 @@ CELL(size, size, "bytes")
 CELL(done, size, "done")
 CELL(name, text, "name")
 static const struct cli_column columns[] = {
-    {"ID", false, id},      {"PEER-ID", false, peer_id}, {"DIRECTION", false, direction}, {"STATE", false, state},
-    {"BYTES", true, size}, {"DONE", true, done},        {"NAME", false, name}};
+    {"ID", false, id},       {"PEER-ID", false, peer_id}, {"DIRECTION", false, direction},
+    {"STATE", false, state}, {"BYTES", true, size},       {"DONE", true, done},
+    {"NAME", false, name}};
 
 static void show(struct cli *c, const struct json *r) {
     cli_table(c, columns, LEN(columns), json_get(r, "items"));
@@ -57,7 +58,8 @@ static enum err choose_path(struct cli *c, const struct json *item, const char *
     return n > 0 && n < PATH_SIZE - 16 ? OK : fail(&c->why, E_INPUT, "the path is too long");
 }
 
-static enum err copy(struct cli *c, int from, int to, uint64_t size, const char *what, uint8_t hash[SHA256_SIZE]) {
+static enum err copy(struct cli *c, int from, int to, uint64_t size, const char *what,
+                     uint8_t hash[SHA256_SIZE]) {
     struct cli_progress p = {.what = what, .total = size};
     struct sha256 sum;
     uint64_t done = 0;
@@ -74,7 +76,8 @@ static enum err copy(struct cli *c, int from, int to, uint64_t size, const char 
         for (ssize_t at = 0, w; e == OK && at < n; at += w) {
             w = write(to, part + at, (size_t)(n - at));
             if (w < 0 && errno == EINTR) w = 0;
-            if (w < 0) e = fail(&c->why, errno == ENOSPC ? E_LIMIT : E_IO, "writing failed: %s", strerror(errno));
+            if (w < 0)
+                e = fail(&c->why, errno == ENOSPC ? E_LIMIT : E_IO, "writing failed: %s", strerror(errno));
         }
         done += (uint64_t)n;
         cli_progress(c, &p, done);
@@ -102,7 +105,8 @@ static enum err write_out(struct cli *c, const struct json *item, int from, cons
     close(to);
     if (e == OK && !(hex_decode(&raw, json_get_bytes(item, "sha256")) && raw.n == sizeof wanted &&
                      crypto_equal(hash, wanted, sizeof wanted)))
-        e = fail(&c->why, E_VERIFY, "the kept file is damaged: its SHA-256 is not what it was; ask for it again");
+        e = fail(&c->why, E_VERIFY,
+                 "the kept file is damaged: its SHA-256 is not what it was; ask for it again");
     if (e == OK && link(part, path) != 0)
         e = errno == EEXIST ? fail(&c->why, E_REFUSED, "%s is there already: name another path", path)
                             : fail(&c->why, file_error(errno), "%s: %s", path, strerror(errno));
@@ -161,11 +165,13 @@ int file_main(struct cli *c) {
     int64_t n;
     const char *verb = c->n_args > 0 ? c->args[0] : "list";
     if (strcmp(verb, "save") == 0)
-        return c->n_args == 2 || c->n_args == 3 ? save(c) : cli_usage(c, "file save needs one id, and may have a path");
+        return c->n_args == 2 || c->n_args == 3 ? save(c)
+                                                : cli_usage(c, "file save needs one id, and may have a path");
     if (strcmp(verb, "accept") == 0 || strcmp(verb, "cancel") == 0)
         return c->n_args < 2 ? cli_usage(c, "which file? give its id")
                              : each(c, verb[0] == 'a' ? "file.accept" : "file.cancel");
-    if (strcmp(verb, "list") != 0 || c->n_args > 1) return cli_usage(c, "file knows list, accept, save and cancel");
+    if (strcmp(verb, "list") != 0 || c->n_args > 1)
+        return cli_usage(c, "file knows list, accept, save and cancel");
     enum err e = cli_number(c, "number", 1000, 1, 5000, &n);
     if (e != OK) return cli_exit(c, e);
     struct json_out o = cli_params(&params);

@@ -21,7 +21,8 @@ struct export {
     uint64_t count;
 };
 
-/* ---- mboxrd: RFC 4155, and ">" before every line of a body that begins with any number of ">" and "From " */
+/* ---- mboxrd: RFC 4155, and ">" before every line of a body that begins with any number of ">" and "From "
+ */
 
 static void put_header(FILE *to, const char *name, struct bytes value) {
     if (value.n == 0) return;
@@ -32,7 +33,8 @@ static void put_header(FILE *to, const char *name, struct bytes value) {
         fprintf(to, "%.*s\n", (int)value.n, (const char *)value.p);
         return;
     }
-    for (size_t at = 0; at < value.n;) { /* RFC 2047: encoded words of at most 75 characters, whole characters */
+    for (size_t at = 0;
+         at < value.n;) { /* RFC 2047: encoded words of at most 75 characters, whole characters */
         size_t n = 0;
         uint32_t c;
         struct buf word = {.max = 128};
@@ -124,7 +126,9 @@ static enum err put_items(struct cli *c, struct export *x, const struct json *it
         }
         x->count++;
     }
-    return ferror(x->to) ? fail(&c->why, errno == ENOSPC ? E_LIMIT : E_IO, "writing failed: %s", strerror(errno)) : OK;
+    return ferror(x->to)
+               ? fail(&c->why, errno == ENOSPC ? E_LIMIT : E_IO, "writing failed: %s", strerror(errno))
+               : OK;
 }
 
 static enum err copy_all(struct cli *c, struct export *x) {
@@ -155,7 +159,8 @@ static enum err into_file(struct cli *c, struct export *x, const char *path) {
     char part[PATH_MAX_HERE];
     int n = snprintf(part, sizeof part, "%s.part", path);
     if (n < 0 || n >= PATH_MAX_HERE) return fail(&c->why, E_INPUT, "the path is too long");
-    if (access(path, F_OK) == 0) return fail(&c->why, E_REFUSED, "%s is there already: name another file", path);
+    if (access(path, F_OK) == 0)
+        return fail(&c->why, E_REFUSED, "%s is there already: name another file", path);
     unlink(part);
     int fd = open(part, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
     x->to = fd < 0 ? NULL : fdopen(fd, "w");
@@ -164,7 +169,8 @@ static enum err into_file(struct cli *c, struct export *x, const char *path) {
     if (e == OK && (fflush(x->to) != 0 || fsync(fd) != 0))
         e = fail(&c->why, file_error(errno), "%s: %s", part, strerror(errno));
     fclose(x->to);
-    if (e == OK && link(part, path) != 0) e = fail(&c->why, file_error(errno), "%s: %s", path, strerror(errno));
+    if (e == OK && link(part, path) != 0)
+        e = fail(&c->why, file_error(errno), "%s: %s", path, strerror(errno));
     unlink(part);
     if (e == OK) cli_note(c, "%llu messages in %s", (unsigned long long)x->count, path);
     return e;
@@ -174,9 +180,11 @@ int inbox_export(struct cli *c) {
     const char *format = cli_value(c, "format"), *path = cli_value(c, "output");
     struct export x = {.to = stdout, .mbox = format != NULL && strcmp(format, "mbox") == 0};
     if (c->n_args > 1) return cli_usage(c, "inbox export takes no words");
-    if (format != NULL && !x.mbox && strcmp(format, "jsonl") != 0) return cli_usage(c, "--format is jsonl or mbox");
+    if (format != NULL && !x.mbox && strcmp(format, "jsonl") != 0)
+        return cli_usage(c, "--format is jsonl or mbox");
     enum err e = cli_moment(c, "since", &x.since);
     if (e == OK) e = path != NULL ? into_file(c, &x, path) : copy_all(c, &x);
-    if (e == OK && path == NULL && fflush(stdout) != 0) e = fail(&c->why, E_IO, "writing failed: %s", strerror(errno));
+    if (e == OK && path == NULL && fflush(stdout) != 0)
+        e = fail(&c->why, E_IO, "writing failed: %s", strerror(errno));
     return cli_exit(c, e);
 }

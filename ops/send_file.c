@@ -35,7 +35,8 @@ static enum err own_name(struct cli *c, const char *path, char name[FILE_NAME_MA
     const char *last = strrchr(path, '/');
     last = last == NULL ? path : last + 1;
     int n = snprintf(name, FILE_NAME_MAX + 1, "%s%s", last[0] == '.' || last[0] == '-' ? "_" : "", last);
-    const char *fault = n > FILE_NAME_MAX ? "a file's name has 1 to 255 bytes" : file_name_fault(bytes_of(name));
+    const char *fault = n > FILE_NAME_MAX ? "a file's name has 1 to 255 bytes"
+                                          : file_name_fault(bytes_of(name));
     return fault == NULL ? OK : fail(&c->why, E_INPUT, "%.100s: %s", path, fault);
 }
 
@@ -93,12 +94,15 @@ int send_large(struct cli *c, size_t n_peers, const char *path, uint64_t size) {
         int fd = open(path, O_RDONLY | O_CLOEXEC);
         int one;
         if (fd < 0)
-            one = cli_exit(c, fail(&c->why, errno == EACCES ? E_DENIED : E_IO, "%s: %s", path, strerror(errno)));
+            one = cli_exit(c,
+                           fail(&c->why, errno == EACCES ? E_DENIED : E_IO, "%s: %s", path, strerror(errno)));
         else
             one = send_to(c, c->args[i], name, fd, size);
         if (fd >= 0) close(fd);
-        if (one != 0) code = code == 0 && n_peers == 1 ? one : code == 0 && i == 0 ? one : err_exit(E_PARTIAL);
-        else if (code != 0) code = err_exit(E_PARTIAL);
+        if (one != 0)
+            code = code == 0 && n_peers == 1 ? one : code == 0 && i == 0 ? one : err_exit(E_PARTIAL);
+        else if (code != 0)
+            code = err_exit(E_PARTIAL);
     }
     return code;
 }

@@ -170,7 +170,8 @@ static ssize_t send_some(struct client *p) {
         m.msg_control = space.space;
         m.msg_controllen = sizeof space.space;
         struct cmsghdr *h = CMSG_FIRSTHDR(&m);
-        *h = (struct cmsghdr){.cmsg_len = CMSG_LEN(sizeof(int)), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS};
+        *h = (struct cmsghdr){
+            .cmsg_len = CMSG_LEN(sizeof(int)), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS};
         memcpy(CMSG_DATA(h), &p->passing[0].fd, sizeof(int));
         if (p->n_passing > 1) v.iov_len = p->passing[1].at - p->sent;
     }

@@ -61,8 +61,8 @@ bool control_next(struct control *c, struct control_event *out);
 /* Appends `line` and a newline to what the client gets; written at once as far as it goes. E_NOT_FOUND: no
  * such client (any more). E_LIMIT, E_MEMORY: it is being closed (its CONTROL_GONE follows). */
 enum err control_send(struct control *c, uint32_t client, struct bytes line);
-/* The same with a descriptor (-1: none), which stays the caller's. A line that must wait behind others takes a
- * duplicate along. At most CONTROL_FDS_MAX wait: E_LIMIT, the line goes without. */
+/* The same with a descriptor (-1: none), which stays the caller's. A line that must wait behind others takes
+ * a duplicate along. At most CONTROL_FDS_MAX wait: E_LIMIT, the line goes without. */
 enum err control_send_with(struct control *c, uint32_t client, struct bytes line, int fd);
 /* Closes it when all was sent, or right away if it is gone. No CONTROL_GONE comes for it. */
 void control_drop(struct control *c, uint32_t client);

@@ -30,7 +30,8 @@ enum err control_client_send(struct control_client *c, struct bytes line, int fd
 /* The next answer line, without newline, valid until the next call. E_TIMEOUT: may be asked again. E_CLOSED:
  * the node is gone. E_LIMIT: line too long. E_IO. */
 enum err control_client_next(struct control_client *c, struct bytes *line, int64_t timeout_ms, struct why *w);
-int control_client_take_fd(struct control_client *c); /* that came with an answer; now the caller's; -1: none */
+int control_client_take_fd(
+    struct control_client *c); /* that came with an answer; now the caller's; -1: none */
 pid_t control_client_peer(const struct control_client *c); /* the node's pid, 0: unknown */
 
 #endif

@@ -393,7 +393,8 @@ void node_received(struct node *n, uint32_t id) {
     struct bytes in = buf_view(&c->rx);
     size_t before = in.n;
     c->got_bytes = true;
-    if (c->state == CONN_OPEN) c->mux.heard = n->now.mono; /* on a slow link one frame may take many seconds */
+    if (c->state == CONN_OPEN)
+        c->mux.heard = n->now.mono; /* on a slow link one frame may take many seconds */
     if (c->upgrade != NULL) {
         enum err e = upgrade_input(c, &in);
         if (e != OK) {
@@ -508,7 +509,8 @@ void connection_sweep(struct node *n) {
 
 bool connection_said_hello(const struct connection *c) {
     const struct upgrade *u = c->upgrade;
-    return u == NULL || u->step != UPGRADE_SECURITY || !c->inbound || u->negotiation.listener.state != MSL_HEADER;
+    return u == NULL || u->step != UPGRADE_SECURITY || !c->inbound ||
+           u->negotiation.listener.state != MSL_HEADER;
 }
 
 /* On a slow connection the answer to a proposal waits behind what both sides sent before: to begin anew would

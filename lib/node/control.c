@@ -50,9 +50,9 @@ static struct request *request_new(struct node *n, const struct node_client *cli
 
 static bool open_answer(struct request *r, struct buf *line, const char *member) {
     line->max = CONTROL_ANSWER_SIZE;
-    struct bytes id = r->id.n > 0 ? buf_view(&r->id) : BYTES("null"); /* none when there was no memory for it */
-    return buf_add_text(line, "{\"id\":") && buf_add(line, id) &&
-           buf_add_format(line, ",\"%s\":", member);
+    struct bytes id = r->id.n > 0 ? buf_view(&r->id)
+                                  : BYTES("null"); /* none when there was no memory for it */
+    return buf_add_text(line, "{\"id\":") && buf_add(line, id) && buf_add_format(line, ",\"%s\":", member);
 }
 
 struct json_out control_begin(struct request *r, struct buf *line, const char *schema) {

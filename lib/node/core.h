@@ -124,7 +124,7 @@ struct connection {
     struct stream *streams;
     size_t n_streams;
     struct mono opened, used, deadline; /* deadline: handshake, or of the closing */
-    struct mono stuck; /* since then the socket takes no more of tx; 0: it took all */
+    struct mono stuck;                  /* since then the socket takes no more of tx; 0: it took all */
     struct wall since;
     uint64_t bytes_in, bytes_out;
     bool identified;
@@ -157,8 +157,8 @@ struct stream {
     size_t credited;      /* bytes at the front of rx that were credited already */
     struct mono deadline; /* 0: none */
     struct mono opened;
-    void *state;          /* the handler's */
-    uint64_t serial;      /* unique for the process: the tag of its store operations */
+    void *state;     /* the handler's */
+    uint64_t serial; /* unique for the process: the tag of its store operations */
 };
 /* What a protocol does with a stream. Each returns OK, or an error: the stream is reset then. Handlers never
  * free the stream. */
@@ -300,7 +300,7 @@ struct node {
     struct mono next_files;
     struct request *requests, *last_request; /* oldest first: it is mostly the oldest that is answered */
     size_t n_requests;
-    int request_fd; /* came with the request that is being dispatched; -1: none, or taken */
+    int request_fd;              /* came with the request that is being dispatched; -1: none, or taken */
     uint64_t next_serial;        /* streams, tags */
     struct node_effect *effects; /* ring */
     size_t effects_at, effects_n, effects_cap;
@@ -317,10 +317,10 @@ struct node {
     size_t unwalked;       /* bytes read since then */
     struct mono limit_logged[LIMIT_COUNT];
     bool sweep_requests;
-    bool paused;           /* buffers are at their limit */
-    bool streams_waiting;  /* streams have something to send: node_tick runs them together */
-    bool sweep;            /* something is dead and waits to be freed */
-    struct buf spare_rx;   /* memory lent to the connection that reads */
+    bool paused;          /* buffers are at their limit */
+    bool streams_waiting; /* streams have something to send: node_tick runs them together */
+    bool sweep;           /* something is dead and waits to be freed */
+    struct buf spare_rx;  /* memory lent to the connection that reads */
     struct buf spare_stream, spare_out, spare_tx; /* to what is written: a stream's bytes, frames, sealed */
     struct totals totals;
     struct node_resources resources;
@@ -356,7 +356,8 @@ void connection_flush(struct connection *c); /* seals what the muxer has, marks 
 /* Ends it: GoAway if it was open; the reason is logged, streams are closed, dial and lanes are told. */
 void connection_close(struct connection *c, enum err code, const char *format, ...) PRINTF_LIKE(3, 4);
 void connection_run(struct connection *c); /* lets streams that wait for room go on */
-bool connection_said_hello(const struct connection *c); /* in the handshake: its first line has come, and is good */
+bool connection_said_hello(
+    const struct connection *c); /* in the handshake: its first line has come, and is good */
 void connection_tick(struct connection *c);
 struct mono connection_deadline(const struct connection *c);
 void connection_sweep(struct node *n); /* frees the dead ones */
@@ -373,7 +374,8 @@ void stream_data(struct stream *s, struct bytes data);
 void stream_finished(struct stream *s);
 void stream_run(struct stream *s); /* feeds the handler with rx, sends tx, closes when both ends did */
 void stream_fail(struct stream *s, enum err code, const char *format, ...) PRINTF_LIKE(3, 4); /* resets */
-/* The peer broke a rule of this stream's protocol: logs that, and returns E_PROTO for the handler to return. */
+/* The peer broke a rule of this stream's protocol: logs that, and returns E_PROTO for the handler to return.
+ */
 enum err stream_fault(struct stream *s, const char *text);
 void stream_close_all(struct connection *c, const struct why *why);
 void stream_sweep(struct connection *c);
@@ -442,7 +444,7 @@ void access_free(struct node *n);
 void access_sweep(struct node *n); /* forgets idle address groups */
 /* Token bucket: rate per second with a burst of `burst` seconds; true: one more is fine. */
 bool bucket_take(struct bucket *b, struct mono now, uint64_t rate, uint64_t burst_s);
-void limit_reached(struct node *n, enum limit_id id); /* logs EV_LIMIT_REACHED, now and then */
+void limit_reached(struct node *n, enum limit_id id);        /* logs EV_LIMIT_REACHED, now and then */
 void limit_reached_by_key(struct node *n, const char *text); /* a full store names the key: hit, and logged */
 
 /* ---- messenger.c */

@@ -23,7 +23,8 @@ bool files_wanted(const struct node *n, const struct peer *p) {
 
 /* ---- the list */
 
-enum err files_out_add(struct node *n, const struct peer_id *peer, int64_t seq, uint64_t size, struct bytes offer) {
+enum err files_out_add(struct node *n, const struct peer_id *peer, int64_t seq, uint64_t size,
+                       struct bytes offer) {
     struct file_offer o;
     struct peer *p = peers_add(n, peer);
     struct file_out *f = p == NULL || file_offer_read(offer, &o, NULL) != OK ? NULL : NEW(struct file_out);
@@ -86,7 +87,8 @@ void files_out_end(struct file_out *f, enum receipt_status status, const char *w
             kv_int("bytes", (int64_t)f->size));
     } else {
         n->totals.operations_failed++;
-        LOG(n->log, EV_MESSAGE_REFUSED_BY, kv_str("peer", f->peer->text), kv_str("id", id), kv_str("status", why));
+        LOG(n->log, EV_MESSAGE_REFUSED_BY, kv_str("peer", f->peer->text), kv_str("id", id),
+            kv_str("status", why));
     }
     over(f);
     control_receipt(n, f->id, status, why == NULL ? "" : why);

@@ -1,6 +1,6 @@
-/* lib/node/file_queue.h: large files: file_queue.c (what is to be sent, to whom, when), file_stream.c (one transfer on the
- * wire, either way) and control_files.c (what people ask). The bytes are the store's; a transfer holds a few
- * slices of them at most. */
+/* lib/node/file_queue.h: large files: file_queue.c (what is to be sent, to whom, when), file_stream.c (one
+ * transfer on the wire, either way) and control_files.c (what people ask). The bytes are the store's; a
+ * transfer holds a few slices of them at most. */
 #ifndef SILKTALK_NODE_FILE_QUEUE_H
 #define SILKTALK_NODE_FILE_QUEUE_H
 
@@ -25,13 +25,15 @@ struct file_out { /* one file that is to be sent */
 
 /* ---- file_queue.c */
 /* Takes up a file whose copy is whole. E_MEMORY. */
-enum err files_out_add(struct node *n, const struct peer_id *peer, int64_t seq, uint64_t size, struct bytes offer);
+enum err files_out_add(struct node *n, const struct peer_id *peer, int64_t seq, uint64_t size,
+                       struct bytes offer);
 /* The peer has it (why NULL), or it failed for good: the row ends, and who waits for it hears of it. */
 void files_out_end(struct file_out *f, enum receipt_status status, const char *why);
-void files_out_note(struct file_out *f, const char *reason); /* puts what is known into its row; "": all is well */
-void files_out_lost(struct file_out *f, const char *reason); /* its stream is gone: again later */
+void files_out_note(struct file_out *f,
+                    const char *reason); /* puts what is known into its row; "": all is well */
+void files_out_lost(struct file_out *f, const char *reason);   /* its stream is gone: again later */
 bool files_wanted(const struct node *n, const struct peer *p); /* files.from: taken without asking */
-void files_limits(const struct node *n, struct store_op *op);   /* of ADD and ACCEPT */
+void files_limits(const struct node *n, struct store_op *op);  /* of ADD and ACCEPT */
 
 /* ---- file_stream.c */
 void *file_sender_new(struct file_out *f);

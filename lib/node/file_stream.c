@@ -6,12 +6,12 @@
 #include <stdio.h>
 
 enum {
-    PART = 256 << 10,           /* bytes of one read or write */
-    AHEAD = 512 << 10,          /* bytes read from the disk, not yet with the muxer */
-    WRITING_MAX = 1 << 20,      /* bytes at the store, not yet written */
-    STALL_MS = 60000,           /* so long nothing moved: the stream ends, and the file is tried again */
-    TELL_BYTES = 4 << 20,       /* progress is told after so many */
-    NOTE_BYTES = 64 << 20,      /* of progress, into the sender's row */
+    PART = 256 << 10,      /* bytes of one read or write */
+    AHEAD = 512 << 10,     /* bytes read from the disk, not yet with the muxer */
+    WRITING_MAX = 1 << 20, /* bytes at the store, not yet written */
+    STALL_MS = 60000,      /* so long nothing moved: the stream ends, and the file is tried again */
+    TELL_BYTES = 4 << 20,  /* progress is told after so many */
+    NOTE_BYTES = 64 << 20, /* of progress, into the sender's row */
     OFFERS_OF_PEER = 10,
 };
 enum phase { OFFERING, ASKED, WAITS, MOVING, CHECKING, OVER };
@@ -20,8 +20,8 @@ struct transfer {
     enum phase phase;
     int64_t seq;
     uint8_t id[MESSAGE_ID];
-    uint64_t size, at, told; /* at: asked of, or given to, the store */
-    size_t at_store;         /* bytes of reads or writes under way */
+    uint64_t size, at, told;  /* at: asked of, or given to, the store */
+    size_t at_store;          /* bytes of reads or writes under way */
     struct store_op *filling; /* the next write */
 };
 
@@ -152,7 +152,8 @@ static size_t others(struct stream *s, const uint8_t id[MESSAGE_ID]) {
     for (struct connection *c = s->connection->node->connections; c != NULL; c = c->next)
         for (struct stream *o = c->streams; o != NULL; o = o->next) {
             const struct transfer *t = o->state;
-            if (o == s || o->dead || !o->negotiated || o->protocol != PROTOCOL_FILE || t == NULL || t->f != NULL)
+            if (o == s || o->dead || !o->negotiated || o->protocol != PROTOCOL_FILE || t == NULL ||
+                t->f != NULL)
                 continue;
             if (c->peer == s->connection->peer && memcmp(t->id, id, MESSAGE_ID) == 0)
                 stream_fail(o, E_CLOSED, "the peer began anew");
@@ -270,22 +271,25 @@ static enum err input(struct stream *s, struct bytes *in) {
         if (e != OK || !whole) break;
         if (t->f == NULL)
             e = take_offer(s, frame);
-        else if ((e = file_answer_read(frame, &a, &w)) == OK)
+        else if (file_answer_read(frame, &a, &w) == OK)
             e = answered(s, &a);
         else
             e = stream_fault(s, w.text);
     }
     if (e == OK && t->f == NULL && t->phase == MOVING) e = take_bytes(s, in);
     if (e == OK && t->f == NULL && t->phase == OVER) *in = bytes_skip(*in, in->n);
-    bool ends_early = t->f != NULL ? t->phase != OVER : t->phase == OFFERING || t->phase == WAITS ||
-                      (t->phase == MOVING && in->n == 0 && t->at + (t->filling == NULL ? 0 : t->filling->in.n) < t->size);
+    bool ends_early = t->f != NULL ? t->phase != OVER
+                                   : t->phase == OFFERING || t->phase == WAITS ||
+                                         (t->phase == MOVING && in->n == 0 &&
+                                          t->at + (t->filling == NULL ? 0 : t->filling->in.n) < t->size);
     if (e == OK && s->fin_in && ends_early) return E_CLOSED;
     return e;
 }
 
 static void closed(struct stream *s, const struct why *why) {
     struct transfer *t = s->state;
-    if (t->f != NULL && t->f->stream == s) files_out_lost(t->f, why->code == E_BUSY ? "the peer is busy" : why->text);
+    if (t->f != NULL && t->f->stream == s)
+        files_out_lost(t->f, why->code == E_BUSY ? "the peer is busy" : why->text);
     store_op_free(t->filling);
     mem_free(t);
 }
@@ -305,8 +309,10 @@ static void begin_taking(struct stream *s, uint64_t done) {
     t->at = t->told = done;
     t->phase = MOVING;
     moved(s);
-    if (answer(s, FILE_TAKEN, done) != OK) stream_fail(s, E_MEMORY, "out of memory");
-    else if (done == t->size) check(s);
+    if (answer(s, FILE_TAKEN, done) != OK)
+        stream_fail(s, E_MEMORY, "out of memory");
+    else if (done == t->size)
+        check(s);
 }
 
 static enum err offer_stored(struct stream *s, const struct store_op *op) {
@@ -330,7 +336,8 @@ static enum err offer_stored(struct stream *s, const struct store_op *op) {
 static enum err write_stored(struct stream *s, const struct store_op *op) {
     struct transfer *t = s->state;
     t->at_store -= MIN(t->at_store, op->in.n);
-    if (op->err != OK) return t->phase == OVER ? OK : answer(s, op->err == E_NOT_FOUND ? RECEIPT_DENIED : RECEIPT_BUSY, 0);
+    if (op->err != OK)
+        return t->phase == OVER ? OK : answer(s, op->err == E_NOT_FOUND ? RECEIPT_DENIED : RECEIPT_BUSY, 0);
     moved(s);
     s->ready = true;
     s->connection->node->streams_waiting = true;

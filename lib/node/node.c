@@ -57,7 +57,8 @@ struct node *node_new(const struct node_setup *setup) {
 void node_free(struct node *n) {
     if (n == NULL) return;
     n->stopping = true;
-    for (struct dial *d = n->dials; d != NULL; d = d->next) d->dead = true; /* else they try the next address */
+    for (struct dial *d = n->dials; d != NULL; d = d->next)
+        d->dead = true; /* else they try the next address */
     for (struct connection *c = n->connections; c != NULL; c = c->next)
         connection_close(c, E_CLOSED, "the node ends");
     for (struct connection *c = n->connections; c != NULL; c = c->next) c->queued_close = true;
@@ -188,7 +189,8 @@ void node_stored(struct node *n, struct store_op *op) {
     case STORE_CONFIGURE:
         if (op->err != OK)
             LOG(n->log, EV_DATABASE_FAULT,
-                kv_str("operation", op->kind == STORE_CONFIGURE ? "configure" : "peers"), kv_str("reason", op->why.text));
+                kv_str("operation", op->kind == STORE_CONFIGURE ? "configure" : "peers"),
+                kv_str("reason", op->why.text));
         break;
     case STORE_FILE_QUEUE:
     case STORE_FILE_READ:

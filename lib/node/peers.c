@@ -33,7 +33,8 @@ void peer_free(struct peer *p) {
 }
 
 static bool in_use(const struct peer *p) {
-    return p->connections != NULL || p->dial != NULL || p->lane != NULL || p->files_out > 0 || p->bootstrap || p->trusted;
+    return p->connections != NULL || p->dial != NULL || p->lane != NULL || p->files_out > 0 || p->bootstrap ||
+           p->trusted;
 }
 
 static bool asked_for(const struct node *n, const struct peer *p) {

@@ -133,8 +133,10 @@ enum err stream_fault(struct stream *s, const char *text) {
     struct connection *c = s->connection;
     char addr[72], reason[200];
     endpoint_text(&c->remote, addr);
-    snprintf(reason, sizeof reason, "%s: %s", s->negotiated ? protocol_names[s->protocol] : "a new stream", text);
-    LOG(c->node->log, EV_PEER_MISBEHAVED, kv_str("peer", c->peer->text), kv_str("addr", addr), kv_str("reason", reason));
+    snprintf(reason, sizeof reason, "%s: %s", s->negotiated ? protocol_names[s->protocol] : "a new stream",
+             text);
+    LOG(c->node->log, EV_PEER_MISBEHAVED, kv_str("peer", c->peer->text), kv_str("addr", addr),
+        kv_str("reason", reason));
     return E_PROTO;
 }
 

@@ -1,6 +1,6 @@
-/* lib/proto/file.h: /silktalk/file/1.0.0: frames that begin and answer the transfer of a large file; its bytes
- * travel raw between them. Documented for others in contrib/protocol.md.
- * A frame is a varint length (at most FILE_FRAME_MAX), then one protobuf message. Unknown fields are ignored. */
+/* lib/proto/file.h: /silktalk/file/1.0.0: frames that begin and answer the transfer of a large file; its
+ * bytes travel raw between them. Documented for others in contrib/protocol.md. A frame is a varint length (at
+ * most FILE_FRAME_MAX), then one protobuf message. Unknown fields are ignored. */
 #ifndef SILKTALK_PROTO_FILE_H
 #define SILKTALK_PROTO_FILE_H
 
@@ -16,7 +16,7 @@ enum {
     FILE_OFFERED = 7, /* a person must accept it first: stay, or come again later */
 };
 
-struct file_offer { /* all views borrowed */
+struct file_offer {                                                /* all views borrowed */
     uint8_t id[MESSAGE_ID], reply_to[MESSAGE_ID], hash[FILE_HASH]; /* hash: SHA-256 of the content */
     uint64_t sent_ms, expires_ms, size;
     struct bytes name, content_type, subject;

@@ -1,9 +1,8 @@
 /* tests/abuse/attacker.c: one attack on a node, see attacks.h and abuse.py.
  *   attacker NAME HOST:PORT [seed=N] [count=N] [key=HEX] [from=IP]    dials the node
- *   attacker NAME listen [seed=N] [count=N] [key=HEX]         says where it listens and who it is, and waits for the
- *                                                             node's dials: one attack each, until stdin ends
- *   attacker id [seed=N]                                      its peer id
- * Exit 0: the attack was carried out; what came of it is on stdout. */
+ *   attacker NAME listen [seed=N] [count=N] [key=HEX]         says where it listens and who it is, and waits
+ * for the node's dials: one attack each, until stdin ends attacker id [seed=N] its peer id Exit 0: the attack
+ * was carried out; what came of it is on stdout. */
 #include "tests/abuse/attacks.h"
 
 #include <poll.h>

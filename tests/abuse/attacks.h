@@ -7,4 +7,5 @@ struct attack {
     const char *name;
     void (*run)(struct target *t);
 };
-extern const struct attack attacks_handshake[], attacks_noise[], attacks_mux[], attacks_app[]; /* end: name NULL */
+extern const struct attack attacks_handshake[], attacks_noise[], attacks_mux[],
+    attacks_app[]; /* end: name NULL */

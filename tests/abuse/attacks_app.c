@@ -13,7 +13,9 @@
 #include <unistd.h>
 
 enum { AFTER_MS = 3000, QUIET_MS = 300 };
-#define ESCAPES "\x1b]0;title\x07\x1b[31mred\x1b[2J\xc2\x9b" "31m\r\n\x08\x7f\xe2\x80\xae"
+#define ESCAPES                                                                                              \
+    "\x1b]0;title\x07\x1b[31mred\x1b[2J\xc2\x9b"                                                             \
+    "31m\r\n\x08\x7f\xe2\x80\xae"
 
 static bool answers(struct wire *w) {
     struct frame f;
@@ -211,7 +213,8 @@ static void push_flood(struct target *t) {
     finish_alive(&w, "");
 }
 
-/* `count` peers, one after the other, each with an address and a record: what a node remembers of strangers. */
+/* `count` peers, one after the other, each with an address and a record: what a node remembers of strangers.
+ */
 static void many_peers(struct target *t) {
     for (size_t i = 0; i < t->count; i++) {
         struct rng own = rng_seeded(5000 + i);
@@ -241,7 +244,8 @@ static struct message message_of(uint8_t last, const char *body) {
     return m;
 }
 
-/* Says these bytes on a message stream and shows the receipts that come: their statuses, and the stream's end. */
+/* Says these bytes on a message stream and shows the receipts that come: their statuses, and the stream's
+ * end. */
 static void say_frames(struct target *t, struct bytes raw, unsigned flags) {
     struct wire w;
     uint8_t back[4096];
@@ -255,7 +259,10 @@ static void say_frames(struct target *t, struct bytes raw, unsigned flags) {
     }
     size_t n = wire_hear(&w, id, back, sizeof back, QUIET_MS * 2, &end);
     struct bytes in = bytes_skip(bytes_at(back, n), 20 + 25), frame;
-    int at = snprintf(more, sizeof more, "stream=%s receipts=", end & RST ? "reset" : end & FIN ? "closed" : "open");
+    int at = snprintf(more, sizeof more, "stream=%s receipts=",
+                      end & RST   ? "reset"
+                      : end & FIN ? "closed"
+                                  : "open");
     bool whole = true;
     size_t need;
     struct message_frame f;
@@ -286,16 +293,22 @@ static void msg_good(struct target *t) {
     say_message(t, &m);
 }
 static void msg_id_short(struct target *t) {
-    say_inner(t, BYTES("\x0a\x0f" "123456789012345" "\x10\x01\x22\x01x"));
+    say_inner(t, BYTES("\x0a\x0f"
+                       "123456789012345"
+                       "\x10\x01\x22\x01x"));
 }
 static void msg_id_long(struct target *t) {
-    say_inner(t, BYTES("\x0a\x11" "12345678901234567" "\x10\x01\x22\x01x"));
+    say_inner(t, BYTES("\x0a\x11"
+                       "12345678901234567"
+                       "\x10\x01\x22\x01x"));
 }
 static void msg_id_missing(struct target *t) {
     say_inner(t, BYTES("\x10\x01\x22\x01x"));
 }
 static void msg_unknown_fields(struct target *t) {
-    uint8_t inner[] = "\x0a\x10" "abcdefghijklmnop" "\x10\x01\x22\x01x\xfa\x07\x03xyz\xf0\x07\x05";
+    uint8_t inner[] = "\x0a\x10"
+                      "abcdefghijklmnop"
+                      "\x10\x01\x22\x01x\xfa\x07\x03xyz\xf0\x07\x05";
     rng_fill(&t->rng, inner + 2, 16);
     say_inner(t, bytes_at(inner, sizeof inner - 1));
 }
@@ -312,7 +325,10 @@ static void msg_subject_long(struct target *t) {
     say_message(t, &m);
 }
 static void msg_oversized(struct target *t) {
-    say_frames(t, BYTES("\x81\x80\x80\x02" "body"), 0); /* 4 MiB and one byte are announced */
+    say_frames(t,
+               BYTES("\x81\x80\x80\x02"
+                     "body"),
+               0); /* 4 MiB and one byte are announced */
 }
 static void msg_body_long(struct target *t) {
     struct message m = message_of(4, NULL);
@@ -367,7 +383,8 @@ static void msg_flood(struct target *t) {
     while (wire_next(&w, &f, QUIET_MS)) {}
     finish_alive(&w, "");
 }
-/* Frames of nearly 4 MiB begun on 128 streams of each of 5 connections, none ever finished; held till stdin ends. */
+/* Frames of nearly 4 MiB begun on 128 streams of each of 5 connections, none ever finished; held till stdin
+ * ends. */
 static void msg_hoard(struct target *t) {
     enum { CONNECTIONS = 5, STREAMS = 128, ROUNDS = 60, CHUNK = 60000 };
     static struct wire w[CONNECTIONS];
@@ -389,7 +406,8 @@ static void msg_hoard(struct target *t) {
         for (size_t c = 0; c < CONNECTIONS; c++) {
             setsockopt(w[c].fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
             for (size_t s = 0; s < STREAMS && w[c].end == ALIVE && !w[c].gone; s++) {
-                if ((round + 1) * CHUNK > 4 * WINDOW_SIZE) break; /* what the node's windows let through anyway */
+                if ((round + 1) * CHUNK > 4 * WINDOW_SIZE)
+                    break; /* what the node's windows let through anyway */
                 wire_frame(&w[c], DATA, 0, (uint32_t)(2 * s + 1), CHUNK, bytes_at(zeros, CHUNK));
                 sent += CHUNK;
                 while (!w[c].gone && w[c].end == ALIVE && wire_next(&w[c], &f, 0)) {}
@@ -424,7 +442,10 @@ static void say_file(struct target *t, struct bytes first, struct bytes then, un
     if (then.n > 0 || flags != 0) wire_frame(&w, DATA, flags, id, (uint32_t)then.n, then);
     if ((end & (RST | FIN)) == 0) n += wire_hear(&w, id, back + n, sizeof back - n, QUIET_MS, &end);
     struct bytes in = bytes_skip(bytes_at(back, n), 20 + 22), frame;
-    int at = snprintf(more, sizeof more, "stream=%s answers=", end & RST ? "reset" : end & FIN ? "closed" : "open");
+    int at = snprintf(more, sizeof more, "stream=%s answers=",
+                      end & RST   ? "reset"
+                      : end & FIN ? "closed"
+                                  : "open");
     bool whole = true;
     struct file_answer a;
     while (file_frame_next(&in, &frame, &whole) == OK && whole && at < 100)
@@ -451,7 +472,8 @@ static void file_hash(struct target *t) { /* of other bytes than come */
     offer(t, &o, BYTES("1234"), FIN);
 }
 static void file_path(struct target *t) {
-    static const char *const names[] = {"../../etc/passwd", "/etc/passwd", "..", ".bashrc", "-rf", "a/b", "a\nb", ESCAPES};
+    static const char *const names[] = {
+        "../../etc/passwd", "/etc/passwd", "..", ".bashrc", "-rf", "a/b", "a\nb", ESCAPES};
     for (size_t i = 0; i < LEN(names); i++) {
         struct file_offer o = offer_of(t, 4, names[i]);
         offer(t, &o, nothing, 0);
@@ -474,7 +496,10 @@ static void file_garbage(struct target *t) {
     say_file(t, BYTES("\x05\xff\xff\xff\xff\xff"), nothing, 0);
 }
 static void file_id_short(struct target *t) {
-    say_file(t, BYTES("\x06\x0a\x04" "1234"), nothing, 0);
+    say_file(t,
+             BYTES("\x06\x0a\x04"
+                   "1234"),
+             nothing, 0);
 }
 static void file_offers(struct target *t) {
     size_t busy = 0;

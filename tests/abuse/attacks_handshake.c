@@ -120,8 +120,8 @@ static const char *address_of(size_t i, char text[32]) {
     return text;
 }
 
-/* `count` half-open connections, each from an address of its own, half of them with the beginning of a header.
- * What the node closes is opened anew, until stdin ends. */
+/* `count` half-open connections, each from an address of its own, half of them with the beginning of a
+ * header. What the node closes is opened anew, until stdin ends. */
 static void half_open(struct target *t) {
     room_for(t->count);
     struct wire *all = NEW_ARRAY(struct wire, t->count);
@@ -170,7 +170,10 @@ static void break_one(struct target *t, size_t i) {
     switch (i % 6) {
     case 0: wire_send(&w, BYTES("GET / HTTP/1.1\r\n\r\n")); break;
     case 1: f.signature = SIGNED_ALTERED; break;
-    case 2: f.message = 3; f.at = 20; break;
+    case 2:
+        f.message = 3;
+        f.at = 20;
+        break;
     case 3: wire_send(&w, bytes_at(noise, sizeof noise)); break;
     default: break;
     }

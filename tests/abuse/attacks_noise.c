@@ -1,4 +1,5 @@
-/* Noise: messages altered, replayed, foreign; identities that are none. Both roles: as listener the node dials us. */
+/* Noise: messages altered, replayed, foreign; identities that are none. Both roles: as listener the node
+ * dials us. */
 #include "tests/abuse/attacks.h"
 
 #include <stdio.h>
@@ -232,7 +233,8 @@ static void frame_twice(struct target *t) {
 static void frame_short(struct target *t) {
     struct wire w;
     wire_open(&w, t);
-    wire_send(&w, BYTES("\x00\x0f" "123456789012345"));
+    wire_send(&w, BYTES("\x00\x0f"
+                        "123456789012345"));
     wire_drain(&w, AFTER_MS);
     wire_report(&w, "");
     wire_end(&w);
@@ -240,7 +242,8 @@ static void frame_short(struct target *t) {
 static void frame_cut(struct target *t) {
     struct wire w;
     wire_open(&w, t);
-    wire_send(&w, BYTES("\xff\xff" "and no more"));
+    wire_send(&w, BYTES("\xff\xff"
+                        "and no more"));
     wire_drain(&w, 300);
     wire_report(&w, "");
     wire_end(&w);

@@ -1,7 +1,8 @@
-/* tests/abuse/clock.c: the system's clocks as the test wants them, for a twin of the executable that is linked with
- * --wrap. $ABUSE_CLOCK names a file of two 64-bit numbers of milliseconds, which are added to what the kernel says:
- * to real time, and to the clocks that run from boot. It is read anew at each call, so that time can jump while the
- * node runs. */
+/* tests/abuse/clock.c: the system's clocks as the test wants them, for a twin of the executable that is
+ * linked with
+ * --wrap. $ABUSE_CLOCK names a file of two 64-bit numbers of milliseconds, which are added to what the kernel
+ * says: to real time, and to the clocks that run from boot. It is read anew at each call, so that time can
+ * jump while the node runs. */
 #include <fcntl.h>
 #include <stdint.h>
 #include <stdlib.h>

@@ -223,7 +223,8 @@ static void spoil_keys(struct wire *w, const struct faults *f) {
 }
 
 static void split(struct wire *w) {
-    noise_xx_split(&w->xx, w->dialer ? w->send_key : w->receive_key, w->dialer ? w->receive_key : w->send_key);
+    noise_xx_split(&w->xx, w->dialer ? w->send_key : w->receive_key,
+                   w->dialer ? w->receive_key : w->send_key);
     w->open = true;
 }
 
@@ -263,7 +264,8 @@ void wire_sealed(struct wire *w, struct bytes plain) {
 
 /* ---- Yamux */
 
-void wire_frame(struct wire *w, unsigned type, unsigned flags, uint32_t id, uint32_t length, struct bytes data) {
+void wire_frame(struct wire *w, unsigned type, unsigned flags, uint32_t id, uint32_t length,
+                struct bytes data) {
     struct buf out = {.max = 32 << 20};
     wr_u8(&out, type > 255 ? 1 : 0);
     wr_u8(&out, (uint8_t)type);
@@ -280,7 +282,8 @@ static bool open_one(struct wire *w) {
     size_t n = get_u16(w->in.p);
     if (w->in.n < 2 + n) return false;
     if (n < AEAD_TAG || !buf_reserve(&w->plain, n)) wire_fail("a bad frame of the node's");
-    if (!aead_open(w->plain.p + w->plain.n, w->receive_key, w->receive_n++, nothing, bytes_at(w->in.p + 2, n)))
+    if (!aead_open(w->plain.p + w->plain.n, w->receive_key, w->receive_n++, nothing,
+                   bytes_at(w->in.p + 2, n)))
         wire_fail("a frame of the node's does not decrypt");
     w->plain.n += n - AEAD_TAG;
     buf_drop(&w->in, 2 + n);

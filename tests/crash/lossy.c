@@ -1,7 +1,8 @@
-/* tests/crash/lossy.c: the twin whose unsynced writes are lost. Linked into the executable with --wrap: what it
- * writes to a regular file stays in this process' memory until fsync or fdatasync of that file; so kill -9 leaves
- * what a power cut would leave. Names (create, rename, unlink) are durable at once, which is kinder than a disk.
- * SQLite's -shm files are mapped, and hold nothing that must last; logs are for people: both are left alone. */
+/* tests/crash/lossy.c: the twin whose unsynced writes are lost. Linked into the executable with --wrap: what
+ * it writes to a regular file stays in this process' memory until fsync or fdatasync of that file; so kill -9
+ * leaves what a power cut would leave. Names (create, rename, unlink) are durable at once, which is kinder
+ * than a disk. SQLite's -shm files are mapped, and hold nothing that must last; logs are for people: both are
+ * left alone. */
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -68,7 +69,8 @@ static struct shadow *shadow_of(const struct stat *st, bool make) {
     if (!make) return NULL;
     if (spare == NULL) broken("lossy: too many files\n");
     free(spare->pages);
-    *spare = (struct shadow){.used = true, .device = st->st_dev, .inode = st->st_ino, .size = st->st_size, .floor = st->st_size};
+    *spare = (struct shadow){
+        .used = true, .device = st->st_dev, .inode = st->st_ino, .size = st->st_size, .floor = st->st_size};
     return spare;
 }
 
@@ -97,7 +99,8 @@ int __wrap_open(const char *path, int flags, ...) {
     if (fd >= 0 && fd < FDS && is_tracked(path) && __real_fstat(fd, &st) == 0 && S_ISREG(st.st_mode)) {
         bool writes = (flags & O_ACCMODE) != O_RDONLY;
         struct shadow *s = shadow_of(&st, writes);
-        if (s != NULL && ((flags & O_EXCL) != 0 || (flags & O_TRUNC) != 0)) forget(s, st.st_size); /* a new file */
+        if (s != NULL && ((flags & O_EXCL) != 0 || (flags & O_TRUNC) != 0))
+            forget(s, st.st_size); /* a new file */
         of_fd[fd] = s;
         appends[fd] = (flags & O_APPEND) != 0;
     }
@@ -142,7 +145,8 @@ static uint8_t *page_for_writing(int fd, struct shadow *s, size_t number) {
     if (at < s->floor) {
         int reader = fd;
         char path[64];
-        if ((__real_fcntl(fd, F_GETFL) & O_ACCMODE) == O_WRONLY) { /* its own file, by the kernel's name for it */
+        if ((__real_fcntl(fd, F_GETFL) & O_ACCMODE) ==
+            O_WRONLY) { /* its own file, by the kernel's name for it */
             char digits[16];
             size_t n = 0;
             for (int v = fd; v > 0 || n == 0; v /= 10) digits[n++] = (char)('0' + v % 10);
@@ -151,7 +155,8 @@ static uint8_t *page_for_writing(int fd, struct shadow *s, size_t number) {
             path[14 + n] = 0;
             reader = __real_open(path, O_RDONLY | O_CLOEXEC);
         }
-        if (__real_pread(reader, page, (size_t)MIN((off_t)PAGE, s->floor - at), at) < 0) broken("lossy: read\n");
+        if (__real_pread(reader, page, (size_t)MIN((off_t)PAGE, s->floor - at), at) < 0)
+            broken("lossy: read\n");
         if (reader != fd) __real_close(reader);
     }
     return s->pages[number] = page;
@@ -174,13 +179,15 @@ static ssize_t get(int fd, const struct shadow *s, uint8_t *to, size_t n, off_t 
     n = (size_t)MIN((off_t)n, s->size - at);
     for (size_t done = 0; done < n;) {
         off_t here = at + (off_t)done;
-        size_t number = (size_t)here / PAGE, within = (size_t)here % PAGE, part = MIN(n - done, PAGE - within);
+        size_t number = (size_t)here / PAGE, within = (size_t)here % PAGE,
+               part = MIN(n - done, PAGE - within);
         const uint8_t *page = number < s->n_pages ? s->pages[number] : NULL;
         if (page != NULL) {
             memcpy(to + done, page + within, part);
         } else {
             memset(to + done, 0, part);
-            if (here < s->floor && __real_pread(fd, to + done, (size_t)MIN((off_t)part, s->floor - here), here) < 0)
+            if (here < s->floor &&
+                __real_pread(fd, to + done, (size_t)MIN((off_t)part, s->floor - here), here) < 0)
                 return -1;
         }
         done += part;

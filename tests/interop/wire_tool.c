@@ -1,8 +1,9 @@
-/* tests/interop/wire_tool.c: SilkTalk's wire without its node, as the dialling end of what a node never opens: the
- * test protocols that the go-libp2p and js-libp2p peers serve (peers/go/serve.go, peers/js/serve.js).
+/* tests/interop/wire_tool.c: SilkTalk's wire without its node, as the dialling end of what a node never
+ * opens: the test protocols that the go-libp2p and js-libp2p peers serve (peers/go/serve.go,
+ * peers/js/serve.js).
  *
- * One connection over lib/net and lib/proto, one exchange, one JSON object on standard output. Exit 0: all of it
- * held; 1: not, and why on standard error; 2: usage. */
+ * One connection over lib/net and lib/proto, one exchange, one JSON object on standard output. Exit 0: all of
+ * it held; 1: not, and why on standard error; 2: usage. */
 #include <inttypes.h>
 #include <poll.h>
 #include <stdarg.h>
@@ -24,13 +25,13 @@
 #include "proto/yamux.h"
 
 enum {
-    LIMIT_MS = 110000,       /* for everything together */
-    CHUNK = 32768,           /* bytes that a stream makes at a time */
-    READ = 65536,            /* bytes asked of the socket at a time */
-    TX_HIGH = 262144,        /* sealed bytes that wait for the socket: streams make no more */
-    STREAMS_MAX = 256,       /* YAMUX_UNACKED_MAX */
-    ANSWER_MAX = 128,        /* bytes of what came back that are kept */
-    FILE_MAX = 16384,        /* bytes of a key file */
+    LIMIT_MS = 110000, /* for everything together */
+    CHUNK = 32768,     /* bytes that a stream makes at a time */
+    READ = 65536,      /* bytes asked of the socket at a time */
+    TX_HIGH = 262144,  /* sealed bytes that wait for the socket: streams make no more */
+    STREAMS_MAX = 256, /* YAMUX_UNACKED_MAX */
+    ANSWER_MAX = 128,  /* bytes of what came back that are kept */
+    FILE_MAX = 16384,  /* bytes of a key file */
     PING_COUNT = 1000
 };
 
@@ -296,7 +297,8 @@ static void make(struct wire *w, struct stream *s) {
     }
 }
 
-/* One round: streams send what they can, the socket takes and gives what it can, input reaches the streams. */
+/* One round: streams send what they can, the socket takes and gives what it can, input reaches the streams.
+ */
 static void round_trip(struct wire *w) {
     bool moved = true;
     while (moved && w->tx.n < TX_HIGH) {
@@ -346,14 +348,16 @@ static void open_until(struct wire *w, const char *const *protocol, size_t n) {
     }
 }
 
-/* n streams, open before any of them is used. The first one goes ahead: js-libp2p takes no more than 10 streams
- * while it is still busy with the handshake's end (maxEarlyStreams), and ends the connection over more. */
+/* n streams, open before any of them is used. The first one goes ahead: js-libp2p takes no more than 10
+ * streams while it is still busy with the handshake's end (maxEarlyStreams), and ends the connection over
+ * more. */
 static void open_streams(struct wire *w, const char *const *protocol, size_t n) {
     open_until(w, protocol, 1);
     open_until(w, protocol, n);
 }
 
-/* The peer has answered a ping of the muxer: it has read all that was sent before, and the connection lives. */
+/* The peer has answered a ping of the muxer: it has read all that was sent before, and the connection lives.
+ */
 static void settle(struct wire *w) {
     w->pong = false;
     yamux_ping(&w->mux, clocks_mono());
@@ -413,7 +417,8 @@ static void run_halfclose(struct wire *w, const struct options *o, struct json_o
     hex(sum, text);
     json_put_str(out, "sha256", text);
     json_put_str(out, "answer", w->streams[0]->answer);
-    must_be(strcmp(text, w->streams[0]->answer) == 0, "the answer behind our end is the hash of what was sent");
+    must_be(strcmp(text, w->streams[0]->answer) == 0,
+            "the answer behind our end is the hash of what was sent");
 }
 
 static void run_reset(struct wire *w, const struct options *o, struct json_out *out) {
@@ -486,14 +491,16 @@ static void run_perf(struct wire *w, const struct options *o, struct json_out *o
 static const struct command {
     const char *name;
     void (*run)(struct wire *w, const struct options *o, struct json_out *out);
-} commands[] = {{"echo", run_echo},   {"halfclose", run_halfclose}, {"reset", run_reset}, {"reset-ours", run_reset_ours},
-                {"ping", run_ping}, {"perf", run_perf}};
+} commands[] = {{"echo", run_echo},   {"halfclose", run_halfclose},
+                {"reset", run_reset}, {"reset-ours", run_reset_ours},
+                {"ping", run_ping},   {"perf", run_perf}};
 
 /* ---- the command line */
 
 static void usage(void) __attribute__((noreturn));
 static void usage(void) {
-    fputs("Usage: wire_tool echo|halfclose|reset|reset-ours|ping|perf MULTIADDR/p2p/ID [--key FILE] [--psk FILE]\n"
+    fputs("Usage: wire_tool echo|halfclose|reset|reset-ours|ping|perf MULTIADDR/p2p/ID [--key FILE] [--psk "
+          "FILE]\n"
           "       [--streams 1..256] [--bytes N] [--count 1..1000] [--up N] [--down N]\n",
           stderr);
     exit(2);
@@ -518,7 +525,8 @@ static struct options read_options(int argc, char **argv) {
         if (f == LEN(flags) || i + 1 == argc) usage();
         if (flags[f].text != NULL)
             *flags[f].text = argv[i + 1];
-        else if (!bytes_to_u64(bytes_of(argv[i + 1]), flags[f].most, flags[f].number) || *flags[f].number < flags[f].least)
+        else if (!bytes_to_u64(bytes_of(argv[i + 1]), flags[f].most, flags[f].number) ||
+                 *flags[f].number < flags[f].least)
             usage();
     }
     return o;

@@ -269,7 +269,8 @@ TEST(control_lines_have_a_limit) {
     close_control();
 }
 
-TEST(control_lines_have_a_limit_behind_others_too) { /* found by fuzzing: only the first of a read was measured */
+TEST(control_lines_have_a_limit_behind_others_too) { /* found by fuzzing: only the first of a read was
+                                                        measured */
     open_control(4, 10, 1000);
     for (int k = 0; k < 2; k++) {
         int fd = dial();
