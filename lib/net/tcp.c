@@ -208,6 +208,14 @@ enum err tcp_accept(struct tcp_acceptor *a, int listener, struct mono now, int *
 }
 
 /* ---- dialing */
+/* With IPv6 switched off in the kernel there is no address to come from, and the error is that of no port left.
+ * Then a port can still be had. */
+static bool no_source(int s, const struct endpoint *to) {
+    union address any;
+    socklen_t n = to_system(&(struct endpoint){.ip = {.version = to->ip.version}}, &any);
+    return to->ip.version == 6 && bind(s, &any.any, n) == 0;
+}
+
 enum err tcp_dial(int *fd, const struct endpoint *to, const struct endpoint *from, struct why *w) {
     union address a, b;
     socklen_t n = to_system(to, &a);
@@ -226,10 +234,10 @@ enum err tcp_dial(int *fd, const struct endpoint *to, const struct endpoint *fro
         return OK;
     }
     int error = errno;
+    bool ports = error == EADDRNOTAVAIL && from == NULL && !ip_is_unspecified(&to->ip) && !no_source(s, to);
     close(s);
     /* EAGAIN, EADDRNOTAVAIL from connect: no local port is left. */
-    if (bound &&
-        (error == EAGAIN || (error == EADDRNOTAVAIL && from == NULL && !ip_is_unspecified(&to->ip)))) {
+    if (bound && (error == EAGAIN || ports)) {
         broken(w, "Dialing", to, error);
         if (w != NULL) w->code = E_LIMIT;
         return E_LIMIT;

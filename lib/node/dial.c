@@ -205,7 +205,8 @@ static void start(struct dial *d, size_t i) {
     k->connection = c->id;
     c->dial = d;
     c->dial_index = i;
-    c->operator_dial = d->operator_asked;
+    /* Who answers at an address without /p2p/ is looked at, and the operator asked: nobody is known by that. */
+    c->operator_dial = d->operator_asked && d->peer != NULL;
     c->deadline = mono_add_ms(n->now.mono, cfg(n->config, connection_dialTimeout).ms);
     d->running++;
     n->n_dialing++;
@@ -339,7 +340,7 @@ void dial_won(struct connection *c) {
     struct candidate *k = &d->candidates[c->dial_index];
     backoff_address(d, k, true);
     trace(d, "connect", k->addr, "ok", c->peer->text);
-    if (d->peer == NULL) peers_add_address(d->node, c->peer, k->addr, d->operator_asked, false);
+    if (d->peer == NULL) peers_add_address(d->node, c->peer, k->addr, false, false);
     d->running--;
     end(d, c);
 }

@@ -1,5 +1,7 @@
 #include "proto/noise.h"
 
+#include <stdio.h>
+
 #include "base/mem.h"
 #include "base/pb.h"
 #include "crypto/aead.h"
@@ -101,6 +103,13 @@ static bool read_payload(struct bytes in, struct payload *out) {
     }
     return !r.bad && out->has_key && out->has_signature;
 }
+/* Its signature is not looked at, so this is only what it says of itself. */
+static enum err other_peer(struct noise *z) {
+    char id[PEER_TEXT_MAX], text[160];
+    peer_id_text(&z->peer, id);
+    snprintf(text, sizeof text, "another peer than the dialed one answers: it says that it is %s", id);
+    return dead(z, E_VERIFY, text);
+}
 /* Who it is, and that it holds the identity key and the static key of this handshake. */
 static enum err check_identity(struct noise *z, const struct payload *p) {
     struct public_key key;
@@ -111,7 +120,7 @@ static enum err check_identity(struct noise *z, const struct payload *p) {
     z->peer_key_type = key.type;
     /* the comparison first: it is cheap, and a signature by someone else is of no use */
     if (z->initiator && !z->any_peer && !peer_id_eq(&z->peer, &z->expected))
-        return dead(z, E_VERIFY, "another peer than the dialed one answers");
+        return other_peer(z);
     if (!public_key_verify(&key, signed_text(z->xx.rs, text), p->signature))
         return dead(z, E_VERIFY, "the identity signature is wrong");
     return OK;

@@ -219,6 +219,8 @@ class SilkTalk:
     # ---- what it says
 
     def log(self):
+        if not os.path.exists(self.log_path):  # never started
+            return ""
         with open(self.log_path, encoding="utf-8", errors="replace") as f:
             return f.read()
 
