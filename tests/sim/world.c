@@ -382,8 +382,9 @@ static void take_effects(struct sim_node *n) {
                 printf("%10.6f n%zu -> %.*s\n", (double)w->now_us / 1e6, n->index, (int)e.line.n,
                        (const char *)e.line.p);
             if (e.id == ASK_CLIENT) {
-                buf_clear(&n->answer);
-                n->answered = buf_add(&n->answer, e.line);
+                if (n->answered) buf_clear(&n->answer);
+                n->answered = !bytes_has(e.line, BYTES("\"event\":{")); /* more is to come */
+                if (!buf_add(&n->answer, e.line)) give_up("no memory");
             } else if (w->on_answer != NULL) {
                 w->on_answer(w, n->index, e.id, e.line);
             }
@@ -563,6 +564,7 @@ const char *world_ask(struct world *w, size_t node, const char *method, const ch
     if (!buf_add_format(&line, "{\"id\":1,\"method\":\"%s\",\"params\":%s}", method, text))
         give_up("no memory");
     n->answered = false;
+    buf_clear(&n->answer);
     world_tell(w, node, ASK_CLIENT, buf_view(&line));
     buf_free(&line);
     world_until(w, ASK_MS, is_answered, n);

@@ -163,7 +163,8 @@ bool world_until(struct world *w, int64_t ms, bool (*done)(struct world *w, void
 void world_call(struct world *w, int64_t in_us, void (*call)(struct world *, void *, uint64_t), void *user,
                 uint64_t arg);
 void world_tell(struct world *w, size_t node, uint32_t client, struct bytes line); /* a control request */
-/* A request, and its answer (valid until the next one of that node); NULL when none came within a minute. */
+/* A request, and its answers up to the last (valid until the next one of that node); NULL when none came
+ * within a minute. */
 const char *world_ask(struct world *w, size_t node, const char *method, const char *params, ...)
     PRINTF_LIKE(4, 5);
 void world_turn(struct world *w, struct sim_node *n);
