@@ -90,10 +90,14 @@ void control_items(struct request *r, const char *schema, struct bytes items, in
         return;
     }
     json_shut(&o, '}');
-    json_end(&o);
-    buf_add_text(&line, "}");
-    node_answer_with(r->node, r->client, &line, fd);
-    end(r);
+    bool whole = json_end(&o) && buf_add_text(&line, "}");
+    if (!whole) buf_free(&line);
+    /* Without memory for the line the descriptor goes to nobody: the owner closes it. */
+    node_answer_with(r->node, whole ? r->client : 0, &line, fd);
+    if (whole)
+        end(r);
+    else
+        control_error(r, &(struct why){E_MEMORY, "out of memory for the answer"});
 }
 
 void control_done(struct request *r) {

@@ -135,6 +135,8 @@ def check_tests(names):
     """Every module has a test, and the lists above name what exists."""
     modules = {p[4:-2] for p in names if re.fullmatch(r"lib/\w+/\w+\.c", p)}
     tests = {p[6:-7] for p in names if re.fullmatch(r"tests/\w+/\w+_test\.c", p)}
+    if "silktalk.c" not in names:  # not the whole tree: a case of tests/build/rules.sh
+        return
     for m in sorted(modules - tests - set(COVERED_BY) - UNTESTED):
         report(f"lib/{m}.c", 1, f"no tests/{m}_test.c, nor is it in COVERED_BY of tests/lint/rules.py")
     for m, by in sorted(COVERED_BY.items()):
