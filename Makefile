@@ -171,9 +171,9 @@ compile_commands.json: Makefile $(wildcard lib lib/* ops tests tests/*) $(BUILD)
 
 # ---- the wire without the node: a program of tests/interop
 WIRE_TOOL := $(BUILD)/tests/interop/wire_tool
-$(WIRE_TOOL): $(BUILD)/musl/obj/tests/interop/wire_tool.o $(BUILD)/musl/libsilktalk.a
+$(WIRE_TOOL): $(patsubst %.c,$(BUILD)/musl/obj/%.o,$(sort $(wildcard tests/interop/*.c))) $(BUILD)/musl/libsilktalk.a
 	@mkdir -p $(@D)
-	@$(CC_musl) $(CFLAGS_musl) $(LDFLAGS_musl) -o $@ $< -L$(BUILD)/musl -L$(DEPS_musl)/lib -lsilktalk $(LDLIBS)
+	@$(CC_musl) $(CFLAGS_musl) $(LDFLAGS_musl) -o $@ $(filter %.o,$^) -L$(BUILD)/musl -L$(DEPS_musl)/lib -lsilktalk $(LDLIBS)
 
 # ---- checks
 .PHONY: check check-unit check-asan check-scripts lint demo bench
@@ -215,6 +215,16 @@ $(BUILD)/crash/silktalk: $(EXE_OBJ) $(LOSSY) $(BUILD)/musl/libsilktalk.a
 .PHONY: sim
 sim: $(BUILD)/musl/sim ## SEED=n (default 1) SEEDS=how many from there, NODES=n (default: the seed's choice), VERBOSE=1
 	@$(BUILD)/musl/sim $(or $(SEED),1) $(or $(SEEDS),1) $(or $(NODES),0) $(if $(VERBOSE),verbose)
+
+# ---- the attacker of tests/abuse, and the executable with a clock that the test sets
+ABUSE_OBJ := $(patsubst %.c,$(BUILD)/musl/obj/%.o,$(filter-out tests/abuse/clock.c,$(sort $(wildcard tests/abuse/*.c))))
+$(BUILD)/abuse/attacker: $(ABUSE_OBJ) $(BUILD)/musl/libsilktalk.a
+	@mkdir -p $(@D)
+	@$(CC_musl) $(CFLAGS_musl) $(LDFLAGS_musl) -o $@ $(ABUSE_OBJ) -L$(BUILD)/musl -L$(DEPS_musl)/lib -lsilktalk $(LDLIBS)
+$(BUILD)/abuse/silktalk: $(EXE_OBJ) $(BUILD)/musl/obj/tests/abuse/clock.o $(BUILD)/musl/libsilktalk.a
+	@mkdir -p $(@D)
+	@$(CC_musl) $(CFLAGS_musl) $(LDFLAGS_musl) -Wl,--wrap=clock_gettime,--wrap=gettimeofday,--wrap=time -o $@ $(EXE_OBJ) \
+	    $(BUILD)/musl/obj/tests/abuse/clock.o -L$(BUILD)/musl -L$(DEPS_musl)/lib -lsilktalk $(LDLIBS)
 
 # ---- fuzzing: one program for each tests/fuzz/NAME_fuzz.c
 FUZZ_SRC := $(sort $(wildcard tests/fuzz/*_fuzz.c))

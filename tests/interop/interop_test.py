@@ -14,7 +14,7 @@ import unittest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from peer import Peer, PeerError, Skip, SKIPPED, build, swarm_key  # noqa: E402
-from silktalk import BINARY, WIRE_TOOL, SilkTalk, wait_for, wire  # noqa: E402
+from silktalk import BINARY, WIRE_TOOL, SilkTalk, WireServer, wait_for, wire  # noqa: E402
 
 KINDS = ("go", "js")
 KEY_TYPES = {"go": ["ed25519", "secp256k1", "ecdsa", "rsa"], "js": ["ed25519", "secp256k1", "rsa"]}
@@ -159,6 +159,8 @@ class Identify(Case):
         shown = wait_for("identify of the peer", known)
         self.assertEqual(shown["agent"], f"silktalk-interop-{peer.kind}/1.0.0")
         self.assertIn("/test/echo/1.0.0", shown["protocols"])
+        certified = [a["addr"] for a in shown["addresses"] if a["certified"]]  # by the peer's signed record
+        self.assertIn(peer.addr.split("/p2p/")[0], [a.split("/p2p/")[0] for a in certified], shown["addresses"])
 
     @both_ways()
     def test_push_to_the_node(self, _dialer, node, peer):
@@ -251,9 +253,72 @@ class Wire(Case):
 
     def test_private_network(self):
         key = swarm_key(self.path("swarm.key"), bytes(range(32)))
+        other = swarm_key(self.path("other.key"), bytes(range(1, 33)))
         for kind in KINDS:
             with self.subTest(peer=kind), Peer(kind, psk=key) as peer:
                 wire("echo", peer.addr, swarm_key=key, streams=10, bytes=MIB)
+                for wrong in (other, None):
+                    with self.assertRaises(AssertionError):
+                        wire("echo", peer.addr, swarm_key=wrong, bytes=1)
+                wire("echo", peer.addr, swarm_key=key, bytes=1)
+
+
+class Served(Case):
+    """The same the other way: the peers dial SilkTalk's wire and open the streams."""
+
+    def joined(self, test):
+        for kind in KINDS:
+            with self.subTest(peer=kind), WireServer() as server, Peer(kind) as peer:
+                peer.cmd("connect", addr=server.addr)
+                test(peer, server, {"peer": server.peer_id})
+
+    def test_echo_64_mib(self):
+        def test(peer, _server, to):
+            self.assertEqual(peer.cmd("echo", bytes=64 * MIB, timeout=120, **to)["bytes"], 64 * MIB)
+        self.joined(test)
+
+    def test_echo_100_streams(self):
+        def test(peer, _server, to):
+            got = peer.cmd("echo", streams=100, bytes=100_000, timeout=120, **to)
+            self.assertEqual((got["streams"], got["bytes"]), (100, 10_000_000))
+        self.joined(test)
+
+    def test_half_close(self):
+        def test(peer, _server, to):
+            for size in (0, 1, 1000, 300_000):  # the peer compares the hash that comes behind its end
+                self.assertTrue(peer.cmd("halfclose", bytes=size, **to)["sha256"])
+        self.joined(test)
+
+    def test_reset_by_us(self):
+        def test(peer, _server, to):
+            self.assertTrue(peer.cmd("reset", **to)["reset"])
+            peer.cmd("echo", bytes=1000, **to)  # the connection is as good as before
+        self.joined(test)
+
+    def test_reset_by_the_peer(self):
+        def test(peer, server, to):
+            peer.cmd("reset", ours=True, bytes=1000, **to)
+            wait_for("the reset", lambda: server.sinks == [{"sink": "reset", "bytes": 1000}])
+            peer.cmd("echo", bytes=1000, **to)
+        self.joined(test)
+
+    def test_perf_and_ping(self):
+        def test(peer, _server, to):
+            self.assertEqual(len(peer.cmd("ping", count=5, **to)["rtts"]), 5)
+            self.assertEqual(peer.cmd("perf", up=5 * MIB, down=7 * MIB, **to)["down"], 7 * MIB)
+        self.joined(test)
+
+    def test_private_network(self):
+        key = swarm_key(self.path("swarm.key"), bytes(range(32)))
+        other = swarm_key(self.path("other.key"), bytes(range(1, 33)))
+        for kind in KINDS:
+            with self.subTest(peer=kind), WireServer(key) as server, Peer(kind, psk=key) as peer:
+                peer.cmd("connect", addr=server.addr)
+                peer.cmd("echo", peer=server.peer_id, streams=10, bytes=MIB)
+                for flags in ({"psk": other}, {}):
+                    with Peer(kind, **flags) as stranger:
+                        stranger.fails("connect", addr=server.addr, timeout=2)
+                peer.cmd("echo", peer=server.peer_id, bytes=1)
 
 
 class PrivateNetwork(Case):

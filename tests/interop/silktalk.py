@@ -12,6 +12,7 @@ import signal
 import socket
 import subprocess
 import tempfile
+import threading
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -316,3 +317,29 @@ def wire(command, addr, key_file=None, swarm_key=None, timeout=120, **numbers):
     if result.code != 0:
         raise AssertionError(f"{args}: exit {result.code}: {result.out} {result.err}")
     return result.json
+
+
+class WireServer:
+    """The listening end of wire_tool.c: `addr`, `peer_id`, and a line for each sink that has ended."""
+
+    def __init__(self, swarm_key=None):
+        args = [WIRE_TOOL, "serve", "/ip4/127.0.0.1/tcp/0"] + (["--psk", swarm_key] if swarm_key else [])
+        self.process = subprocess.Popen(args, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        ready = json.loads(self.process.stdout.readline())
+        self.addr, self.peer_id = ready["addr"], ready["peer_id"]
+        self.sinks = []
+        self.thread = threading.Thread(target=self._read, daemon=True)
+        self.thread.start()
+
+    def _read(self):
+        for line in self.process.stdout:
+            self.sinks.append(json.loads(line))
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.stdin.close()
+        self.process.wait(10)
+        self.thread.join(10)
+        self.process.stdout.close()

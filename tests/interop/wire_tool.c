@@ -1,35 +1,22 @@
-/* tests/interop/wire_tool.c: SilkTalk's wire without its node, as the dialling end of what a node never
- * opens: the test protocols that the go-libp2p and js-libp2p peers serve (peers/go/serve.go,
- * peers/js/serve.js).
+/* tests/interop/wire_tool.c: SilkTalk's wire without its node: what a node never opens and does not serve, the test
+ * protocols of the go-libp2p and js-libp2p peers (peers/go/serve.go, peers/js/serve.js). As the dialling end, one
+ * exchange on one connection, and one JSON object on standard output; `serve` is the listening end.
  *
- * One connection over lib/net and lib/proto, one exchange, one JSON object on standard output. Exit 0: all of
- * it held; 1: not, and why on standard error; 2: usage. */
-#include <inttypes.h>
+ * Exit 0: all of it held; 1: not, and why on standard error; 2: usage. */
 #include <poll.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "base/json.h"
 #include "base/mem.h"
-#include "base/text.h"
 #include "crypto/hash.h"
-#include "loop/clocks.h"
 #include "loop/file.h"
-#include "net/tcp.h"
 #include "proto/multiaddr.h"
-#include "proto/multistream.h"
-#include "proto/noise.h"
 #include "proto/ping.h"
-#include "proto/pnet.h"
-#include "proto/yamux.h"
+#include "tests/interop/wire.h"
 
 enum {
     LIMIT_MS = 110000, /* for everything together */
-    CHUNK = 32768,     /* bytes that a stream makes at a time */
-    READ = 65536,      /* bytes asked of the socket at a time */
-    TX_HIGH = 262144,  /* sealed bytes that wait for the socket: streams make no more */
-    STREAMS_MAX = 256, /* YAMUX_UNACKED_MAX */
     ANSWER_MAX = 128,  /* bytes of what came back that are kept */
     FILE_MAX = 16384,  /* bytes of a key file */
     PING_COUNT = 1000
@@ -57,82 +44,10 @@ struct stream {
     int64_t rtt_us[PING_COUNT];
 };
 
-struct wire {
-    int fd;
-    struct mono deadline;
-    struct rng rng;
-    struct identity self;
-    struct peer_id peer;
-    bool private_network;
-    struct pnet pnet;
-    struct noise noise;
-    struct yamux mux;
-    struct buf rx, tx;
-    size_t tx_encrypted; /* by the private network's cipher, from the front of tx */
-    bool pong;
-    struct stream *streams[STREAMS_MAX];
-    size_t n_streams;
+struct streams {
+    struct stream *of[WIRE_STREAMS_MAX];
+    size_t n;
 };
-
-static void die(const char *format, ...) PRINTF_LIKE(1, 2) __attribute__((noreturn));
-static void die(const char *format, ...) {
-    va_list ap;
-    va_start(ap, format);
-    fputs("wire_tool: ", stderr);
-    vfprintf(stderr, format, ap);
-    fputc('\n', stderr);
-    va_end(ap);
-    exit(1);
-}
-static void must(enum err e, const struct why *w, const char *what) {
-    if (e != OK) die("%s: %s", what, w != NULL && w->text[0] != '\0' ? w->text : err_text(e));
-}
-static void must_be(bool truth, const char *what) {
-    if (!truth) die("not so: %s", what);
-}
-
-/* ---- the socket, and the private network's cipher on it */
-
-static void push(struct wire *w) {
-    struct why why = {0};
-    if (w->private_network && w->tx.n > w->tx_encrypted) {
-        pnet_output(&w->pnet, w->tx.p + w->tx_encrypted, w->tx.n - w->tx_encrypted);
-        w->tx_encrypted = w->tx.n;
-    }
-    for (size_t n = 0; w->tx.n > 0;) {
-        enum err e = tcp_write(w->fd, buf_view(&w->tx), &n, &why);
-        if (e == E_BUSY) return;
-        must(e, &why, "write");
-        buf_drop(&w->tx, n);
-        w->tx_encrypted -= w->private_network ? n : 0;
-    }
-}
-
-static void pull(struct wire *w) {
-    struct why why = {0};
-    size_t got = 0, before = w->rx.n;
-    uint8_t *place = buf_add_space(&w->rx, READ);
-    must_be(place != NULL, "there is room to read");
-    enum err e = tcp_read(w->fd, place, READ, &got, &why);
-    w->rx.n = before + (e == OK ? got : 0);
-    if (e == E_BUSY) return;
-    must(e, &why, "read");
-    if (!w->private_network) return;
-    struct bytes fresh = bytes_skip(buf_view(&w->rx), before);
-    pnet_input(&w->pnet, w->rx.p + before, &fresh);
-    memmove(w->rx.p + before, fresh.p, fresh.n); /* the peer's nonce falls out */
-    w->rx.n = before + fresh.n;
-}
-
-/* Sends what waits, waits for input or room, takes the input. */
-static void turn(struct wire *w) {
-    push(w);
-    struct pollfd p = {.fd = w->fd, .events = (short)(POLLIN | (w->tx.n > 0 ? POLLOUT : 0))};
-    int64_t left = mono_diff_ms(w->deadline, clocks_mono());
-    if (left <= 0 || poll(&p, 1, (int)left) == 0) die("not done in %d ms", LIMIT_MS);
-    if ((p.revents & POLLOUT) != 0) push(w);
-    if ((p.revents & ~POLLOUT) != 0) pull(w);
-}
 
 static void dial(struct wire *w, const char *text) {
     struct why why = {0};
@@ -149,61 +64,6 @@ static void dial(struct wire *w, const char *text) {
     }
     must(e, &why, "dial");
     buf_free(&addr);
-}
-
-/* ---- security and muxer */
-
-static const char *const muxers[] = {YAMUX_PROTOCOL, NULL};
-
-static void mux_input(struct wire *w, struct bytes plain);
-
-/* Both ends do not agree on the muxer within Noise: one more negotiation, in its frames. What follows the
- * agreement is left in `early`. */
-static void agree_on_muxer(struct wire *w, struct buf *early) {
-    struct multistream_dialer d;
-    struct buf out = {.max = 4096};
-    must(multistream_dial(&d, muxers, &out), NULL, "multistream");
-    while (d.state != MSD_DONE) {
-        must(noise_seal(&w->noise, buf_view(&out), &w->tx), NULL, "seal");
-        buf_clear(&out);
-        struct bytes in = buf_view(&w->rx), plain;
-        bool whole = false;
-        must(noise_open(&w->noise, w->rx.p, &in, &plain, &whole), &w->noise.why, "Noise");
-        if (!whole) {
-            turn(w);
-            continue;
-        }
-        must_be(buf_add(early, plain), "no more than that before the muxer is agreed");
-        buf_drop(&w->rx, w->rx.n - in.n);
-        in = buf_view(early);
-        must(multistream_dialer_input(&d, false, &in, &out), &d.why, "muxer");
-        buf_drop(early, early->n - in.n);
-    }
-    buf_free(&out);
-}
-
-static void secure(struct wire *w) {
-    static const char *const security[] = {"/noise", NULL};
-    struct multistream_dialer d;
-    struct buf early = {.max = READ};
-    must(multistream_dial(&d, security, &w->tx), NULL, "multistream");
-    while (d.state != MSD_DONE) {
-        struct bytes in = buf_view(&w->rx);
-        must(multistream_dialer_input(&d, false, &in, &w->tx), &d.why, "security");
-        buf_drop(&w->rx, w->rx.n - in.n);
-        if (d.state != MSD_DONE) turn(w);
-    }
-    must(noise_start(&w->noise, true, &w->self, &w->peer, muxers, &w->rng, &w->tx), NULL, "Noise");
-    while (w->noise.state != NOISE_DONE) {
-        struct bytes in = buf_view(&w->rx);
-        must(noise_input(&w->noise, &in, &w->tx), &w->noise.why, "Noise");
-        buf_drop(&w->rx, w->rx.n - in.n);
-        if (w->noise.state != NOISE_DONE) turn(w);
-    }
-    if (w->noise.muxer == NULL) agree_on_muxer(w, &early);
-    yamux_init(&w->mux, true, STREAMS_MAX, YAMUX_WINDOW_MAX, 0, rng_u64(&w->rng), clocks_mono());
-    mux_input(w, buf_view(&early));
-    buf_free(&early);
 }
 
 /* ---- streams */
@@ -242,12 +102,10 @@ static void stream_input(struct wire *w, struct stream *s, struct bytes data) {
     yamux_consumed(&w->mux, s->y, all, clocks_mono());
 }
 
-static void mux_event(struct wire *w, const struct yamux_event *ev) {
+static void event(struct wire *w, const struct yamux_event *ev) {
     struct stream *s = ev->stream == NULL ? NULL : ev->stream->user;
     bool done = false;
     switch (ev->kind) {
-    case YAMUX_NONE:
-    case YAMUX_WRITABLE: break;
     case YAMUX_OPENED: yamux_drop(&w->mux, ev->stream); break; /* identify: this end has none */
     case YAMUX_DATA: stream_input(w, s, ev->data); break;
     case YAMUX_FINISHED:
@@ -257,17 +115,11 @@ static void mux_event(struct wire *w, const struct yamux_event *ev) {
         s->over = done;
         break;
     case YAMUX_RESET: s->reset = true; break;
-    case YAMUX_PONG: w->pong = true; break;
-    case YAMUX_GOAWAY: die("the peer said goodbye (%" PRIu32 ")", ev->code);
+    case YAMUX_NONE:
+    case YAMUX_WRITABLE:
+    case YAMUX_GOAWAY:
+    case YAMUX_PONG: break;
     }
-}
-
-static void mux_input(struct wire *w, struct bytes plain) {
-    struct yamux_event ev;
-    do {
-        must(yamux_next(&w->mux, &plain, clocks_mono(), &ev), &w->mux.why, "Yamux");
-        mux_event(w, &ev);
-    } while (ev.kind != YAMUX_NONE);
 }
 
 /* More to send, if there is none: whatever the stream is for. */
@@ -276,7 +128,7 @@ static void make(struct wire *w, struct stream *s) {
     switch (s->kind) {
     case AGREEING: break;
     case RANDOM: {
-        size_t n = (size_t)MIN(s->to_send, (uint64_t)CHUNK);
+        size_t n = (size_t)MIN(s->to_send, (uint64_t)WIRE_CHUNK);
         uint8_t *place = n == 0 ? NULL : buf_add_space(&s->out, n);
         must_be(n == 0 || place != NULL, "memory");
         if (n > 0) rng_fill(&w->rng, place, n);
@@ -287,7 +139,7 @@ static void make(struct wire *w, struct stream *s) {
     }
     case PERF:
         if (s->y->fin_sent) break;
-        if (perf_client_fill(&s->perf, &s->out, CHUNK) && s->out.n == 0) yamux_finish(&w->mux, s->y);
+        if (perf_client_fill(&s->perf, &s->out, WIRE_CHUNK) && s->out.n == 0) yamux_finish(&w->mux, s->y);
         break;
     case PING:
         if (s->pings == 0 || s->ping.at.us != 0) break;
@@ -297,53 +149,41 @@ static void make(struct wire *w, struct stream *s) {
     }
 }
 
-/* One round: streams send what they can, the socket takes and gives what it can, input reaches the streams.
- */
-static void round_trip(struct wire *w) {
-    bool moved = true;
-    while (moved && w->tx.n < TX_HIGH) {
-        moved = false;
-        for (size_t i = 0; i < w->n_streams; i++) {
-            struct stream *s = w->streams[i];
-            if (s->reset) continue;
-            make(w, s);
-            size_t n = yamux_write(&w->mux, s->y, buf_view(&s->out));
-            buf_drop(&s->out, n);
-            moved |= n > 0;
-        }
-        must(noise_seal(&w->noise, buf_view(&w->mux.out), &w->tx), NULL, "seal");
-        buf_clear(&w->mux.out);
-        push(w);
+static bool fill(struct wire *w) {
+    struct streams *all = w->user;
+    bool moved = false;
+    for (size_t i = 0; i < all->n; i++) {
+        struct stream *s = all->of[i];
+        if (s->reset) continue;
+        make(w, s);
+        size_t n = yamux_write(&w->mux, s->y, buf_view(&s->out));
+        buf_drop(&s->out, n);
+        moved |= n > 0;
     }
-    turn(w);
-    struct bytes in = buf_view(&w->rx), plain;
-    for (bool whole = true; whole;) {
-        must(noise_open(&w->noise, w->rx.p + (in.p - w->rx.p), &in, &plain, &whole), &w->noise.why, "Noise");
-        if (whole) mux_input(w, plain);
-    }
-    buf_drop(&w->rx, w->rx.n - in.n);
+    return moved;
 }
 
 /* Opens streams of one protocol, until there are n; returns when the peer has agreed to all of them. */
 static void open_until(struct wire *w, const char *const *protocol, size_t n) {
-    for (; w->n_streams < n; w->n_streams++) {
+    struct streams *all = w->user;
+    for (; all->n < n; all->n++) {
         struct stream *s = NEW(struct stream);
         must_be(s != NULL, "memory");
         s->in.max = 2 * MULTISTREAM_LINE_MAX;
-        s->out.max = 2 * CHUNK;
+        s->out.max = 2 * WIRE_CHUNK;
         s->y = yamux_open(&w->mux, clocks_mono());
         must_be(s->y != NULL, "a stream can be opened");
         s->y->user = s;
         sha256_start(&s->sent);
         sha256_start(&s->back);
         must(multistream_dial(&s->negotiation, protocol, &s->out), NULL, "multistream");
-        w->streams[w->n_streams] = s;
+        all->of[all->n] = s;
     }
     for (size_t i = 0; i < n; i++) {
-        const struct stream *s = w->streams[i];
+        const struct stream *s = all->of[i];
         while (s->negotiation.state != MSD_DONE) {
             must_be(!s->reset && !s->finished, "the peer keeps the new stream open");
-            round_trip(w);
+            wire_round(w);
         }
     }
 }
@@ -356,31 +196,24 @@ static void open_streams(struct wire *w, const char *const *protocol, size_t n) 
     open_until(w, protocol, n);
 }
 
-/* The peer has answered a ping of the muxer: it has read all that was sent before, and the connection lives.
- */
-static void settle(struct wire *w) {
-    w->pong = false;
-    yamux_ping(&w->mux, clocks_mono());
-    while (!w->pong) round_trip(w);
-}
-
 static void hex(const uint8_t sum[32], char out[65]) {
     for (size_t i = 0; i < 32; i++) snprintf(out + 2 * i, 3, "%02x", sum[i]);
 }
 
 /* Random bytes on every stream, then their end, until the peer has ended its side too. */
 static void exchange(struct wire *w, uint64_t bytes) {
-    for (size_t i = 0; i < w->n_streams; i++) {
-        w->streams[i]->to_send = bytes;
-        w->streams[i]->fin_after = true;
-        w->streams[i]->kind = RANDOM;
+    struct streams *all = w->user;
+    for (size_t i = 0; i < all->n; i++) {
+        all->of[i]->to_send = bytes;
+        all->of[i]->fin_after = true;
+        all->of[i]->kind = RANDOM;
     }
-    for (size_t ended = 0; ended < w->n_streams;) {
-        round_trip(w);
+    for (size_t ended = 0; ended < all->n;) {
+        wire_round(w);
         ended = 0;
-        for (size_t i = 0; i < w->n_streams; i++) {
-            must_be(!w->streams[i]->reset, "no stream is reset");
-            ended += w->streams[i]->finished && w->streams[i]->y->fin_sent;
+        for (size_t i = 0; i < all->n; i++) {
+            must_be(!all->of[i]->reset, "no stream is reset");
+            ended += all->of[i]->finished && all->of[i]->y->fin_sent;
         }
     }
 }
@@ -388,77 +221,82 @@ static void exchange(struct wire *w, uint64_t bytes) {
 /* ---- the commands */
 
 static void run_echo(struct wire *w, const struct options *o, struct json_out *out) {
+    struct streams *all = w->user;
     static const char *const protocol[] = {"/test/echo/1.0.0", NULL};
     open_streams(w, protocol, (size_t)o->streams);
     struct mono begin = clocks_mono();
     exchange(w, o->bytes);
     uint64_t bytes = 0;
-    for (size_t i = 0; i < w->n_streams; i++) {
+    for (size_t i = 0; i < all->n; i++) {
         uint8_t sent[32], back[32];
-        struct stream *s = w->streams[i];
+        struct stream *s = all->of[i];
         bytes += s->received;
         sha256_end(&s->sent, sent);
         sha256_end(&s->back, back);
         must_be(s->received == o->bytes && memcmp(sent, back, sizeof sent) == 0, "the same bytes come back");
     }
-    json_put_uint(out, "streams", w->n_streams);
+    json_put_uint(out, "streams", all->n);
     json_put_uint(out, "bytes", bytes);
     json_put_bool(out, "same", true);
     json_put_real(out, "seconds", (double)(clocks_mono().us - begin.us) / 1e6);
 }
 
 static void run_halfclose(struct wire *w, const struct options *o, struct json_out *out) {
+    struct streams *all = w->user;
     static const char *const protocol[] = {"/test/halfclose/1.0.0", NULL};
     uint8_t sum[32];
     char text[65];
     open_streams(w, protocol, 1);
     exchange(w, o->bytes);
-    sha256_end(&w->streams[0]->sent, sum);
+    sha256_end(&all->of[0]->sent, sum);
     hex(sum, text);
     json_put_str(out, "sha256", text);
-    json_put_str(out, "answer", w->streams[0]->answer);
-    must_be(strcmp(text, w->streams[0]->answer) == 0,
+    json_put_str(out, "answer", all->of[0]->answer);
+    must_be(strcmp(text, all->of[0]->answer) == 0,
             "the answer behind our end is the hash of what was sent");
 }
 
 static void run_reset(struct wire *w, const struct options *o, struct json_out *out) {
+    struct streams *all = w->user;
     static const char *const protocol[] = {"/test/reset/1.0.0", NULL};
     (void)o;
     open_streams(w, protocol, 1);
-    struct stream *s = w->streams[0];
+    struct stream *s = all->of[0];
     s->kind = RANDOM;
     s->to_send = 1;
-    while (!s->reset && !s->finished) round_trip(w);
+    while (!s->reset && !s->finished) wire_round(w);
     json_put_str(out, "end", s->reset ? "reset" : "eof");
     must_be(s->reset, "the peer resets the stream");
-    settle(w);
+    wire_settle(w);
 }
 
 static void run_reset_ours(struct wire *w, const struct options *o, struct json_out *out) {
+    struct streams *all = w->user;
     static const char *const protocol[] = {"/test/sink/1.0.0", NULL};
     open_streams(w, protocol, 1);
-    struct stream *s = w->streams[0];
+    struct stream *s = all->of[0];
     s->kind = RANDOM;
     s->to_send = MAX(o->bytes, (uint64_t)1);
     while (s->received == 0 || s->to_send > 0 || s->out.n > 0) {
         must_be(!s->reset && !s->finished, "the sink takes it");
-        round_trip(w);
+        wire_round(w);
     }
     yamux_reset(&w->mux, s->y);
     s->reset = true;
-    settle(w);
+    wire_settle(w);
     json_put_bool(out, "reset", true);
 }
 
 static void run_ping(struct wire *w, const struct options *o, struct json_out *out) {
+    struct streams *all = w->user;
     static const char *const protocol[] = {"/ipfs/ping/1.0.0", NULL};
     open_streams(w, protocol, 1);
-    struct stream *s = w->streams[0];
+    struct stream *s = all->of[0];
     s->kind = PING;
     s->pings = o->count;
     while (!s->over) {
         must_be(!s->reset && !s->finished, "the peer answers");
-        round_trip(w);
+        wire_round(w);
     }
     json_put_uint(out, "count", s->ping.answered);
     json_open(out, "rtt_us", '[');
@@ -467,24 +305,25 @@ static void run_ping(struct wire *w, const struct options *o, struct json_out *o
 }
 
 static void run_perf(struct wire *w, const struct options *o, struct json_out *out) {
+    struct streams *all = w->user;
     static const char *const protocol[] = {"/perf/1.0.0", NULL};
     open_streams(w, protocol, (size_t)o->streams);
     struct mono begin = clocks_mono();
-    for (size_t i = 0; i < w->n_streams; i++) {
-        perf_client_start(&w->streams[i]->perf, o->up, o->down);
-        w->streams[i]->kind = PERF;
+    for (size_t i = 0; i < all->n; i++) {
+        perf_client_start(&all->of[i]->perf, o->up, o->down);
+        all->of[i]->kind = PERF;
     }
-    for (size_t over = 0; over < w->n_streams;) {
-        round_trip(w);
+    for (size_t over = 0; over < all->n;) {
+        wire_round(w);
         over = 0;
-        for (size_t i = 0; i < w->n_streams; i++) {
-            must_be(!w->streams[i]->reset, "no stream is reset");
-            over += w->streams[i]->over;
+        for (size_t i = 0; i < all->n; i++) {
+            must_be(!all->of[i]->reset, "no stream is reset");
+            over += all->of[i]->over;
         }
     }
-    json_put_uint(out, "streams", w->n_streams);
+    json_put_uint(out, "streams", all->n);
     json_put_uint(out, "up", o->up);
-    json_put_uint(out, "down", w->streams[0]->perf.received);
+    json_put_uint(out, "down", all->of[0]->perf.received);
     json_put_real(out, "seconds", (double)(clocks_mono().us - begin.us) / 1e6);
 }
 
@@ -499,9 +338,9 @@ static const struct command {
 
 static void usage(void) __attribute__((noreturn));
 static void usage(void) {
-    fputs("Usage: wire_tool echo|halfclose|reset|reset-ours|ping|perf MULTIADDR/p2p/ID [--key FILE] [--psk "
-          "FILE]\n"
-          "       [--streams 1..256] [--bytes N] [--count 1..1000] [--up N] [--down N]\n",
+    fputs("Usage: wire_tool echo|halfclose|reset|reset-ours|ping|perf MULTIADDR/p2p/ID [--key FILE]\n"
+          "       [--psk FILE] [--streams 1..256] [--bytes N] [--count 1..1000] [--up N] [--down N]\n"
+          "       wire_tool serve MULTIADDR [--key FILE] [--psk FILE]\n",
           stderr);
     exit(2);
 }
@@ -515,7 +354,7 @@ static struct options read_options(int argc, char **argv) {
             const char **text;
         } flags[] = {{"--key", NULL, 0, 0, &o.key},
                      {"--psk", NULL, 0, 0, &o.psk},
-                     {"--streams", &o.streams, 1, STREAMS_MAX, NULL},
+                     {"--streams", &o.streams, 1, WIRE_STREAMS_MAX, NULL},
                      {"--bytes", &o.bytes, 0, INT64_MAX, NULL},
                      {"--count", &o.count, 1, PING_COUNT, NULL},
                      {"--up", &o.up, 0, INT64_MAX, NULL},
@@ -542,46 +381,40 @@ static void load_keys(struct wire *w, const struct options *o) {
     }
     buf_wipe(&file);
     if (o->psk == NULL) return;
-    uint8_t key[32];
     must(file_read(o->psk, 0, FILE_MAX, FILE_ANY_MODE, &file, NULL, &why), &why, "psk");
-    must(swarm_key_read(buf_view(&file), key, &why), &why, "psk");
+    must(swarm_key_read(buf_view(&file), w->swarm_key, &why), &why, "psk");
     buf_wipe(&file);
     w->private_network = true;
-    must_be(pnet_start(&w->pnet, key, &w->rng, &w->tx), "memory");
-    w->tx_encrypted = w->tx.n; /* the nonce goes in clear */
-}
-
-static void leave(struct wire *w) {
-    yamux_go_away(&w->mux, YAMUX_NORMAL);
-    must(noise_seal(&w->noise, buf_view(&w->mux.out), &w->tx), NULL, "seal");
-    push(w);
-    tcp_finish(w->fd);
-    tcp_close(w->fd);
 }
 
 int main(int argc, char **argv) {
     const struct command *c = commands;
     if (argc < 3) usage();
+    bool listening = strcmp(argv[1], "serve") == 0;
     while (c < commands + LEN(commands) && strcmp(c->name, argv[1]) != 0) c++;
-    if (c == commands + LEN(commands)) usage();
+    if (!listening && c == commands + LEN(commands)) usage();
     struct options o = read_options(argc - 3, argv + 3);
     must(crypto_open(), NULL, "random numbers");
     struct wire *w = NEW(struct wire);
     must_be(w != NULL, "memory");
     rng_system(&w->rng);
-    w->deadline = mono_add_ms(clocks_mono(), LIMIT_MS);
-    w->rx.max = 4 * READ;
-    w->tx.max = 4 * TX_HIGH;
-    dial(w, argv[2]);
     load_keys(w, &o);
-    secure(w);
+    if (listening) return serve(w, argv[2]);
+    w->deadline = mono_add_ms(clocks_mono(), LIMIT_MS);
+    w->window_max = YAMUX_WINDOW_MAX;
+    w->event = event;
+    w->fill = fill;
+    w->user = NEW(struct streams);
+    must_be(w->user != NULL, "memory");
+    dial(w, argv[2]);
+    wire_start(w);
     struct buf text = {.max = 65536};
     struct json_out out = json_begin(&text);
     json_open(&out, NULL, '{');
     c->run(w, &o, &out);
     json_shut(&out, '}');
     must_be(json_end(&out), "memory");
-    leave(w);
+    wire_leave(w);
     printf("%.*s\n", (int)text.n, (const char *)text.p);
     return 0;
 }
