@@ -296,6 +296,8 @@ struct node {
         struct store_op *op; /* NULL: at the store */
     } * unended;
     struct mono next_unended;
+    bool recount; /* messages are queued that no lane knows: the store is asked how many */
+    struct mono next_recount;
     struct file_out *files_out; /* oldest first */
     struct mono next_files;
     struct request *requests, *last_request; /* oldest first: it is mostly the oldest that is answered */

@@ -5,7 +5,7 @@
 
 #include <stdio.h>
 
-enum { EXPIRE_MS = 5000, LOAD_COUNT = 256 };
+enum { EXPIRE_MS = 5000, RECOUNT_MS = 10000, LOAD_COUNT = 256 };
 
 /* ---- lanes */
 
@@ -15,7 +15,7 @@ static struct lane *lane_of(struct node *n, struct peer *p) {
     if (l == NULL) return NULL;
     l->peer = p;
     l->node = n;
-    l->complete = true;
+    l->complete = !n->recount;
     l->next = n->lanes;
     n->lanes = l;
     p->lane = l;
@@ -128,11 +128,12 @@ static void count_down(struct lane *l, size_t bytes) {
     l->bytes -= MIN(l->bytes, (uint64_t)bytes);
     if (n->outbox_count > 0) n->outbox_count--;
     n->outbox_bytes -= MIN(n->outbox_bytes, (uint64_t)bytes);
-    if (l->queued == 0) l->complete = true;
+    if (l->queued == 0) l->complete = !n->recount;
 }
 
 /* ---- from the store into memory */
 
+/* NULL: no message (it never was one: the store checks), or no memory. */
 static struct outgoing *outgoing_new(struct node *n, struct buf *frame, int64_t seq) {
     struct bytes in = buf_view(frame), body;
     bool whole = false;
@@ -169,6 +170,16 @@ static void load(struct lane *l) {
     node_give(n, op);
 }
 
+/* All that is queued is in memory now: this is how much. Counts of the store that came meanwhile (of `outbox
+ * retry`, or when there was no memory) may have had messages in them whose end was on its way. */
+static void recount(struct lane *l) {
+    struct node *n = l->node;
+    n->outbox_count += l->loaded - l->queued;
+    n->outbox_bytes += l->loaded_bytes - l->bytes;
+    l->queued = l->loaded;
+    l->bytes = l->loaded_bytes;
+}
+
 static void loaded(struct node *n, struct store_op *op) {
     struct peer *p = peers_find(n, &op->peer);
     struct lane *l = p == NULL ? NULL : p->lane;
@@ -188,13 +199,18 @@ static void loaded(struct node *n, struct store_op *op) {
         if (r.bad) break;
         struct buf copy = {.max = MESSAGE_FRAME_MAX + 16};
         bool wanted = seq > after && *find_unended(n, seq) == NULL;
-        struct outgoing *o = wanted && buf_add(&copy, frame) ? outgoing_new(n, &copy, seq) : NULL;
+        if (!wanted) continue;
+        struct outgoing *o = buf_add(&copy, frame) ? outgoing_new(n, &copy, seq) : NULL;
         buf_free(&copy);
-        if (o == NULL) continue;
+        if (o == NULL) { /* no memory: nothing behind it may overtake */
+            l->retry_at = mono_add_ms(n->now.mono, EXPIRE_MS);
+            return;
+        }
         after = seq;
         append(l, o);
     }
     l->complete = !op->more;
+    if (l->complete) recount(l);
     lane_run(l);
 }
 
@@ -210,6 +226,7 @@ void messenger_requeued(struct node *n, struct bytes rows) {
         if (r.bad) return;
         struct peer *p = peer_id_read(raw, &id) ? peers_add(n, &id) : NULL;
         struct lane *l = p == NULL ? NULL : lane_of(n, p);
+        n->recount |= l == NULL;
         if (l == NULL) continue;
         peers_touch(n, p, PEER_WRITTEN_TO); /* a crash may have come before that was kept */
         n->outbox_count += count - MIN(count, l->queued);
@@ -230,8 +247,15 @@ static void take_spool(struct node *n) {
     node_give(n, spool);
 }
 
-void messenger_start(struct node *n) {
+/* What is queued, and for whom. Until the answer has come no lane knows all of its messages. */
+static void ask_queued(struct node *n) {
+    n->recount = true;
+    n->next_recount = mono_add_ms(n->now.mono, RECOUNT_MS);
     node_give(n, store_op_new(STORE_OUTBOX_PEERS));
+}
+
+void messenger_start(struct node *n) {
+    ask_queued(n);
     take_spool(n);
 }
 
@@ -273,6 +297,7 @@ static void added(struct node *n, struct store_op *op) {
     if (op->err == E_LIMIT) limit_reached_by_key(n, op->why.text);
     struct peer *p = op->err == OK ? peers_add(n, &op->peer) : NULL;
     struct lane *l = p == NULL ? NULL : lane_of(n, p);
+    n->recount |= op->err == OK && l == NULL; /* no memory: it is in the store, and nobody knows */
     if (l != NULL) {
         size_t bytes = op->in.n;
         char id[2 * MESSAGE_ID + 1];
@@ -529,7 +554,13 @@ void messenger_stored(struct node *n, struct store_op *op) {
     switch ((int)op->kind) {
     case STORE_OUTBOX_ADD: added(n, op); break;
     case STORE_OUTBOX_LOAD: loaded(n, op); break;
-    case STORE_OUTBOX_PEERS: messenger_requeued(n, buf_view(&op->out)); break;
+    case STORE_OUTBOX_PEERS:
+        if (op->err == OK)
+            n->recount = false;
+        else
+            LOG(n->log, EV_DATABASE_FAULT, kv_str("operation", "outbox"), kv_str("reason", op->why.text));
+        messenger_requeued(n, buf_view(&op->out));
+        break;
     case STORE_OUTBOX_EXPIRE: expired(n, op); break;
     case STORE_SPOOL_TAKE: spool_taken(n, op); break;
     case STORE_INBOX_ADD: message_stored(n, op); break;
@@ -552,6 +583,7 @@ void messenger_tick(struct node *n) {
     n->limits.of[LIMIT_OUTBOX_BYTES].used = n->outbox_bytes;
     if (n->stopping) return;
     if (mono_due(n->next_unended, n->now.mono)) end_again(n);
+    if (n->recount && n->next_recount.us <= n->now.mono.us) ask_queued(n);
     for (struct lane **at = &n->lanes; *at != NULL;) {
         struct lane *l = *at;
         if (mono_due(l->retry_at, n->now.mono)) lane_run(l);
@@ -567,7 +599,7 @@ void messenger_tick(struct node *n) {
 
 struct mono messenger_deadline(const struct node *n) {
     if (n->stopping) return MONO_NEVER;
-    struct mono at = n->next_unended;
+    struct mono at = mono_sooner(n->next_unended, n->recount ? n->next_recount : MONO_NEVER);
     if (n->outbox_count > 0) at = mono_sooner(at, n->next_expire);
     for (const struct lane *l = n->lanes; l != NULL; l = l->next) at = mono_sooner(at, l->retry_at);
     return at;
