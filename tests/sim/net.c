@@ -192,7 +192,9 @@ static void read_in(struct sim_node *n, struct wire_end *e) {
     struct wire_end *far = far_end(e);
     if (far->attached && far->blocked) soon(far, SIM_WRITE);
     uint32_t id = e->id;
+    world_poor(w, true);
     node_received(n->node, id);
+    world_poor(w, false);
     if (find(n, id) != e) return;
     if (e->ready > 0)
         later(e, SIM_READ, w->now_us + 1 + (w->net.odd_reads ? (int64_t)rng_below(&w->rng, 300) : 0), 0);

@@ -38,6 +38,7 @@ struct scenario {
     bool private_network;
     int64_t *last_row; /* while an inbox is walked: by sender */
     size_t walked, crashes;
+    bool was_poor;
 };
 
 static size_t pick(struct scenario *s, size_t n) {
@@ -96,7 +97,9 @@ static void on_answer(struct world *w, size_t node, uint32_t client, struct byte
     if (index >= 0 && (size_t)index < s->n_sent && s->sent[index].from == node) {
         struct sent *m = &s->sent[index];
         if (m->state != ASKED) world_break(w, "message %lld is answered twice", (long long)index);
-        m->state = json_get(json_root(doc), "error") == NULL ? TAKEN : REFUSED;
+        m->state = json_get(json_root(doc), "error") == NULL ? TAKEN
+                   : s->was_poor                             ? UNKNOWN /* there was no memory to say so */
+                                                             : REFUSED;
     } else {
         world_break(w, "node %zu answers nobody's question: %.*s", node, (int)MIN(line.n, (size_t)200),
                     (const char *)line.p);
@@ -360,6 +363,7 @@ static bool is_quiet(struct scenario *s) {
 static void heal_all(struct scenario *s) {
     struct world *w = s->w;
     w->split = false;
+    w->poor = 0;
     w->net.delay_us = MIN(w->net.delay_us, (int64_t)100000);
     w->net.bytes_per_s = w->net.bytes_per_s == 0 ? 0 : MAX(w->net.bytes_per_s, (uint64_t)100000);
     for (size_t i = 0; i < s->n; i++) {
@@ -547,6 +551,8 @@ void scenario_run(uint64_t seed, size_t nodes, bool verbose, struct scenario_res
     begin(&s, seed, nodes);
     struct world *w = s.w;
     w->verbose = verbose;
+    if (chance(&s, 15)) w->poor = 1 + (unsigned)skewed(&s, 100);
+    s.was_poor = w->poor > 0;
     s.end_us = w->now_us + 10000000 + (int64_t)skewed(&s, 120000) * 1000;
     make_nodes(&s);
     plan_all(&s, s.most, chance(&s, 10) ? 0 : skewed(&s, 4 + 3 * s.n));
@@ -557,6 +563,7 @@ void scenario_run(uint64_t seed, size_t nodes, bool verbose, struct scenario_res
         for (size_t i = 0; i < s.n; i++) /* what failed within its last commit */
             if (!w->nodes[i]->up) world_start(w, i);
     }
+    if (w->broken[0] == 0 && !is_quiet(&s)) world_break(w, "a node's outbox is never empty");
     if (w->broken[0] == 0) check_all(&s);
     if (verbose) dump(&s);
     finish(&s, out);

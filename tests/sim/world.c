@@ -59,6 +59,12 @@ void world_trace(struct world *w, struct bytes what) {
     w->trace = siphash(seed, what);
 }
 
+void world_poor(struct world *w, bool begin) {
+    enum { ALLOCATIONS = 40 };
+    bool now = begin && w->poor > 0 && rng_below(&w->rng, 1000) < w->poor;
+    mem_fail_after(now ? (long)rng_below(&w->rng, 1 + rng_below(&w->rng, ALLOCATIONS)) : -1);
+}
+
 struct clocks world_clocks(const struct world *w, const struct sim_node *n) {
     return (struct clocks){{w->now_us}, {INT64_C(1790000000000) + w->now_us / 1000 + n->wall_offset_ms}};
 }
@@ -127,7 +133,9 @@ static void begin_store(struct sim_node *n) {
     uint64_t syncs = n->disk.syncs;
     disk_select(&n->disk);
     disk_time(world_clocks(w, n).wall.ms);
+    world_poor(w, true);
     n->todo = db_batch(n->db, n->doing);
+    world_poor(w, false);
     if (!n->disk.dead && db_wal_pages(n->db) >= DB_WAL_PAGES) db_checkpoint(n->db, false);
     if (n->disk.dead) { /* it will never come back */
         world_call(w, 1, power_failed, n, n->life);
@@ -149,7 +157,9 @@ static void end_store(struct sim_node *n) {
         n->waiting--;
         world_trace(w, bytes_at(&op->seq, sizeof op->seq));
         if (w->on_store != NULL) w->on_store(w, n->index, op, true);
+        world_poor(w, true);
         node_stored(n->node, op);
+        world_poor(w, false);
     }
     begin_store(n);
     if (!n->storing) plan(n, SIM_IDLE, IDLE_MS * 1000);
@@ -428,7 +438,9 @@ void world_turn(struct world *w, struct sim_node *n) {
     n->log.now = now;
     node_now(n->node, now);
     if (!n->stopping) wire_accept(n);
+    world_poor(w, true);
     node_tick(n->node);
+    world_poor(w, false);
     take_effects(n);
     wire_flush(n);
     take_effects(n);

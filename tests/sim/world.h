@@ -125,6 +125,7 @@ struct world {
     uint8_t *group; /* by node: nodes of different groups do not reach each other */
     bool split;
     bool verbose;
+    unsigned poor; /* of a thousand steps of a node: one of its next allocations is refused */
     uint64_t limit_breaks;
     char broken[512]; /* the first thing found wrong; "": none */
     /* Hooks; NULL: none. */
@@ -168,6 +169,7 @@ void world_tell(struct world *w, size_t node, uint32_t client, struct bytes line
 const char *world_ask(struct world *w, size_t node, const char *method, const char *params, ...)
     PRINTF_LIKE(4, 5);
 void world_turn(struct world *w, struct sim_node *n);
+void world_poor(struct world *w, bool begin); /* around what the node does, where memory may be refused */
 struct clocks world_clocks(const struct world *w, const struct sim_node *n);
 void world_break(struct world *w, const char *format, ...) PRINTF_LIKE(2, 3);
 void world_trace(struct world *w, struct bytes what);
