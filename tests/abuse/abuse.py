@@ -3,10 +3,11 @@ import concurrent.futures
 import re
 import subprocess
 import sys
+import tempfile
 import time
 
 import local_abuse
-from scene import ATTACKER, Scene, Sender, attacker, percentile, wait_for
+from scene import ATTACKER, Scene, Sender, SilkTalk, attacker, end_all, percentile, wait_for
 
 HANDSHAKE, AUTHENTICATION, BROKE = "Failed handshake", "Failed authentication", "Peer broke the protocol"
 REFUSED, LIMIT = "Message refused", "Limit reached"
@@ -29,7 +30,7 @@ ONE_BY_ONE = [
     ("ms-truncated", SHUT, HANDSHAKE, "the peer closed the connection", {}),
     ("ms-proposals", SHUT, HANDSHAKE, "too many proposals", {}),
     # Noise
-    ("noise-length-1", "refused=4 of=4", HANDSHAKE, "wrong length", {}),
+    ("noise-length-1", "refused=4 of=4", HANDSHAKE, "wrong length", {"lines": 4}),
     ("noise-length-3", "refused=2 of=2", HANDSHAKE, "wrong length", {}),
     ("noise-prologue", SHUT, HANDSHAKE, "does not decrypt", {}),
     ("noise-low-e", SHUT, HANDSHAKE, "low-order point", {}),
@@ -73,25 +74,25 @@ ONE_BY_ONE = [
     ("mux-syn-rst-flood", "end=closed goaway=2", BROKE, "too often", {"count": 10000}),
     ("mux-rapid-reset", "end=closed goaway=2", BROKE, "too often", {"count": 10000}),
     ("mux-stream-flood", f"resets=44 .*{ALIVE}", None, "", {"count": 300}),
-    ("mux-unread", "stalled=yes", None, "", {"count": 1000000}),
+    ("mux-unread", "end=broken", BROKE, "does not read what it makes us answer", {"count": 100000}),
     ("mux-zero-window", f"beyond=no {ALIVE}", None, "", {}),
     ("mux-data-on-closed", ALIVE, None, "", {"count": 50}),
     ("mux-fin-after-rst", ALIVE, None, "", {"count": 50}),
     ("mux-after-goaway", "end=closed", None, "", {}),
-    ("mux-negotiation", f"resets=4 .*{ALIVE}", BROKE, "a new stream: multistream", {}),
+    ("mux-negotiation", f"resets=4 .*{ALIVE}", BROKE, "a new stream: multistream", {"lines": 4}),
     ("mux-crumbs", ALIVE, None, "", {}),
     # identify
-    ("id-long", f"resets=2 .*{ALIVE}", BROKE, "a message of more than 8192 bytes", {}),
-    ("id-addresses", f"resets=2 .*{ALIVE}", BROKE, "more than 10 messages", {}),
+    ("id-long", ALIVE, BROKE, "a message of more than 8192 bytes", {}),
+    ("id-addresses", ALIVE, BROKE, "more than 10 messages", {}),
     ("id-some-addresses", f"resets=0 .*{ALIVE}", None, "", {}),
     ("id-protocols", f"resets=0 .*{ALIVE}", None, "", {}),
-    ("id-chunks", f"resets=2 .*{ALIVE}", BROKE, "more than 10 messages", {}),
-    ("id-garbage", f"resets=2 .*{ALIVE}", BROKE, "identify: ", {}),
-    ("id-cut", f"resets=2 .*{ALIVE}", BROKE, "message cut short", {}),
-    ("id-key", f"resets=2 .*{ALIVE}", BROKE, "the key is another peer's", {}),
-    ("record-forged", f"resets=2 .*{ALIVE}", BROKE, "the signature is not the peer's", {}),
-    ("record-foreign", f"resets=2 .*{ALIVE}", BROKE, "peer record: of another peer", {}),
-    ("record-key-is-not-its-id", f"resets=2 .*{ALIVE}", BROKE, "peer record: of another peer", {}),
+    ("id-chunks", ALIVE, BROKE, "more than 10 messages", {}),
+    ("id-garbage", ALIVE, BROKE, "identify: ", {}),
+    ("id-cut", ALIVE, BROKE, "message cut short", {}),
+    ("id-key", ALIVE, BROKE, "the key is another peer's", {}),
+    ("record-forged", ALIVE, BROKE, "the signature is not the peer's", {}),
+    ("record-foreign", ALIVE, BROKE, "peer record: of another peer", {}),
+    ("record-key-is-not-its-id", ALIVE, BROKE, "peer record: of another peer", {}),
     ("push-flood", ALIVE, LIMIT, "identify_pushes", {"count": 60}),
     # messages
     ("msg-good", "receipts=STORED", None, "", {"known": True}),
@@ -111,7 +112,7 @@ ONE_BY_ONE = [
     ("file-good", "answers=0,1,", None, "", {"known": True}),
     ("file-more", "stream=reset", BROKE, "more bytes than the offer says", {"known": True}),
     ("file-less", "stream=reset", None, "", {"known": True}),
-    ("file-hash", "answers=0,5,", BROKE, "not what its hash says", {"known": True}),
+    ("file-hash", "answers=0,5,", BROKE, "not what its hash says", {"known": True, "also": "status=BUSY"}),
     ("file-path", "stream=closed", REFUSED, "INVALID", {"known": True}),
     ("file-huge", "stream=closed", REFUSED, "TOO_LARGE", {"known": True}),
     ("file-oversized", "stream=reset", BROKE, "a frame that is too long", {"known": True}),
@@ -144,8 +145,8 @@ def attack(scene, number, row):
         assert not said(), f"{name}: logged {said()}"
     else:
         wait_for(lambda: f"{name}: {event} {reason} in {said()}", lambda: any(event in x and reason in x for x in said()))
-        assert all(event in x for x in said()), f"{name}: also logged {said()}"
-        assert len(said()) <= max(2, len(lines)), f"{name}: {len(said())} lines: {said()[:5]}"
+        assert all(event in x or options.get("also", event) in x for x in said()), f"{name}: also logged {said()}"
+        assert len(said()) <= max(options.get("lines", 2), len(lines)), f"{name}: {len(said())} lines: {said()[:5]}"
 
 
 def run_rows(rows):
@@ -155,9 +156,9 @@ def run_rows(rows):
     sender.start()
     with concurrent.futures.ThreadPoolExecutor(4) as pool:
         work = [pool.submit(attack, scene, i, row) for i, row in enumerate(rows)]
-        for w in work:
-            w.result()
+    wrong = [str(w.exception()) for w in work if w.exception() is not None]
     times = sender.stop()
+    assert not wrong, "\n".join(wrong)
     scene.send()
     scene.as_before()
     print(f"  {len(rows)} attacks; {len(times)} messages of the good peer meanwhile, p99 {percentile(times, .99) * 1e3:.1f} ms")
@@ -181,8 +182,8 @@ def at_each_byte():
         line = attacker(name, scene.host)[0]
         done, of = map(int, re.search(r"=(\d+) of=(\d+)", line).groups())
         assert done == of and of >= 32, f"{name}: {line}"
-    altered = as_listener(scene, "noise-alter-2", 2, 240, ("does not decrypt", "low-order", "wrong length", "malformed"))
-    assert altered == 240
+    altered = as_listener(scene, "noise-alter-2", 2, 1000, ("does not decrypt", "low-order"))
+    assert 200 < altered < 300, altered  # up to the byte behind its end: that handshake is a good one
     lines = scene.lines("Failed handshake")
     assert 20 <= len(lines) <= 2 * 101, f"{len(lines)} lines"
     scene.send()
@@ -200,12 +201,14 @@ def as_listener(scene, name, count, times, texts):
         answer = control.read()
         assert answer["id"] == number
         message = answer.get("error", {}).get("message", "")
+        if "result" in answer and failed > 200:
+            break
         assert any(t in message for t in texts), f"{name}: {answer}"
         failed += 1
     control.close()
     p.stdin.close()
     p.wait(20)
-    assert not scene.victim.connected(peer)
+    scene.victim.wait_gone(peer)
     return failed
 
 
@@ -219,7 +222,7 @@ def noise_as_dialer():
                        ("noise-signature-foreign", "signature is wrong"), ("noise-signature-replayed", "signature is wrong"),
                        ("noise-signature-missing", "malformed"), ("noise-muxers", "no muxer in common"),
                        ("noise-impersonate", "another peer than the dialed one"), ("rsa-16384", "at most 1200"),
-                       ("rsa-even-exponent", "exponent out of range"), ("rsa-lying", "not a DER public key")):
+                       ("rsa-even-exponent", "exponent out of range")):
         assert as_listener(scene, name, 1, 1, (text,)) == 1
     scene.send()
     scene.as_before()
@@ -229,14 +232,11 @@ def noise_as_dialer():
 @test
 def private_network():
     """Garbage, no key, a wrong key, half a nonce: nobody without the key gets an answer that means anything."""
-    key = "/tmp/swarm.key"
-    import tempfile
     with tempfile.NamedTemporaryFile("w", suffix=".key") as f:
         f.write("/key/swarm/psk/1.0.0/\n/base16/\n" + "5a" * 32 + "\n")
         f.flush()
         scene = Scene(swarm_key=f.name)
     right, wrong = "5a" * 32, "5b" * 32
-    del key
     assert re.search(SHUT, attacker("garbage", scene.host)[0])
     assert re.search(SHUT, attacker("ms-proposals", scene.host, key=right)[0])
     assert re.search(SHUT, attacker("pnet-cut-nonce", scene.host, key=right)[0])
@@ -324,8 +324,6 @@ def against(attack_words, count, scene, settle):
                          stdout=subprocess.PIPE, text=True)
     settle(p)
     busy = scene.send(200)
-    from scene import SilkTalk
-    begin = time.monotonic()
     with SilkTalk() as newcomer:
         begin = time.monotonic()
         newcomer.cli("connect", scene.victim.addr, code=0)
@@ -444,4 +442,7 @@ def main():
         print(f"  ok, {time.monotonic() - begin:.1f} s", flush=True)
 
 
-main()
+try:
+    main()
+finally:
+    end_all()

@@ -56,7 +56,7 @@ class Sender(threading.Thread):
             while not self.ended.is_set():
                 begin = time.monotonic()
                 result = self.control.call("send", {"peer": self.to, "body": "x", "wait": True})
-                assert result["items"][0]["status"] == "stored", result
+                assert result["items"][0]["state"] == "stored", result
                 self.times.append(time.monotonic() - begin)
                 self.ended.wait(self.pause)
         except Exception as error:  # noqa: BLE001  it is told by stop
@@ -72,10 +72,21 @@ class Sender(threading.Thread):
         return self.times
 
 
+def end_all():
+    """After a failure nothing of ours runs on."""
+    for scene in Scene.all:
+        for node in (scene.good, scene.victim):
+            node.kill()
+            node.drop_home()
+
+
 class Scene:
+    all = []
+
     def __init__(self, ini=INI, network="", binary=BINARY, swarm_key=None):
         self.victim = SilkTalk(ini=ini, network=network, binary=binary, swarm_key=swarm_key)
         self.good = SilkTalk(binary=binary, swarm_key=swarm_key)
+        Scene.all.append(self)
         self.victim.cli("peer", "name", self.good.peer_id, "good", code=0)
         self.good.connect(self.victim.addr)
         self.host = f"127.0.0.1:{self.victim.port}"
@@ -91,7 +102,7 @@ class Scene:
         for _ in range(n):
             begin = time.monotonic()
             result = control.call("send", {"peer": self.victim.peer_id, "body": "x", "wait": True})
-            assert result["items"][0]["status"] == "stored", result
+            assert result["items"][0]["state"] == "stored", result
             times.append(time.monotonic() - begin)
         control.close()
         return times
