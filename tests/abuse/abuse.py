@@ -7,7 +7,7 @@ import tempfile
 import time
 
 import local_abuse
-from scene import ATTACKER, Scene, Sender, SilkTalk, attacker, end_all, percentile, wait_for
+from scene import ATTACKER, Node, Scene, Sender, attacker, end_all, percentile, wait_for
 
 HANDSHAKE, AUTHENTICATION, BROKE = "Failed handshake", "Failed authentication", "Peer broke the protocol"
 REFUSED, LIMIT = "Message refused", "Limit reached"
@@ -324,7 +324,7 @@ def against(attack_words, count, scene, settle):
                          stdout=subprocess.PIPE, text=True)
     settle(p)
     busy = scene.send(200)
-    with SilkTalk() as newcomer:
+    with Node() as newcomer:
         begin = time.monotonic()
         newcomer.cli("connect", scene.victim.addr, code=0)
         took = time.monotonic() - begin

@@ -72,21 +72,26 @@ class Sender(threading.Thread):
         return self.times
 
 
+class Node(SilkTalk):
+    """Remembered, so that after a failure none of ours runs on."""
+    all = []
+
+    def __init__(self, *args, **options):
+        Node.all.append(self)
+        self.process, self.own_folder = None, None
+        super().__init__(*args, **{"binary": BINARY, **options})
+
+
 def end_all():
-    """After a failure nothing of ours runs on."""
-    for scene in Scene.all:
-        for node in (scene.good, scene.victim):
-            node.kill()
-            node.drop_home()
+    for node in Node.all:
+        node.kill()
+        node.drop_home()
 
 
 class Scene:
-    all = []
-
     def __init__(self, ini=INI, network="", binary=BINARY, swarm_key=None):
-        self.victim = SilkTalk(ini=ini, network=network, binary=binary, swarm_key=swarm_key)
-        self.good = SilkTalk(binary=binary, swarm_key=swarm_key)
-        Scene.all.append(self)
+        self.victim = Node(ini=ini, network=network, binary=binary, swarm_key=swarm_key)
+        self.good = Node(binary=binary, swarm_key=swarm_key)
         self.victim.cli("peer", "name", self.good.peer_id, "good", code=0)
         self.good.connect(self.victim.addr)
         self.host = f"127.0.0.1:{self.victim.port}"
