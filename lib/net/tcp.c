@@ -208,8 +208,8 @@ enum err tcp_accept(struct tcp_acceptor *a, int listener, struct mono now, int *
 }
 
 /* ---- dialing */
-/* With IPv6 switched off in the kernel there is no address to come from, and the error is that of no port left.
- * Then a port can still be had. */
+/* With IPv6 switched off in the kernel there is no address to come from, and the error is that of no port
+ * left. Then a port can still be had. */
 static bool no_source(int s, const struct endpoint *to) {
     union address any;
     socklen_t n = to_system(&(struct endpoint){.ip = {.version = to->ip.version}}, &any);

@@ -205,7 +205,8 @@ static void start(struct dial *d, size_t i) {
     k->connection = c->id;
     c->dial = d;
     c->dial_index = i;
-    /* Who answers at an address without /p2p/ is looked at, and the operator asked: nobody is known by that. */
+    /* Who answers at an address without /p2p/ is looked at, and the operator asked: nobody is known by that.
+     */
     c->operator_dial = d->operator_asked && d->peer != NULL;
     c->deadline = mono_add_ms(n->now.mono, cfg(n->config, connection_dialTimeout).ms);
     d->running++;

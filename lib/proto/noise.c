@@ -119,8 +119,7 @@ static enum err check_identity(struct noise *z, const struct payload *p) {
     public_key_peer_id(&key, &z->peer);
     z->peer_key_type = key.type;
     /* the comparison first: it is cheap, and a signature by someone else is of no use */
-    if (z->initiator && !z->any_peer && !peer_id_eq(&z->peer, &z->expected))
-        return other_peer(z);
+    if (z->initiator && !z->any_peer && !peer_id_eq(&z->peer, &z->expected)) return other_peer(z);
     if (!public_key_verify(&key, signed_text(z->xx.rs, text), p->signature))
         return dead(z, E_VERIFY, "the identity signature is wrong");
     return OK;

@@ -1,5 +1,5 @@
-/* tests/interop/wire.h: one connection over lib/net and lib/proto, without a node: private network, security, muxer.
- * What is wrong ends the program, with the reason on standard error. */
+/* tests/interop/wire.h: one connection over lib/net and lib/proto, without a node: private network, security,
+ * muxer. What is wrong ends the program, with the reason on standard error. */
 #ifndef SILKTALK_TESTS_INTEROP_WIRE_H
 #define SILKTALK_TESTS_INTEROP_WIRE_H
 
@@ -11,10 +11,10 @@
 #include "proto/yamux.h"
 
 enum {
-    WIRE_READ = 65536,       /* bytes asked of the socket at a time */
-    WIRE_TX_HIGH = 262144,   /* sealed bytes that wait for the socket: streams make no more */
-    WIRE_STREAMS_MAX = 256,  /* YAMUX_UNACKED_MAX */
-    WIRE_CHUNK = 32768       /* bytes that a stream makes at a time */
+    WIRE_READ = 65536,      /* bytes asked of the socket at a time */
+    WIRE_TX_HIGH = 262144,  /* sealed bytes that wait for the socket: streams make no more */
+    WIRE_STREAMS_MAX = 256, /* YAMUX_UNACKED_MAX */
+    WIRE_CHUNK = 32768      /* bytes that a stream makes at a time */
 };
 
 struct wire {
@@ -47,7 +47,8 @@ void must_be(bool truth, const char *what);
 void wire_start(struct wire *w); /* fd is connected: all of the handshake */
 /* One round: streams send what they can, the socket takes and gives what it can, input becomes events. */
 void wire_round(struct wire *w);
-/* The peer has answered a ping of the muxer: it has read all that was sent before, and the connection lives. */
+/* The peer has answered a ping of the muxer: it has read all that was sent before, and the connection lives.
+ */
 void wire_settle(struct wire *w);
 void wire_leave(struct wire *w);
 

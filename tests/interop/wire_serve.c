@@ -1,5 +1,5 @@
-/* tests/interop/wire_serve.c: the listening end: the go and js peers dial, and use the same test protocols here that
- * they serve themselves. A process for each connection. */
+/* tests/interop/wire_serve.c: the listening end: the go and js peers dial, and use the same test protocols
+ * here that they serve themselves. A process for each connection. */
 #include <inttypes.h>
 #include <poll.h>
 #include <signal.h>
@@ -17,8 +17,13 @@
 enum { SERVE_MS = 300000, SERVE_OUT = 2 << 20, SERVE_WINDOW = 1 << 20 };
 
 enum job { ECHO, HALFCLOSE, RESET, SINK, PING, PERF };
-static const char *const offers[] = {"/test/echo/1.0.0", "/test/halfclose/1.0.0", "/test/reset/1.0.0", "/test/sink/1.0.0",
-                                     "/ipfs/ping/1.0.0", "/perf/1.0.0",           NULL};
+static const char *const offers[] = {"/test/echo/1.0.0",
+                                     "/test/halfclose/1.0.0",
+                                     "/test/reset/1.0.0",
+                                     "/test/sink/1.0.0",
+                                     "/ipfs/ping/1.0.0",
+                                     "/perf/1.0.0",
+                                     NULL};
 
 struct served {
     struct served *next;
@@ -187,10 +192,12 @@ static void say_where(const struct wire *w, int listener) {
     struct endpoint here;
     struct buf addr = {.max = MULTIADDR_MAX};
     char text[MULTIADDR_TEXT_MAX], id[PEER_TEXT_MAX];
-    must_be(tcp_local(listener, &here) && multiaddr_from_endpoint(&here, &addr) && multiaddr_add_peer(&addr, &w->self.peer),
+    must_be(tcp_local(listener, &here) && multiaddr_from_endpoint(&here, &addr) &&
+                multiaddr_add_peer(&addr, &w->self.peer),
             "an address");
     peer_id_text(&w->self.peer, id);
-    printf("{\"ready\":true,\"peer_id\":\"%s\",\"addr\":\"%s\"}\n", id, multiaddr_show(buf_view(&addr), text));
+    printf("{\"ready\":true,\"peer_id\":\"%s\",\"addr\":\"%s\"}\n", id,
+           multiaddr_show(buf_view(&addr), text));
     fflush(stdout);
     buf_free(&addr);
 }

@@ -1,6 +1,7 @@
-/* tests/interop/wire_tool.c: SilkTalk's wire without its node: what a node never opens and does not serve, the test
- * protocols of the go-libp2p and js-libp2p peers (peers/go/serve.go, peers/js/serve.js). As the dialling end, one
- * exchange on one connection, and one JSON object on standard output; `serve` is the listening end.
+/* tests/interop/wire_tool.c: SilkTalk's wire without its node: what a node never opens and does not serve,
+ * the test protocols of the go-libp2p and js-libp2p peers (peers/go/serve.go, peers/js/serve.js). As the
+ * dialling end, one exchange on one connection, and one JSON object on standard output; `serve` is the
+ * listening end.
  *
  * Exit 0: all of it held; 1: not, and why on standard error; 2: usage. */
 #include <poll.h>
@@ -252,8 +253,7 @@ static void run_halfclose(struct wire *w, const struct options *o, struct json_o
     hex(sum, text);
     json_put_str(out, "sha256", text);
     json_put_str(out, "answer", all->of[0]->answer);
-    must_be(strcmp(text, all->of[0]->answer) == 0,
-            "the answer behind our end is the hash of what was sent");
+    must_be(strcmp(text, all->of[0]->answer) == 0, "the answer behind our end is the hash of what was sent");
 }
 
 static void run_reset(struct wire *w, const struct options *o, struct json_out *out) {
