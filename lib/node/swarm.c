@@ -203,7 +203,7 @@ static void log_end(struct connection *c) {
                 kv_str("reason", c->why.text));
     } else if (!c->inbound || n->stopping) {
         LOG(n->log, EV_CONNECTION_CLOSED, kv_str("addr", addr), kv_str("reason", c->why.text));
-    } else if (!c->got_bytes && (c->why.code == E_CLOSED || c->why.code == E_IO)) { /* E_IO: some probes reset */
+    } else if (!c->got_bytes && (c->why.code == E_CLOSED || c->why.code == E_IO)) { /* some probes reset */
         LOG(n->log, EV_CONNECTION_PROBED, kv_str("addr", addr));
     } else if (c->why.code == E_VERIFY) {
         LOG(n->log, EV_AUTHENTICATION_FAILED, kv_str("addr", addr), kv_str("reason", c->why.text));
