@@ -111,17 +111,19 @@ static enum err identify_input_stream(struct stream *s, struct bytes *in) {
     return OK;
 }
 
+/* A peer without identify can still take messages: its lane tries what it may speak. */
+static void not_identified(struct connection *c) {
+    if (c->identified || c->state != CONN_OPEN) return;
+    c->identified = true;
+    messenger_connected(c->peer);
+    file_queue_connected(c->peer, c->node);
+}
+
 static void free_reader(struct stream *s, const struct why *why) {
-    struct connection *c = s->connection;
     (void)why;
     identify_free(s->state);
     mem_free(s->state);
-    /* A peer without identify can still take messages: its lane tries what it may speak. */
-    if (!s->inbound && s->protocol == PROTOCOL_IDENTIFY && !c->identified && c->state == CONN_OPEN) {
-        c->identified = true;
-        messenger_connected(c->peer);
-        file_queue_connected(c->peer, c->node);
-    }
+    if (!s->inbound && s->protocol == PROTOCOL_IDENTIFY) not_identified(s->connection);
 }
 
 const struct protocol_handler identify_handler = {
@@ -129,13 +131,11 @@ const struct protocol_handler identify_handler = {
 
 void identify_ask(struct connection *c) {
     struct identify_reader *r = NEW(struct identify_reader);
-    if (r == NULL) return;
-    identify_start(r);
-    struct stream *s = stream_open(c, PROTOCOL_IDENTIFY, r, NULL);
-    if (s == NULL) {
-        identify_free(r);
-        mem_free(r);
-    }
+    if (r != NULL) identify_start(r);
+    if (r != NULL && stream_open(c, PROTOCOL_IDENTIFY, r, NULL) != NULL) return;
+    if (r != NULL) identify_free(r);
+    mem_free(r);
+    not_identified(c);
 }
 
 /* ---- identify/push: the opener tells */
