@@ -71,8 +71,11 @@ static void ended(struct node *n, struct store_op *op) {
     }
     LOG(n->log, EV_DATABASE_FAULT, kv_str("operation", "outbox"), kv_str("reason", op->why.text));
     if (*at == NULL && (*at = NEW(struct unended)) != NULL) (*at)->seq = op->seq;
-    if (*at == NULL) { /* the row stays: it is sent again after a restart, and answered DUPLICATE */
-        store_op_free(op);
+    if (*at == NULL) { /* no memory to remember it */
+        if (n->stopping)
+            store_op_free(op); /* it is sent again after the start, and answered DUPLICATE */
+        else
+            node_give(n, op);
         return;
     }
     (*at)->op = op;
