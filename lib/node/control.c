@@ -185,13 +185,13 @@ void control_stored(struct node *n, struct store_op *op) {
 
 /* ---- coming and going */
 
-/* Frees the answered ones, but for `keep`: its caller uses it still. */
-static void control_sweep(struct node *n, const struct request *keep) {
+/* Frees the answered ones, but for the one with the tag `keep` (0: none): its caller uses it still. */
+static void control_sweep(struct node *n, uint64_t keep) {
     n->sweep_requests = false;
     n->last_request = NULL;
     for (struct request **at = &n->requests; *at != NULL;) {
         struct request *r = *at;
-        if (r->dead && r != keep) {
+        if (r->dead && r->tag != keep) {
             *at = r->next;
             n->n_requests--;
             request_free(r);
@@ -210,7 +210,7 @@ static enum err dispatch(struct node *n, struct request *r, const struct json *r
         return fail(w, E_USAGE, "this node speaks version 1 of the control protocol");
     if (!bytes_cstr(method, r->method, sizeof r->method))
         return fail(w, E_USAGE, "the method's name is missing or too long");
-    if (n->n_requests > CONTROL_REQUESTS_MAX) control_sweep(n, r);
+    if (n->n_requests > CONTROL_REQUESTS_MAX) control_sweep(n, r->tag);
     if (n->n_requests > CONTROL_REQUESTS_MAX) return fail(w, E_BUSY, "too many requests are waiting");
     for (const struct control_row *row = control_rows; row->name != NULL; row++)
         if (strcmp(row->name, r->method) == 0) return row->run(n, r, json_get(root, "params"), w);
@@ -272,7 +272,7 @@ static void timed_out(struct node *n, struct request *r) {
 void control_tick(struct node *n) {
     for (struct request *r = n->requests; r != NULL; r = r->next)
         if (!r->dead && mono_due(r->deadline, n->now.mono)) timed_out(n, r);
-    if (n->sweep_requests) control_sweep(n, NULL);
+    if (n->sweep_requests) control_sweep(n, 0);
 }
 
 struct mono control_requests_deadline(const struct node *n) {

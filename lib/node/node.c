@@ -187,7 +187,8 @@ void node_stored(struct node *n, struct store_op *op) {
     case STORE_STRANGER:
     case STORE_META_PUT:
     case STORE_CONFIGURE:
-        if (op->kind == STORE_PEER_DROP && op->err == E_NOT_FOUND) break; /* it was forgotten before it was kept */
+        if (op->kind == STORE_PEER_DROP && op->err == E_NOT_FOUND)
+            break; /* it was forgotten before it was kept */
         if (op->err != OK)
             LOG(n->log, EV_DATABASE_FAULT,
                 kv_str("operation", op->kind == STORE_CONFIGURE ? "configure" : "peers"),

@@ -52,7 +52,8 @@ enum store_kind {
                            a file, or ""; E_NOT_FOUND; E_INPUT: no id, or several fit (text names up to 5) */
     STORE_INBOX_AFTER,  /* rows with rowid > seq, oldest first, flags INBOX_UNREAD, at most count or `bytes`:
                            out = repeated { u64 rowid, u8 n, peer id, u64 received_ms, u8 read, u32 n,
-                           a frame, u16 n, name of a file }; count = rows, seq = the newest row of all (a follower's first cursor) */
+                           a frame, u16 n, name of a file }; count = rows, seq = the newest row of all (a
+                           follower's first cursor) */
     STORE_INBOX_MARK,   /* id text: read = flags & INBOX_MARK */
     STORE_INBOX_DELETE, /* id text in `in`, or empty with `when`: all received before it; count = how many (at
                            most 16384 a call, then `more`) */
@@ -64,36 +65,37 @@ enum store_kind {
                          id, u64 BE last_seen_ms, u32 BE flags, u16 n name, u32 n record} */
     /* Access rules learnt at run time and the strangers that were denied come with later deliveries. */
     STORE_STRANGER, /* peer, now: remembers that it was denied; at most limits[0] kept */
-    /* Large files (proto/file.h). Rows have a seq of their own; bytes lie in files beside the database. Each is
-     * a slice of at most FILE_SLICE bytes, so that messages wait for one slice and not for a file.
+    /* Large files (proto/file.h). Rows have a seq of their own; bytes lie in files beside the database. Each
+     * is a slice of at most FILE_SLICE bytes, so that messages wait for one slice and not for a file.
      * Sending: */
-    STORE_FILE_ADD,  /* in: an offer's frame without prefix (its hash and size do not count); peer; now; fd: the
-                        content, taken over; limits[]: [0] bytes of all files, [1] rows. Result: seq, count =
-                        size. E_LIMIT: quota; E_INPUT: no regular file */
-    STORE_FILE_COPY, /* seq: the next slice of fd to our own copy; count = bytes so far; more: ask again. At the
-                        end the row is queued and out = the offer's frame with hash and size, when = created. On
-                        an error: CANCEL it */
+    STORE_FILE_ADD,   /* in: an offer's frame without prefix (its hash and size do not count); peer; now; fd:
+                         the content, taken over; limits[]: [0] bytes of all files, [1] rows. Result: seq,
+                         count = size. E_LIMIT: quota; E_INPUT: no regular file */
+    STORE_FILE_COPY,  /* seq: the next slice of fd to our own copy; count = bytes so far; more: ask again. At
+                         the end the row is queued and out = the offer's frame with hash and size, when =
+                         created. On an error: CANCEL it */
     STORE_FILE_QUEUE, /* rows to be sent behind `seq`; more, seq; out = repeated {u64 seq, u8 n, peer, u64
                          created_ms, u64 size, u16 n, offer}. With seq 0 half-made copies are removed first */
     STORE_FILE_READ,  /* seq, count: offset, bytes: how many (FILE_SLICE at most): out */
-    STORE_FILE_TRIED, /* seq: bytes: tries, text: last_error ("": none), flags FILE_WAITS: the peer wants to be asked; count:
-                         bytes that the peer has */
+    STORE_FILE_TRIED, /* seq: bytes: tries, text: last_error ("": none), flags FILE_WAITS: the peer wants to
+                         be asked; count: bytes that the peer has */
     STORE_FILE_ENDED, /* seq: no more to be sent; text "": delivered, else why it failed. The copy goes */
     /* Receiving: */
     STORE_FILE_OFFER, /* in: an offer's frame; peer; flags FILE_WANTED: take it without asking; limits[]: [0]
-                         quota in bytes, [1] rows, [2] offers that wait, [3] of one peer. Result: status (NONE:
-                         take it; DUPLICATE, DENIED, BUSY, INVALID), FILE_WAITS in flags: it waits for accept;
-                         seq; count: bytes on disk already; bytes: the size */
-    STORE_FILE_WRITE, /* seq, count: offset, in: bytes, flags FILE_LAST; result count: bytes known to be on disk */
-    STORE_FILE_CHECK, /* seq: reads the next slice and hashes it; more: ask again; at the end status STORED (it is
-                         in the inbox now; id, peer, text = name, bytes = size) or BUSY (the hash was wrong: it
-                         begins anew) */
+                         quota in bytes, [1] rows, [2] offers that wait, [3] of one peer. Result: status
+                         (NONE: take it; DUPLICATE, DENIED, BUSY, INVALID), FILE_WAITS in flags: it waits for
+                         accept; seq; count: bytes on disk already; bytes: the size */
+    STORE_FILE_WRITE, /* seq, count: offset, in: bytes, flags FILE_LAST; result count: bytes known to be on
+                         disk */
+    STORE_FILE_CHECK, /* seq: reads the next slice and hashes it; more: ask again; at the end status STORED
+                         (it is in the inbox now; id, peer, text = name, bytes = size) or BUSY (the hash was
+                         wrong: it begins anew) */
     /* Of people: id text in `in` (as for messages) */
     STORE_FILE_ACCEPT, /* an offer: limits[0] quota; peer, id, seq; count, bytes as in OFFER */
     STORE_FILE_CANCEL, /* or by seq; peer, id, seq, flags FILE_OUT if we were sending it */
     STORE_FILE_OPEN,   /* a received file: fd (the taker closes it); out: its listing item */
-    STORE_FILE_LIST,   /* rows behind `seq`, at most `count`; JSON items: id peer_id name direction state bytes
-                          done created last_error sha256 path */
+    STORE_FILE_LIST, /* rows behind `seq`, at most `count`; JSON items: id peer_id name direction state bytes
+                        done created last_error sha256 path */
     /* Upkeep. */
     STORE_SPOOL_TAKE, /* takes files of HOME/spool into the outbox (quotas in limits[]), at most count (and
                          256) a call, oldest first; count = taken, more: call again; out as
@@ -101,19 +103,21 @@ enum store_kind {
                          the quotas stay; text names the last of either, why.text says why; "": none */
     STORE_MAINTAIN, /* now, limits[0] = read messages older than so many ms go (0: none), [1] = remembered ids
                        older than so many ms of running time go (0: none), [2] = failed outbox messages older
-                       than so many ms go (0: none), [3] = offers, [4] = ended transfers likewise; count = rows gone; bounded work per call, `more` set
-                       when there is more to do */
+                       than so many ms go (0: none), [3] = offers, [4] = ended transfers likewise; count =
+                       rows gone; bounded work per call, `more` set when there is more to do */
     STORE_TOTALS,   /* out: one JSON object: messages_in messages_out outbox inbox inbox_unread inbox_bytes
                        outbox_bytes outbox_oldest outbox_failed inbox_stranger_bytes remembered_ids
                        database_bytes latency_p95_ms files_in files_out files_offered files_bytes */
     STORE_META_GET,
     STORE_META_PUT,  /* text = key; in/out = value */
-    STORE_CONFIGURE, /* limits[0] bytes of page cache, [1] most bytes of the file (database.cacheSize, maxSize) */
+    STORE_CONFIGURE, /* limits[0] bytes of page cache, [1] most bytes of the file (database.cacheSize,
+                        maxSize) */
     STORE_KINDS
 };
 enum { INBOX_STRANGER = 1, INBOX_UNREAD = 2, INBOX_MARK = 4 };
 enum { OUTBOX_QUEUED = 0, OUTBOX_FAILED = 1 };
-/* FILE_WRONG: after STORE_FILE_CHECK with BUSY: not our disk, the bytes themselves are others than offered. */
+/* FILE_WRONG: after STORE_FILE_CHECK with BUSY: not our disk, the bytes themselves are others than offered.
+ */
 enum { FILE_WANTED = 1, FILE_WAITS = 2, FILE_LAST = 4, FILE_OUT = 8, FILE_WRONG = 16 };
 enum { FILE_SLICE = 1 << 20 };
 

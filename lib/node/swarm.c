@@ -8,15 +8,14 @@ enum {
     PENDING_MUTE_MS = 150,
     PENDING_GRACE_MS = 500,
     WALK_SHARE = 16, /* of node.memoryMax: read since the last walk, the next is due */
-    TRIES_TOLD = 5 /* dials of a bootstrap peer that failed, before the log says so */
+    TRIES_TOLD = 5   /* dials of a bootstrap peer that failed, before the log says so */
 };
 
 /* ---- limits of connections */
 
 static bool protected(const struct connection *c) {
     const struct peer *p = c->peer;
-    return c->trusted ||
-           (p != NULL && (p->trusted || p->bootstrap || peer_has_mail(p)));
+    return c->trusted || (p != NULL && (p->trusted || p->bootstrap || peer_has_mail(p)));
 }
 
 /* Higher is more useful; only unprotected connections are compared. */
@@ -308,14 +307,16 @@ static void close_idle(struct node *n) {
     }
 }
 
-/* While the pending slots are full, others wait in the kernel's queue: those that stand still go, all at once. A
- * dialer's first lines come with its first packet, so who has not even said its header goes soonest; the rest gets
- * the time of a handshake over a slow link. So 1,000 that never say anything are through in some seconds. */
+/* While the pending slots are full, others wait in the kernel's queue: those that stand still go, all at
+ * once. A dialer's first lines come with its first packet, so who has not even said its header goes soonest;
+ * the rest gets the time of a handshake over a slow link. So 1,000 that never say anything are through in
+ * some seconds. */
 static void drop_stalled(struct node *n) {
     if (n->n_pending_in < limit_max(&n->limits, LIMIT_INBOUND_PENDING)) return;
     for (struct connection *c = n->connections; c != NULL; c = c->next) {
         if (!c->inbound || (c->state != CONN_SECURING && c->state != CONN_MUXING)) continue;
-        if (mono_diff_ms(n->now.mono, c->opened) < (connection_said_hello(c) ? PENDING_GRACE_MS : PENDING_MUTE_MS))
+        if (mono_diff_ms(n->now.mono, c->opened) <
+            (connection_said_hello(c) ? PENDING_GRACE_MS : PENDING_MUTE_MS))
             continue;
         limit_reached(n, LIMIT_INBOUND_PENDING);
         connection_close(c, E_LIMIT, "handshake too slow while others wait");
@@ -335,9 +336,9 @@ static size_t buffers_of(const struct connection *c) {
     return bytes;
 }
 
-/* All buffers together. At the limit the connection whose unfinished input takes most is closed: to wait for the rest
- * of it, reading nobody, could be for ever. When it is something else that takes the room, reading pauses; it goes on
- * below three quarters of the limit. */
+/* All buffers together. At the limit the connection whose unfinished input takes most is closed: to wait for
+ * the rest of it, reading nobody, could be for ever. When it is something else that takes the room, reading
+ * pauses; it goes on below three quarters of the limit. */
 static void count_buffers(struct node *n) {
     size_t bytes = 0, held = 0;
     uint64_t max = limit_max(&n->limits, LIMIT_BUFFERS);

@@ -131,7 +131,8 @@ static enum err add_copy(struct db *db, struct store_op *op) {
     enum err e = file_offer_read(buf_view(&op->in), &o, &op->why);
     if (e != OK) return fail(&op->why, E_INPUT, "%s", op->why.text);
     if ((uint64_t)query_number(db, SQL_FILE_ROWS, 0) >= op->limits[1])
-        return fail(&op->why, E_LIMIT, "too many files are kept (limit files): cancel some with `silktalk file cancel`");
+        return fail(&op->why, E_LIMIT,
+                    "too many files are kept (limit files): cancel some with `silktalk file cancel`");
     if (!fits(db, o.size, op->limits[0]))
         return fail(&op->why, E_LIMIT, "no room for it within files.quota: see `silktalk file list`");
     if (!insert(db, op, &o, true, "copying", o.size, buf_view(&op->in))) return E_IO;
@@ -149,7 +150,8 @@ enum err file_add(struct db *db, struct store_op *op) {
     return e;
 }
 
-static enum err copied(struct db *db, struct store_op *op, const struct row *r, const uint8_t hash[FILE_HASH]) {
+static enum err copied(struct db *db, struct store_op *op, const struct row *r,
+                       const uint8_t hash[FILE_HASH]) {
     struct file_offer o;
     if (file_offer_read(bytes_at(r->offer, r->offer_n), &o, &op->why) != OK) return E_IO;
     memcpy(o.hash, hash, FILE_HASH);
@@ -322,7 +324,8 @@ enum err file_write_part(struct db *db, struct store_op *op) {
     struct row r = {.seq = 0};
     uint64_t synced = 0;
     enum err e = row_of(db, op, &r);
-    if (e == OK && (r.outgoing || !is(&r, "moving"))) e = fail(&op->why, E_NOT_FOUND, "the transfer was cancelled");
+    if (e == OK && (r.outgoing || !is(&r, "moving")))
+        e = fail(&op->why, E_NOT_FOUND, "the transfer was cancelled");
     if (e == OK && (op->count > r.size || op->in.n > r.size - op->count))
         e = fail(&op->why, E_INPUT, "a part beyond the end");
     if (e == OK)
@@ -357,7 +360,8 @@ enum err file_check(struct db *db, struct store_op *op) {
     uint8_t hash[FILE_HASH];
     bool whole = false;
     enum err e = row_of(db, op, &r);
-    if (e == OK && (r.outgoing || !is(&r, "moving"))) e = fail(&op->why, E_NOT_FOUND, "the transfer was cancelled");
+    if (e == OK && (r.outgoing || !is(&r, "moving")))
+        e = fail(&op->why, E_NOT_FOUND, "the transfer was cancelled");
     if (e == OK) e = files_check(db->files, r.seq, r.name, r.size, &whole, hash, &op->why);
     op->more = e == OK && !whole;
     if (e == OK && !whole) return OK;

@@ -8,7 +8,8 @@
     "o.last_error, o.expires_ms FROM outbox o LEFT JOIN peers p ON p.peer = o.peer "
 #define INBOX_ITEM                                                                                           \
     "SELECT i.seq, i.id, i.peer, p.name, i.received_ms, ifnull(i.file_bytes, length(i.body)), i.is_read, "   \
-    "i.subject, i.sent_ms, i.content_type, i.reply_to, i.file FROM inbox i LEFT JOIN peers p ON p.peer = i.peer "
+    "i.subject, i.sent_ms, i.content_type, i.reply_to, i.file FROM inbox i LEFT JOIN peers p ON p.peer = "   \
+    "i.peer "
 #define MESSAGE_COLUMNS "id, created_ms, expires_ms, content_type, subject, reply_to, body "
 #define INBOX_MESSAGE "id, sent_ms, expires_ms, content_type, subject, reply_to, body "
 

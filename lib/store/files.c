@@ -14,8 +14,8 @@ struct slot {
     int64_t seq; /* 0: free */
     int fd, source;
     bool outgoing;
-    uint64_t at;     /* bytes copied or written */
-    uint64_t synced; /* of these on disk */
+    uint64_t at;      /* bytes copied or written */
+    uint64_t synced;  /* of these on disk */
     uint64_t started; /* of these on their way */
     struct sha256 hash;
     uint64_t hashed;
@@ -211,7 +211,8 @@ enum err files_read(struct files *f, int64_t seq, uint64_t at, size_t n, struct 
     ssize_t got = read_at(s->fd, to, n, at);
     if (got == (ssize_t)n) return OK;
     out->n -= n;
-    return got < 0 ? sorry(w, path, errno) : fail(w, E_IO, "%s is shorter than it was: cancel and send again", path);
+    return got < 0 ? sorry(w, path, errno)
+                   : fail(w, E_IO, "%s is shorter than it was: cancel and send again", path);
 }
 
 void files_drop(struct files *f, int64_t seq, bool outgoing, const char *name) {

@@ -1,8 +1,9 @@
-/* lib/store/files.h: the bytes of large files on disk, by the seq of their row: our copies of what is to be sent
- * (folder `outgoing`) and what is being received (folder `received`: SEQ.part, and SEQ-NAME when it is whole).
+/* lib/store/files.h: the bytes of large files on disk, by the seq of their row: our copies of what is to be
+ * sent (folder `outgoing`) and what is being received (folder `received`: SEQ.part, and SEQ-NAME when it is
+ * whole).
  *
- * A few files are held open between slices, with their running hash. All calls are for the store's thread; each
- * takes as long as one slice of FILE_SLICE bytes does, or a sync of FILES_SYNC_BYTES. */
+ * A few files are held open between slices, with their running hash. All calls are for the store's thread;
+ * each takes as long as one slice of FILE_SLICE bytes does, or a sync of FILES_SYNC_BYTES. */
 #ifndef SILKTALK_STORE_FILES_H
 #define SILKTALK_STORE_FILES_H
 
@@ -25,9 +26,11 @@ enum err files_copy_begin(struct files *f, int64_t seq, int source, uint64_t siz
 enum err files_copy(struct files *f, int64_t seq, uint64_t size, uint64_t *done, bool *whole,
                     uint8_t hash[SHA256_SIZE], struct why *w);
 enum err files_read(struct files *f, int64_t seq, uint64_t at, size_t n, struct buf *out, struct why *w);
-void files_drop(struct files *f, int64_t seq, bool outgoing, const char *name); /* name: of a whole one, or NULL */
+void files_drop(struct files *f, int64_t seq, bool outgoing,
+                const char *name); /* name: of a whole one, or NULL */
 
-/* Appends at `at` (bytes known to be there). `sync`: it is the end. *synced: bytes that a power cut leaves. */
+/* Appends at `at` (bytes known to be there). `sync`: it is the end. *synced: bytes that a power cut leaves.
+ */
 enum err files_write(struct files *f, int64_t seq, uint64_t at, uint64_t size, struct bytes data, bool sync,
                      uint64_t *synced, struct why *w);
 /* Bytes of a file that is being received: `done` of its row, or more when it is open. */
@@ -35,7 +38,8 @@ uint64_t files_written(struct files *f, int64_t seq, uint64_t done);
 /* Hashes one slice of what was received; *whole at the end. */
 enum err files_check(struct files *f, int64_t seq, const char *name, uint64_t size, bool *whole,
                      uint8_t hash[SHA256_SIZE], struct why *w);
-enum err files_finish(struct files *f, int64_t seq, const char *name, struct why *w); /* SEQ.part to SEQ-NAME */
+enum err files_finish(struct files *f, int64_t seq, const char *name,
+                      struct why *w); /* SEQ.part to SEQ-NAME */
 enum err files_open(struct files *f, int64_t seq, const char *name, int *fd, struct why *w);
 void files_path(const struct files *f, int64_t seq, bool outgoing, const char *name, char *out, size_t size);
 

@@ -15,7 +15,8 @@ static void finish(struct wire *w, int ms, const char *more) {
     wire_end(w);
 }
 /* One frame, and what becomes of the connection. */
-static void say(struct target *t, unsigned type, unsigned flags, uint32_t id, uint32_t length, struct bytes data) {
+static void say(struct target *t, unsigned type, unsigned flags, uint32_t id, uint32_t length,
+                struct bytes data) {
     struct wire w;
     wire_open(&w, t);
     wire_frame(&w, type, flags, id, length, data);
@@ -136,8 +137,8 @@ static void stream_flood(struct target *t) {
     for (size_t i = 0; i < t->count; i++) wire_stream(&w, MESSAGES);
     finish_alive(&w);
 }
-/* Asks who the node is on `count` streams, one after the other, and reads none of the answers (each is ten times as
- * long as the question), until the node takes no more of it. */
+/* Asks who the node is on `count` streams, one after the other, and reads none of the answers (each is ten
+ * times as long as the question), until the node takes no more of it. */
 static void unread(struct target *t) {
     static const char asked[] = "\x13/multistream/1.0.0\n\x0f/ipfs/id/1.0.0\n";
     struct wire w;
@@ -145,7 +146,8 @@ static void unread(struct target *t) {
     char more[64];
     wire_open(&w, t);
     for (; n < t->count && w.end == ALIVE; n++) {
-        wire_frame(&w, DATA, SYN | FIN, (uint32_t)(2 * n + 1), sizeof asked - 1, bytes_at(asked, sizeof asked - 1));
+        wire_frame(&w, DATA, SYN | FIN, (uint32_t)(2 * n + 1), sizeof asked - 1,
+                   bytes_at(asked, sizeof asked - 1));
         if (n % 200 == 199) usleep(60000); /* no faster than streams may be refused */
     }
     snprintf(more, sizeof more, "asked=%zu", n);
@@ -173,8 +175,8 @@ static void zero_window(struct target *t) {
     while (wire_next(&w, &f, QUIET_MS)) {}
     char more[64];
     bool alive = answers(&w);
-    snprintf(more, sizeof more, "beyond=%s alive=%s", w.data > most && w.data > 2 * WINDOW_SIZE + 100 ? "yes" : "no",
-             alive ? "yes" : "no");
+    snprintf(more, sizeof more, "beyond=%s alive=%s",
+             w.data > most && w.data > 2 * WINDOW_SIZE + 100 ? "yes" : "no", alive ? "yes" : "no");
     wire_report(&w, more);
     wire_end(&w);
 }

@@ -320,7 +320,8 @@ static bool take_effects(struct world *w) {
             w->ops[w->n_ops++] = e.op;
             break;
         case EFFECT_ANSWER:
-            if (e.id != 0 || e.fd < 0) check_answer(e.line); /* else: a descriptor that nobody waits for any more */
+            if (e.id != 0 || e.fd < 0)
+                check_answer(e.line); /* else: a descriptor that nobody waits for any more */
             if (e.fd >= 0) close(e.fd);
             break;
         case EFFECT_RELOAD: w->reload_asked = true; break;
