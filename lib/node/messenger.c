@@ -392,7 +392,10 @@ void lane_fill(struct lane *l, struct buf *tx) {
             n->next_expire = n->now.mono;
             continue;
         }
-        if (!buf_add(tx, buf_view(&o->frame))) return;
+        if (!buf_add(tx, buf_view(&o->frame))) { /* no memory: nothing else would come back to it */
+            l->retry_at = mono_add_ms(n->now.mono, EXPIRE_MS);
+            return;
+        }
         o->sent = true;
     }
     load(l);
