@@ -71,6 +71,7 @@ struct cli {
     struct why why;
     struct config *config; /* cli_config */
     struct control_client node;
+    bool (*stop)(void); /* see control_client.stop */
     int pass_fd; /* goes with the next request; stays the caller's; -1: none */
 };
 /* Runs what argv asks for: options, help, suggestions; returns the exit code. */

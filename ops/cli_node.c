@@ -9,7 +9,9 @@ static enum err open_node(struct cli *c) {
     if (c->node.fd >= 0) return OK;
     const char *path = c->home.socket;
     if (!c->home.socket_given && cli_config(c) == OK) path = cfg(c->config, node_socket).text;
-    return control_client_open(&c->node, path, c->timeout_ms, &c->why);
+    enum err e = control_client_open(&c->node, path, c->timeout_ms, &c->why);
+    c->node.stop = c->stop;
+    return e;
 }
 
 bool cli_node_runs(struct cli *c) {

@@ -21,6 +21,10 @@ static void on_signal(int number) {
     ended = 1;
 }
 
+static bool has_ended(void) {
+    return ended != 0;
+}
+
 static void catch_signals(void) {
     struct sigaction a = {.sa_handler = on_signal}; /* no SA_RESTART: waits end at once */
     sigaction(SIGINT, &a, NULL);
@@ -210,6 +214,7 @@ int inbox_follow(struct cli *c) {
         for (int i = 0; i < c->n_args; i++) argv[i + 1] = c->args[i];
     }
     catch_signals();
+    c->stop = has_ended;
     while (!ended) {
         struct json_doc *answer = NULL;
         const struct json *result = NULL;

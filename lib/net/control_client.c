@@ -8,7 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { READ_CHUNK = 65536, RETRY_MS = 10 };
+enum { STOP_MS = 500, READ_CHUNK = 65536, RETRY_MS = 10 };
 
 /* ---- time: CLOCK_MONOTONIC in ms; negative time-outs have no end */
 static int64_t now_ms(void) {
@@ -21,14 +21,18 @@ static int64_t end_of(int64_t timeout_ms) {
     return timeout_ms < 0 ? INT64_MAX : now_ms() + MIN(timeout_ms, INT64_MAX / 2);
 }
 
-/* Waits for `events`; OK, E_TIMEOUT or E_IO. */
-static enum err wait_for(int fd, short events, int64_t end, struct why *w) {
+/* Waits for `events`; OK, E_TIMEOUT or E_IO. A signal may come just before poll: so it does not wait for long
+ * where somebody may want to stop. */
+static enum err wait_for(const struct control_client *c, short events, int64_t end, struct why *w) {
     for (;;) {
         int64_t left = end == INT64_MAX ? -1 : MAX(end - now_ms(), (int64_t)0);
-        struct pollfd p = {.fd = fd, .events = events};
-        int n = poll(&p, 1, (int)MIN(left, (int64_t)INT32_MAX));
+        int64_t slice = c->stop != NULL && (left < 0 || left > STOP_MS) ? STOP_MS
+                                                                        : MIN(left, (int64_t)INT32_MAX);
+        struct pollfd p = {.fd = c->fd, .events = events};
+        if (c->stop != NULL && c->stop()) return fail(w, E_TIMEOUT, "Interrupted");
+        int n = poll(&p, 1, (int)slice);
         if (n > 0) return OK;
-        if (n == 0 && left <= INT32_MAX) return fail(w, E_TIMEOUT, "The node did not answer in time");
+        if (n == 0 && slice == left) return fail(w, E_TIMEOUT, "The node did not answer in time");
         if (n < 0 && errno != EINTR) return fail(w, E_IO, "Waiting for the node failed: %s", strerror(errno));
     }
 }
@@ -168,7 +172,7 @@ enum err control_client_next(struct control_client *c, struct bytes *line, int64
         }
         c->seen = c->in.n;
         enum err e = fetch(c, w);
-        if (e == E_BUSY) e = wait_for(c->fd, POLLIN, end, w);
+        if (e == E_BUSY) e = wait_for(c, POLLIN, end, w);
         if (e != OK) return e;
     }
 }
@@ -194,7 +198,7 @@ static ssize_t send_part(int s, struct bytes part, int fd) {
 
 /* The node may be answering at the same time, and wait until that is read: so reading goes on. */
 static enum err wait_to_send(struct control_client *c, int64_t end, struct why *w) {
-    enum err e = wait_for(c->fd, POLLIN | POLLOUT, end, w);
+    enum err e = wait_for(c, POLLIN | POLLOUT, end, w);
     if (e != OK) return e;
     e = fetch(c, w);
     return e == E_BUSY ? OK : e;

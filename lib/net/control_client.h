@@ -17,6 +17,7 @@ struct control_client {
     size_t seen; /* of `in`: searched for a newline already */
     int passed;  /* a descriptor that came with an answer, if has_passed */
     bool has_passed;
+    bool (*stop)(void); /* asked while waiting, twice a second: true: E_TIMEOUT at once. NULL: never */
 };
 /* Time-outs in ms; negative: none. E_NOT_RUNNING: no socket there, or nobody behind it. E_DENIED: may not; w
  * says whose it is. E_TIMEOUT, E_IO, E_INPUT: path too long. c is closed then. */
