@@ -36,8 +36,8 @@
     X(network, dnsServers, IPS, "", "0..8", RELOAD, "name servers, instead of the system's")                    \
     X(network, swarmKey, PATH, "<home>/swarm.key", "", RESTART, "private network key, used if the file exists") \
     X(network, privateOnly, BOOL, "no", "", RESTART, "refuse to start without a private network key")           \
-    X(network, maxUpload, SIZE, "0", "0B..1TiB", RELOAD, "bytes per second to all peers together (0: no limit)") \
-    X(network, maxDownload, SIZE, "0", "0B..1TiB", RELOAD, "bytes per second from all peers together (0: no limit)") \
+    X(network, maxUpload, SIZE, "0", "0B..1TiB", RELOAD, "bytes per second to all peers together, at least 16 KiB (0: no limit)") \
+    X(network, maxDownload, SIZE, "0", "0B..1TiB", RELOAD, "bytes per second from all peers together, at least 16 KiB (0: no limit)") \
     X(network, perf, BOOL, "no", "", RELOAD, "serve /perf/1.0.0 to peers (bandwidth tests)")                     \
     X(connection, maxConnections, COUNT, "300", "1..10000", RELOAD, "hard cap, in and out, never exceeded")     \
     X(connection, minConnections, COUNT, "10", "0..10000", RELOAD, "below: bootstrap and known peers are dialed") \

@@ -122,7 +122,8 @@ void connection_flush(struct connection *c) {
 struct bytes node_tx(struct node *n, uint32_t id) {
     struct connection *c = connection_find(n, id);
     if (c == NULL || c->tx_at >= c->tx.n) return (struct bytes){NULL, 0};
-    return bytes_at(c->tx.p + c->tx_at, c->tx.n - c->tx_at);
+    size_t room = c->state >= CONN_CLOSING ? SIZE_MAX : throttle_room(&n->upload, n->now.mono);
+    return bytes_at(c->tx.p + c->tx_at, MIN(c->tx.n - c->tx_at, room));
 }
 
 void node_sent(struct node *n, uint32_t id, size_t bytes) {
@@ -131,7 +132,8 @@ void node_sent(struct node *n, uint32_t id, size_t bytes) {
     bool moved = c->stuck.us != 0 && c->stuck.us < n->now.mono.us;
     c->tx_at += MIN(bytes, c->tx.n - c->tx_at);
     c->bytes_out += bytes;
-    c->stuck = c->tx_at < c->tx.n ? n->now.mono : MONO_NEVER;
+    throttle_spend(&n->upload, bytes);
+    c->stuck = c->tx_at < c->tx.n && throttle_room(&n->upload, n->now.mono) > 0 ? n->now.mono : MONO_NEVER;
     if (c->tx_at == c->tx.n) {
         buf_clear(&c->tx);
         c->tx_at = c->tx_encrypted = 0;
@@ -159,10 +161,6 @@ uint32_t node_writable(struct node *n) {
     return c->id;
 }
 
-static bool is_bulk(const struct stream *s) {
-    return s->negotiated && (s->protocol == PROTOCOL_FILE || s->protocol == PROTOCOL_PERF);
-}
-
 /* The stream at which the room ended is the first next time: the list's order means nothing else. */
 static void begin_with(struct connection *c, struct stream *s) {
     struct stream **at = &c->streams, *last = s;
@@ -175,9 +173,11 @@ static void begin_with(struct connection *c, struct stream *s) {
 }
 
 static bool run_streams(struct connection *c, bool bulk) {
+    size_t most = bulk ? throttle_burst(&c->node->upload) : SIZE_MAX;
+    c->mux.out_max = MIN((size_t)MUX_OUT_MAX, most);
     for (struct stream *s = c->streams; s != NULL && c->state == CONN_OPEN; s = s->next) {
-        if (is_bulk(s) != bulk || (!s->ready && s->tx.n == 0)) continue;
-        if (c->mux.out.n >= MUX_OUT_MAX || c->tx.n - c->tx_at >= CONN_TX_HIGH) {
+        if (stream_is_bulk(s) != bulk || (!s->ready && s->tx.n == 0)) continue;
+        if (c->mux.out.n >= c->mux.out_max || c->tx.n - c->tx_at >= MIN((size_t)CONN_TX_HIGH, most)) {
             begin_with(c, s);
             return false;
         }
@@ -188,6 +188,7 @@ static bool run_streams(struct connection *c, bool bulk) {
 
 void connection_run(struct connection *c) {
     if (run_streams(c, false)) run_streams(c, true); /* messages go before files */
+    c->mux.out_max = MUX_OUT_MAX;
     if (c->state == CONN_OPEN && c->mux.why.code != OK)
         connection_close(c, c->mux.why.code, "%s", c->mux.why.text);
     if (c->state == CONN_OPEN) connection_flush(c);
@@ -359,6 +360,8 @@ static void open_input(struct connection *c, struct bytes *in) {
 struct buf *node_rx(struct node *n, uint32_t id) {
     struct connection *c = connection_find(n, id);
     if (c == NULL || !node_reading(n, id)) return NULL;
+    size_t most = CONN_RX_MAX + NOISE_FRAME_MAX, room = throttle_room(&n->download, n->now.mono);
+    if (room == 0) return NULL;
     if (c->rx.p == NULL && n->spare_rx.p != NULL) { /* idle connections own no read buffer */
         size_t max = c->rx.max;
         c->rx = n->spare_rx;
@@ -366,6 +369,7 @@ struct buf *node_rx(struct node *n, uint32_t id) {
         c->rx.n = 0;
         n->spare_rx = (struct buf){NULL, 0, 0, 0};
     }
+    c->rx.max = room < most - c->rx.n ? c->rx.n + room : most;
     return &c->rx;
 }
 
@@ -374,7 +378,7 @@ bool node_reading(const struct node *n, uint32_t id) {
     if (c == NULL || c->state == CONN_DIALING || c->state >= CONN_CLOSING) return false;
     /* A peer that does not read our replies is not read either: its requests would only pile up answers. */
     if (c->tx.n - c->tx_at > CONN_TX_HIGH * 4) return false;
-    return !n->paused;
+    return !node_paused(n);
 }
 
 /* Decrypts what came since the last time; the peer's nonce falls out of the front. */
@@ -389,6 +393,7 @@ static void open_private(struct connection *c) {
 void node_received(struct node *n, uint32_t id) {
     struct connection *c = connection_find(n, id);
     if (c == NULL || c->state == CONN_DIALING || c->state >= CONN_CLOSING) return;
+    throttle_spend(&n->download, c->rx.n - c->rx_plain);
     if (c->pnet != NULL) open_private(c);
     struct bytes in = buf_view(&c->rx);
     size_t before = in.n;

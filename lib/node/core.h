@@ -155,6 +155,7 @@ struct stream {
     struct buf rx, tx;
     size_t want;          /* bytes that the handler needs together: rx is credited to the peer up to there */
     size_t credited;      /* bytes at the front of rx that were credited already */
+    size_t withheld;      /* bytes that the handler took, and whose credit waits for network.maxDownload */
     struct mono deadline; /* 0: none */
     struct mono opened;
     void *state;     /* the handler's */
@@ -261,6 +262,14 @@ struct request {
     uint32_t flags;
 };
 
+struct throttle { /* see throttle.c */
+    uint64_t rate;   /* bytes per second; 0: no limit */
+    int64_t bytes;   /* that may go now; below 0: a debt */
+    struct mono at;  /* when that was so */
+    int64_t slack;   /* so far below 0 it may be */
+    bool waited_for; /* somebody found no room */
+};
+
 struct totals {
     uint64_t messages_in, messages_out, operations, operations_failed, delivered;
 };
@@ -324,6 +333,7 @@ struct node {
     bool sweep;           /* something is dead and waits to be freed */
     struct buf spare_rx;  /* memory lent to the connection that reads */
     struct buf spare_stream, spare_out, spare_tx; /* to what is written: a stream's bytes, frames, sealed */
+    struct throttle upload, download, download_bulk;
     struct totals totals;
     struct node_resources resources;
     struct {
@@ -384,6 +394,22 @@ void stream_sweep(struct connection *c);
 const char *const *
 protocols_served(const struct node *n); /* NULL-terminated: perf only when it is switched on */
 bool peer_speaks(const struct peer *p, enum protocol protocol);
+
+/* Files and perf: they go behind all else, and are what network.maxUpload and maxDownload hold back first. */
+bool stream_is_bulk(const struct stream *s);
+/* The peer may send `fresh` bytes more, or as many as the download's rate lets it. */
+void stream_credit(struct stream *s, size_t fresh);
+
+/* ---- throttle.c */
+void throttle_set(struct throttle *t, uint64_t rate, struct mono now);
+size_t throttle_burst(const struct throttle *t);               /* SIZE_MAX: no limit */
+size_t throttle_room(struct throttle *t, struct mono now);     /* bytes; SIZE_MAX: no limit */
+void throttle_spend(struct throttle *t, size_t n);             /* may go below nothing: it is paid back */
+struct mono throttle_deadline(const struct throttle *t);       /* when those that waited may go on */
+size_t throttle_bulk_room(struct node *n); /* credit that files may be given; SIZE_MAX: no limit */
+void throttle_reconfigure(struct node *n);
+void throttle_tick(struct node *n); /* wakes those that waited */
+struct mono throttle_node_deadline(const struct node *n);
 
 /* ---- services.c: identify, push, ping, perf handlers; and what control and swarm ask of them */
 void identify_ask(struct connection *c);

@@ -9,6 +9,7 @@ enum { UPKEEP_MS = 60000, UPKEEP_MORE_MS = 50, PEERS_FLUSH_MS = 5000, STOP_MS = 
 static void apply_limits(struct node *n) {
     for (size_t i = 0; i < LIMIT_COUNT; i++) n->limits.of[i].max = n->config->limits[i];
     n->peers.max = limit_max(&n->limits, LIMIT_PEERS);
+    throttle_reconfigure(n);
 }
 
 static bool init_maps(struct node *n) {
@@ -232,6 +233,7 @@ void node_tick(struct node *n) {
         for (struct connection *c = n->connections; c != NULL; c = c->next)
             if (c->state == CONN_OPEN && c->n_streams > 0) connection_run(c);
     }
+    throttle_tick(n);
     swarm_tick(n);
     messenger_tick(n);
     file_queue_tick(n);
@@ -255,6 +257,7 @@ struct mono node_deadline(const struct node *n) {
     if (!n->stopping) at = mono_sooner(at, n->next_maintain);
     at = mono_sooner(at, swarm_deadline(n));
     at = mono_sooner(at, messenger_deadline(n));
+    at = mono_sooner(at, throttle_node_deadline(n));
     if (!n->stopping) at = mono_sooner(at, n->next_files);
     return mono_sooner(at, control_requests_deadline(n));
 }

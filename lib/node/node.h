@@ -80,7 +80,8 @@ const struct config *node_config(const struct node *n);
 void node_dump(struct node *n); /* SIGUSR1: status, limits, memory as EV_STATE lines */
 void node_status_line(struct node *n, char *out, size_t size); /* systemd's STATUS= */
 
-bool node_paused(const struct node *n); /* buffers are at node.memoryMax: nobody is read for now */
+/* Buffers are at node.memoryMax, or what came at network.maxDownload: nobody is read for now. */
+bool node_paused(const struct node *n);
 bool node_client_busy(const struct node *n, uint32_t client); /* it waits for an answer */
 uint64_t node_outbox(const struct node *n);                   /* messages not delivered yet */
 

@@ -165,7 +165,26 @@ static void consume(struct stream *s, size_t taken) {
         fresh += waiting - s->credited;
         s->credited = waiting;
     }
-    if (fresh > 0) yamux_consumed(&s->connection->mux, s->y, fresh, s->connection->node->now.mono);
+    if (fresh > 0) stream_credit(s, fresh);
+}
+
+bool stream_is_bulk(const struct stream *s) {
+    return s->negotiated && (s->protocol == PROTOCOL_FILE || s->protocol == PROTOCOL_PERF);
+}
+
+void stream_credit(struct stream *s, size_t fresh) {
+    struct node *n = s->connection->node;
+    s->withheld += fresh;
+    size_t give = stream_is_bulk(s) ? MIN(s->withheld, throttle_bulk_room(n))
+                                    : s->withheld;
+    if (give == 0) return;
+    s->withheld -= give;
+    if (stream_is_bulk(s)) {
+        throttle_spend(&n->download_bulk, give);
+        if (s->withheld > 0) n->download_bulk.waited_for = true;
+    }
+    yamux_consumed(&s->connection->mux, s->y, give, n->now.mono);
+    n->streams_waiting = true; /* the window's update goes out */
 }
 
 void stream_data(struct stream *s, struct bytes data) {

@@ -363,7 +363,7 @@ static void count_buffers(struct node *n) {
 }
 
 bool node_paused(const struct node *n) {
-    return n->paused;
+    return n->paused || n->download.waited_for;
 }
 
 void swarm_tick(struct node *n) {

@@ -36,6 +36,7 @@ inboxMax = 100000000
 inboxPerPeer = 100000000
 inboxBytesPerPeer = 1TiB
 inboxMaxBytes = 1TiB
+inboxBytesStrangers = 1TiB
 [limits]
 messages_in_flight = 4096
 """
