@@ -252,7 +252,10 @@ enum err home_config_with(const struct home *h, enum config_key key, const char 
     struct config_home where = {.home = h->dir,
                                 .socket = h->socket,
                                 .hostname = h->hostname,
-                                .socketmode = h->system ? "0660" : "0600"};
+                                .socketmode = h->system ? "0660" : "0600",
+                                .monitor = h->system ? "/run/silktalk/monitor.sock" : NULL,
+                                .log = h->log_file,
+                                .tokens = h->system ? "/etc/silktalk/tokens" : NULL};
     struct config_builder *b = config_builder_new(&where);
     if (b == NULL) return fail(w, E_MEMORY, "out of memory");
     enum err e = read_files(h, b, w);

@@ -11,10 +11,13 @@ static const struct { const char *name, *text; } sections[] = {CONFIG_SECTIONS(S
 static const char *type_name(enum config_type t) {
     static const char *const names[] = {"text",
                                         "path",
+                                        "URL",
+                                        "program and its words",
                                         "number",
                                         "rate per second",
                                         "duration",
                                         "size",
+                                        "percentage",
                                         "yes or no",
                                         "choice",
                                         "octal mode",
@@ -22,7 +25,9 @@ static const char *type_name(enum config_type t) {
                                         "list of CIDR blocks",
                                         "list of IP addresses",
                                         "list of multiaddrs",
-                                        "list of multiaddrs with /p2p/"};
+                                        "list of multiaddrs with /p2p/",
+                                        "list of IP:PORT and unix:PATH",
+                                        "list of host names and addresses"};
     return names[t];
 }
 
@@ -100,6 +105,11 @@ static const char *shown_default(const struct config_row *row) {
     if (strcmp(row->value, "<hostname>") == 0) return "the host's name";
     if (strcmp(row->value, "<socket>") == 0) return "control.sock of the home, or /run/silktalk/control.sock";
     if (strcmp(row->value, "<socketmode>") == 0) return "0660, or 0600 in a user's home";
+    if (strcmp(row->value, "<monitor>") == 0)
+        return "monitor.sock of the home, or /run/silktalk/monitor.sock";
+    if (strcmp(row->value, "<log>") == 0)
+        return "log/silktalk.log of the home, or /var/log/silktalk/silktalk.log";
+    if (strcmp(row->value, "<tokens>") == 0) return "tokens of the home, or /etc/silktalk/tokens";
     return row->value;
 }
 

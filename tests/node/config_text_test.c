@@ -6,7 +6,8 @@
 #include "base/text.h"
 #include "tests/test.h"
 
-static const struct config_home home = {"/home/x", "/run/x.sock", "host-1", "0660"};
+static const struct config_home home = {
+    .home = "/home/x", .socket = "/run/x.sock", .hostname = "host-1", .socketmode = "0660"};
 
 static struct config *make(struct bytes text) {
     struct config_builder *b = config_builder_new(&home);
