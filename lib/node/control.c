@@ -161,7 +161,10 @@ void control_give(struct request *r, struct store_op *op) {
 
 void control_stored(struct node *n, struct store_op *op) {
     struct request *r = control_find(n, op->tag);
-    if (op->kind == STORE_OUTBOX_CANCEL && op->err == OK) messenger_cancelled(n, &op->peer, op->seq);
+    if (op->kind == STORE_OUTBOX_CANCEL && op->err == OK) {
+        messenger_cancelled(n, &op->peer, op->seq);
+        control_receipt(n, op->id, RECEIPT_NONE, "cancelled"); /* who waits for it hears of it */
+    }
     if (op->kind == STORE_OUTBOX_RETRY && op->err == OK) messenger_requeued(n, buf_view(&op->out));
     if (op->kind == STORE_FILE_CANCEL && op->err == OK) file_queue_cancelled(n, op);
     if (op->kind == STORE_FILE_ADD || op->kind == STORE_FILE_COPY) {
@@ -208,7 +211,7 @@ static enum err dispatch(struct node *n, struct request *r, const struct json *r
     if (!json_is_object(root)) return fail(w, E_USAGE, "a request is a JSON object");
     if (json_get_int(root, "v", 1) != 1)
         return fail(w, E_USAGE, "this node speaks version 1 of the control protocol");
-    if (!bytes_cstr(method, r->method, sizeof r->method))
+    if (method.n == 0 || !bytes_cstr(method, r->method, sizeof r->method))
         return fail(w, E_USAGE, "the method's name is missing or too long");
     if (n->n_requests > CONTROL_REQUESTS_MAX) control_sweep(n, r->tag);
     if (n->n_requests > CONTROL_REQUESTS_MAX) return fail(w, E_BUSY, "too many requests are waiting");

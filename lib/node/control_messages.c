@@ -319,7 +319,10 @@ struct following {
 static void ask_next(struct request *r) {
     struct following *f = r->state;
     struct store_op *op = control_op(r, STORE_INBOX_AFTER);
-    if (op == NULL) return;
+    if (op == NULL) {
+        control_error(r, &(struct why){E_MEMORY, "out of memory"});
+        return;
+    }
     op->seq = f->after;
     op->count = f->most;
     op->bytes = 4 << 20;

@@ -315,6 +315,7 @@ struct node {
     uint64_t next_serial;        /* streams, tags */
     struct node_effect *effects; /* ring */
     size_t effects_at, effects_n, effects_cap;
+    struct store_op *refused; /* operations that found no memory on their way */
     struct buf answer; /* of the EFFECT_ANSWER taken last */
     size_t store_in_flight;
     uint64_t outbox_count, outbox_bytes;

@@ -304,6 +304,21 @@ static struct stream *find(struct node *n, const struct store_op *op) {
     return NULL;
 }
 
+/* An empty file is made by a write, too. */
+static void write_nothing(struct stream *s) {
+    const struct transfer *t = s->state;
+    struct store_op *op = store_op_new(STORE_FILE_WRITE);
+    if (op == NULL) {
+        stream_fail(s, E_MEMORY, "out of memory");
+        return;
+    }
+    op->seq = t->seq;
+    op->tag = s->serial;
+    op->peer = s->connection->peer->id;
+    op->flags = FILE_LAST;
+    node_give(s->connection->node, op);
+}
+
 static void begin_taking(struct stream *s, uint64_t done) {
     struct transfer *t = s->state;
     t->at = t->told = done;
@@ -311,6 +326,8 @@ static void begin_taking(struct stream *s, uint64_t done) {
     moved(s);
     if (answer(s, FILE_TAKEN, done) != OK)
         stream_fail(s, E_MEMORY, "out of memory");
+    else if (t->size == 0)
+        write_nothing(s);
     else if (done == t->size)
         check(s);
 }

@@ -72,6 +72,7 @@ void node_free(struct node *n) {
     struct node_effect e;
     while (node_effect(n, &e))
         if (e.kind == EFFECT_STORE) store_op_free(e.op);
+    store_op_list_free(n->refused);
     mem_free(n->effects);
     buf_free(&n->answer);
     size_t i = 0;
@@ -98,19 +99,27 @@ void node_now(struct node *n, struct clocks now) {
 
 /* ---- effects: a ring that grows; every effect costs its cause a limited thing already */
 
+/* Room for twice as many. */
+static void more_effects(struct node *n) {
+    size_t cap = n->effects_cap == 0 ? 64 : n->effects_cap * 2;
+    struct node_effect *more = NEW_ARRAY(struct node_effect, cap);
+    if (more == NULL) return;
+    for (size_t i = 0; i < n->effects_n; i++) more[i] = n->effects[(n->effects_at + i) % n->effects_cap];
+    mem_free(n->effects);
+    n->effects = more;
+    n->effects_at = 0;
+    n->effects_cap = cap;
+}
+
 void node_push(struct node *n, const struct node_effect *e) {
+    if (n->effects_n >= n->effects_cap / 2)
+        more_effects(n); /* long before it must: memory may be short now */
     if (n->effects_n == n->effects_cap) {
-        size_t cap = n->effects_cap == 0 ? 64 : n->effects_cap * 2;
-        struct node_effect *more = NEW_ARRAY(struct node_effect, cap);
-        if (more == NULL) { /* what can not be said is undone */
-            if (e->kind == EFFECT_STORE) store_op_free(e->op);
-            return;
-        }
-        for (size_t i = 0; i < n->effects_n; i++) more[i] = n->effects[(n->effects_at + i) % n->effects_cap];
-        mem_free(n->effects);
-        n->effects = more;
-        n->effects_at = 0;
-        n->effects_cap = cap;
+        if (e->kind != EFFECT_STORE) return;
+        e->op->err = fail(&e->op->why, E_MEMORY, "out of memory");
+        e->op->next = n->refused; /* node_tick gives it back */
+        n->refused = e->op;
+        return;
     }
     n->effects[(n->effects_at + n->effects_n++) % n->effects_cap] = *e;
 }
@@ -232,6 +241,14 @@ void node_tick(struct node *n) {
         n->streams_waiting = false;
         for (struct connection *c = n->connections; c != NULL; c = c->next)
             if (c->state == CONN_OPEN && c->n_streams > 0) connection_run(c);
+    }
+    struct store_op *refused = n->refused;
+    n->refused = NULL;
+    while (refused != NULL) {
+        struct store_op *op = refused;
+        refused = op->next;
+        op->next = NULL;
+        node_stored(n, op);
     }
     throttle_tick(n);
     swarm_tick(n);

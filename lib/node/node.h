@@ -102,7 +102,7 @@ struct node_effect {
         EFFECT_CLOSE,   /* close `id` after what is in its output (try), then forget it */
         EFFECT_RESOLVE, /* query `id`: name, of kind */
         EFFECT_STORE,   /* op: ownership goes to the taker */
-        EFFECT_ANSWER,  /* client `id`: line, ends in \n; valid until the next node_* call */
+        EFFECT_ANSWER,  /* client `id`: line, without its \n; valid until the next node_* call */
         EFFECT_RELOAD   /* client asked: the owner reads the files and calls node_reconfigure, then
                            node_reloaded */
     } kind;

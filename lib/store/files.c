@@ -164,7 +164,10 @@ enum err files_copy_begin(struct files *f, int64_t seq, int source, uint64_t siz
     struct slot *s = slot_new(f, seq, true);
     s->source = source;
     sha256_start(&s->hash);
-    enum err e = open_at(f, path, true, O_RDWR | O_CREAT | O_EXCL, &s->fd, w);
+    struct stat st;
+    enum err e = fstat(source, &st) == 0 && S_ISREG(st.st_mode) ? OK
+                                                                : fail(w, E_INPUT, "it is no regular file");
+    if (e == OK) e = open_at(f, path, true, O_RDWR | O_CREAT | O_EXCL, &s->fd, w);
     if (e == OK) e = take_space(s->fd, path, size, w);
     if (e != OK) files_drop(f, seq, true, NULL);
     return e;

@@ -87,6 +87,18 @@ static inline struct connection *connection_to(struct world *w, size_t a, size_t
     return p == NULL ? NULL : peer_connection(p);
 }
 
+/* The answer of a request has, or has not, this text. */
+static inline void must_have(const char *answer, const char *text) {
+    CHECK(answer != NULL && strstr(answer, text) != NULL, "'%s' is not in %s", text,
+          answer == NULL ? "no answer" : answer);
+}
+static inline void must_fail(const char *answer, const char *name) {
+    char text[64];
+    snprintf(text, sizeof text, "\"name\":\"%s\"", name);
+    must_have(answer, "\"error\":{\"schema\":\"silktalk.error/1\"");
+    must_have(answer, text);
+}
+
 static inline uint64_t logged(struct world *w, size_t i, enum event e) {
     return w->nodes[i]->log.counts[e];
 }

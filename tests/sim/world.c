@@ -238,7 +238,9 @@ bool world_reload(struct world *w, size_t node, const char *ini) {
     if (c == NULL) return false;
     world_config(w, node, ini);
     node_now(n->node, world_clocks(w, n));
-    node_reconfigure(n->node, c, NULL, NULL);
+    struct buf pending = {.max = 4096};
+    node_reconfigure(n->node, c, NULL, &pending);
+    buf_free(&pending);
     world_turn(w, n);
     return true;
 }
@@ -274,6 +276,13 @@ const char *world_address(struct world *w, size_t node) {
 static bool open_database(struct sim_node *n, struct why *why) {
     struct store_setup setup = {
         .path = database, .cache_bytes = 1 << 20, .max_bytes = 1 << 30, .queue_max = 8192};
+    char outgoing[256], received[256];
+    if (n->world->files_at[0] != 0) {
+        snprintf(outgoing, sizeof outgoing, "%s/%zu-outgoing", n->world->files_at, n->index);
+        snprintf(received, sizeof received, "%s/%zu-files", n->world->files_at, n->index);
+        setup.outgoing = outgoing;
+        setup.received = received;
+    }
     disk_select(&n->disk);
     disk_time(world_clocks(n->world, n).wall.ms);
     return db_open(&n->db, &setup, why) == OK;
@@ -399,7 +408,10 @@ static void take_effects(struct sim_node *n) {
             } else if (w->on_answer != NULL) {
                 w->on_answer(w, n->index, e.id, e.line);
             }
-            if (e.fd >= 0) close(e.fd);
+            if (e.fd >= 0) {
+                if (w->answer_fd >= 0) close(w->answer_fd);
+                w->answer_fd = e.fd;
+            }
             break;
         case EFFECT_RELOAD:
             node_reloaded(n->node, NULL, (struct bytes){NULL, 0}, (struct bytes){NULL, 0});
@@ -521,6 +533,7 @@ struct world *world_new(uint64_t seed, const struct sim_network *net) {
     w->rng = rng_seeded(seed);
     w->now_us = 1000000;
     w->net = *net;
+    w->request_fd = w->answer_fd = -1;
     if (w->net.delay_us == 0) w->net.delay_us = 200;
     return w;
 }
@@ -534,6 +547,7 @@ size_t world_free(struct world *w) {
         }
     }
     wires_free(w);
+    if (w->answer_fd >= 0) close(w->answer_fd);
     for (size_t i = 0; i < w->n_nodes; i++) {
         struct sim_node *n = w->nodes[i];
         disk_free(&n->disk);
@@ -553,10 +567,12 @@ size_t world_free(struct world *w) {
 
 void world_tell(struct world *w, size_t node, uint32_t client, struct bytes line) {
     struct sim_node *n = w->nodes[node];
-    struct node_client who = {.id = client, .fd = -1};
+    struct node_client who = {.id = client, .fd = w->request_fd};
     if (!n->up) return;
+    w->request_fd = -1;
     node_now(n->node, world_clocks(w, n));
     node_request(n->node, &who, line);
+    if (who.fd >= 0) close(who.fd); /* not taken */
     world_turn(w, n);
 }
 

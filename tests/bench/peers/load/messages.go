@@ -26,7 +26,7 @@ func messages(o options) (report, error) {
 	slots := make(chan bool, o.flight)
 	begin := time.Now()
 	end := begin.Add(time.Duration(o.seconds * float64(time.Second)))
-	finished := make(chan int, 1)
+	finished, last := make(chan int, 1), []byte("silktalk.version/1")
 	go func() { // writes
 		w := bufio.NewWriterSize(c, 64<<10)
 		i := 0
@@ -51,8 +51,9 @@ func messages(o options) (report, error) {
 			w.Write(body)
 			w.WriteString("\"}}\n")
 		}
-		w.Flush()
 		finished <- i
+		w.WriteString("{\"v\":1,\"id\":0,\"method\":\"version\"}\n") // wakes the reader, which may have all answers already
+		w.Flush()
 	}()
 	times := make([]time.Duration, 0, 1<<16)
 	in := bufio.NewReaderSize(c, 256<<10)
@@ -66,6 +67,12 @@ func messages(o options) (report, error) {
 			return nil, err
 		}
 		now := time.Now()
+		if bytes.Contains(line, last) {
+			if sent < 0 {
+				sent = <-finished
+			}
+			continue
+		}
 		rest, isAnswer := bytes.CutPrefix(line, []byte(`{"id":`))
 		comma := bytes.IndexByte(rest, ',')
 		if !isAnswer || comma < 0 || !bytes.Contains(line, good) {
