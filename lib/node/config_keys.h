@@ -3,11 +3,11 @@
  *
  * Columns: section; key; type; default as text ("" of a LIST: none; a PATH in angle brackets is worked out
  * from the home, see config.h); range "least..most" or choices "a|b" ("" none); applies: RELOAD or RESTART;
- * meaning. Types: TEXT, PATH, URL, PROGRAM (words to run, quotes group them), COUNT, RATE ("5/s"), TIME (bare:
- * seconds), SIZE, PERCENT, BOOL, CHOICE, MODE (octal), and lists: PEERS, CIDRS, IPS, MULTIADDRS (dialable or
- * listenable), BOOTSTRAPS (multiaddrs with /p2p/), LISTENS (IP:PORT, unix:PATH, or off), HOSTS (name or IP,
- * with or without :PORT). The range of a TEXT, PATH, URL or PROGRAM without ".." begins with the word that
- * means "not set"; a URL's goes on with the schemes it may have: "off|udp|tcp". A list may be the word none. */
+ * meaning. Types: TEXT, PATH, URL, PROGRAM (words to run, quotes group them), COUNT, RATE ("5/s"), TIME
+ * (bare: seconds), SIZE, PERCENT, BOOL, CHOICE, MODE (octal), and lists: PEERS, CIDRS, IPS, MULTIADDRS
+ * (dialable or listenable), BOOTSTRAPS (multiaddrs with /p2p/), LISTENS (IP:PORT, unix:PATH, or off), HOSTS
+ * (name or IP, with or without :PORT). The range of a TEXT, PATH, URL or PROGRAM without ".." begins with the
+ * word that means "not set"; a URL's goes on with its schemes: "off|udp|tcp". A list may be the word none. */
 #ifndef SILKTALK_NODE_CONFIG_KEYS_H
 #define SILKTALK_NODE_CONFIG_KEYS_H
 
