@@ -93,7 +93,8 @@ static int change(struct cli *c, bool add) {
     struct config_outcome done = {.word = ""};
     struct config_file f;
     bool found = false;
-    enum err e = config_file_open(c, 0, &f); /* the list is read under its lock: two `add` at once both stay */
+    enum err e = config_file_open(c, 0,
+                                  &f); /* the list is read under its lock: two `add` at once both stay */
     if (e == OK) e = cli_config(c);
     if (e == OK) e = multiaddr_parse(bytes_of(c->args[1]), &wanted, &c->why);
     if (e == OK && add && multiaddr_target(buf_view(&wanted)).peer.n == 0)
