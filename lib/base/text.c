@@ -119,3 +119,29 @@ size_t text_distance(const char *a, const char *b) {
     }
     return row[n_b];
 }
+
+bool text_words(struct bytes line, struct buf *out, size_t *n) {
+    uint8_t quote = 0;
+    bool inside = false, good = bytes_index(line, 0) == line.n;
+    *n = 0;
+    for (size_t i = 0; good && i < line.n; i++) {
+        uint8_t c = line.p[i];
+        bool blank = quote == 0 && (c == ' ' || c == '\t'), mark = quote == 0 && (c == '\'' || c == '"');
+        if (blank && inside) {
+            good = buf_add_byte(out, 0);
+            ++*n;
+        } else if (mark) {
+            quote = c;
+        } else if (c == quote) { /* never 0: such lines are out */
+            quote = 0;
+        } else if (!blank) {
+            good = buf_add_byte(out, c);
+        }
+        inside = !blank;
+    }
+    if (good && inside) {
+        good = quote == 0 && buf_add_byte(out, 0);
+        ++*n;
+    }
+    return good;
+}

@@ -39,6 +39,9 @@ bool size_parse(struct bytes text, uint64_t *out_bytes); /* "64 KiB", "1MiB", "3
 void duration_text(int64_t ms, char out[32]);            /* short: "2m14s", "3d4h", "31ms" */
 void duration_config(int64_t ms, char out[32]);          /* exact, one unit: "90s", "7d" */
 void size_text(uint64_t bytes, char out[32]);            /* "14.2 MiB" */
-void size_config(uint64_t bytes, char out[32]);          /* exact: "64MiB", "1000B" */
+void size_config(uint64_t bytes, char out[32]);          /* exact: "64MiB", "1000B", "0" */
+/* The words of a program's line, each with a NUL behind it, are appended to `out`, *n counts them: blanks
+ * separate, '...' and "..." group, nothing else is special. False: an open quote, NUL, or no room. */
+bool text_words(struct bytes line, struct buf *out, size_t *n);
 
 #endif

@@ -106,6 +106,10 @@ void duration_config(int64_t ms, char out[32]) {
 }
 
 void size_config(uint64_t bytes, char out[32]) {
+    if (bytes == 0) { /* no unit: it mostly means "no limit" */
+        memcpy(out, "0", 2);
+        return;
+    }
     exact(sizes, LEN(sizes), LEN(sizes) - 1, bytes, false, out);
 }
 

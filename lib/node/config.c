@@ -58,7 +58,7 @@ static enum err unknown(struct config_builder *b, const char *section, const cha
     config_find(bytes_of(name), &near);
     if (!known) {
         const char *best = NULL;
-        size_t distance = 4;
+        size_t distance = MIN(4, strlen(section) / 2 + 1); /* [what] does not mean [http] */
         for (size_t i = 0; i < LEN(section_names); i++)
             if (text_distance(section, section_names[i]) < distance) {
                 distance = text_distance(section, section_names[i]);
@@ -203,15 +203,32 @@ enum err config_builder_add(struct config_builder *b, const char *file, struct b
 
 /* ---- finishing */
 
+static bool add_path(const struct config_builder *b, struct buf *text, const char *path, const char *name) {
+    return path != NULL ? buf_add_text(text, path) : buf_add_format(text, "%s/%s", b->home.home, name);
+}
+
 static char *default_text(const struct config_builder *b, const char *value) {
     struct buf text = {.max = 2048};
-    bool whole;
+    bool whole; /* that key is finished before those that go by it: the table has it first */
+    unsigned long long max = cfg(b->config, connection_maxConnections).count;
     if (strcmp(value, "<hostname>") == 0)
         whole = buf_add_text(&text, b->home.hostname);
     else if (strcmp(value, "<socket>") == 0)
         whole = buf_add_text(&text, b->home.socket);
     else if (strcmp(value, "<socketmode>") == 0)
         whole = buf_add_text(&text, b->home.socketmode);
+    else if (strcmp(value, "<monitor>") == 0)
+        whole = add_path(b, &text, b->home.monitor, "monitor.sock");
+    else if (strcmp(value, "<log>") == 0)
+        whole = add_path(b, &text, b->home.log, "log/silktalk.log");
+    else if (strcmp(value, "<tokens>") == 0)
+        whole = add_path(b, &text, b->home.tokens, "tokens");
+    else if (strcmp(value, "<connection.maxConnections>") == 0)
+        whole = buf_add_format(&text, "%llu", max);
+    else if (strcmp(value, "<5/6 of connection.maxConnections>") == 0)
+        whole = buf_add_format(&text, "%llu", max * 5 / 6);
+    else if (strcmp(value, "<14/15 of connection.maxConnections>") == 0)
+        whole = buf_add_format(&text, "%llu", max * 14 / 15);
     else if (strncmp(value, "<home>", 6) == 0)
         whole = buf_add_format(&text, "%s%s", b->home.home, value + 6);
     else
@@ -242,6 +259,66 @@ static void take_limits(struct config *c) {
     }
 }
 
+/* Keys in the order that their values must have; CONFIG_KEY_COUNT: no third one. */
+static const enum config_key ordered[][3] = {
+    {CONFIG_health_cpuNormal, CONFIG_health_cpuWarning, CONFIG_health_cpuCritical},
+    {CONFIG_health_memoryNormal, CONFIG_health_memoryWarning, CONFIG_health_memoryCritical},
+    {CONFIG_health_diskNormal, CONFIG_health_diskWarning, CONFIG_health_diskCritical},
+    {CONFIG_health_connectionsNormal, CONFIG_health_connectionsWarning, CONFIG_health_connectionsCritical},
+    {CONFIG_health_latencyNormal, CONFIG_health_latencyWarning, CONFIG_health_latencyCritical},
+    {CONFIG_health_errorsNormal, CONFIG_health_errorsWarning, CONFIG_health_errorsCritical},
+    {CONFIG_health_certCritical, CONFIG_health_certWarning, CONFIG_KEY_COUNT},
+    {CONFIG_health_outboxAgeWarning, CONFIG_health_outboxAgeCritical, CONFIG_KEY_COUNT},
+    {CONFIG_health_backupAgeWarning, CONFIG_health_backupAgeCritical, CONFIG_KEY_COUNT},
+    {CONFIG_health_clockWarning, CONFIG_health_clockCritical, CONFIG_KEY_COUNT},
+};
+
+static uint64_t number_of(const struct config *c, enum config_key k) {
+    const union config_value *v = &c->entries[k].value;
+    return config_rows[k].type == CONFIG_TIME ? (uint64_t)v->ms : v->count;
+}
+
+static bool is_set(const struct config *c, enum config_key k) {
+    return strcmp(c->entries[k].source, "default") != 0;
+}
+
+static enum err bend(struct config *c, enum config_key k, uint64_t v, struct why *w) {
+    char text[48];
+    config_number_text(config_rows[k].type, v, text);
+    char *copy = mem_text(text, strlen(text));
+    if (copy == NULL) return fail(w, E_MEMORY, "out of memory");
+    mem_free(c->entries[k].text);
+    c->entries[k].text = copy;
+    if (config_rows[k].type == CONFIG_TIME)
+        c->entries[k].value.ms = (int64_t)v;
+    else
+        c->entries[k].value.count = v;
+    return OK;
+}
+
+/* Two keys, the first of which may not be more: what was set counts, a default gives way. */
+static enum err in_order(struct config *c, enum config_key low, enum config_key high, struct why *w) {
+    uint64_t a = number_of(c, low), b = number_of(c, high);
+    if (a <= b) return OK;
+    if (is_set(c, low) && is_set(c, high))
+        return fail(w, E_INPUT, "%s: %s is more than %s", c->entries[low].source, config_rows[low].name,
+                    config_rows[high].key);
+    return is_set(c, low) ? bend(c, high, a, w) : bend(c, low, b, w);
+}
+
+static enum err check_order(struct config *c, struct why *w) {
+    enum err e = OK;
+    for (size_t i = 0; e == OK && i < LEN(ordered); i++) {
+        enum config_key a = ordered[i][0], b = ordered[i][1], d = ordered[i][2];
+        bool two = d == CONFIG_KEY_COUNT;
+        if (a == CONFIG_health_backupAgeWarning && (number_of(c, a) == 0 || number_of(c, b) == 0)) continue;
+        if (!two) e = in_order(c, a, d, w); /* the outer two first: then the middle one has room */
+        if (e == OK) e = in_order(c, a, b, w);
+        if (e == OK && !two) e = in_order(c, b, d, w);
+    }
+    return e;
+}
+
 /* A value that only its default breaks is bent to what was set; two that were set and disagree are an error.
  */
 static enum err check_pairs(struct config *c, struct why *w) {
@@ -264,7 +341,9 @@ static enum err check_pairs(struct config *c, struct why *w) {
         return fail(w, E_INPUT, "connection.redialMin is longer than redialMax");
     if (cfg(c, messages_retryMin).ms > cfg(c, messages_retryMax).ms)
         return fail(w, E_INPUT, "messages.retryMin is longer than retryMax");
-    return OK;
+    if ((cfg(c, http_tlsCert).text[0] == 0) != (cfg(c, http_tlsKeyFile).text[0] == 0))
+        return fail(w, E_INPUT, "http.tlsCert and http.tlsKeyFile go together");
+    return check_order(c, w);
 }
 
 enum err config_builder_finish(struct config_builder *b, struct config **out, struct why *w) {

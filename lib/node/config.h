@@ -16,10 +16,13 @@ enum { CONFIG_FILE_MAX = 1 << 20, CONFIG_LINE_MAX = 8192, CONFIG_FILES_MAX = 64 
 enum config_type {
     CONFIG_TEXT,
     CONFIG_PATH,
+    CONFIG_URL,
+    CONFIG_PROGRAM,
     CONFIG_COUNT,
     CONFIG_RATE,
     CONFIG_TIME,
     CONFIG_SIZE,
+    CONFIG_PERCENT,
     CONFIG_BOOL,
     CONFIG_CHOICE,
     CONFIG_MODE,
@@ -27,7 +30,9 @@ enum config_type {
     CONFIG_CIDRS,
     CONFIG_IPS,
     CONFIG_MULTIADDRS,
-    CONFIG_BOOTSTRAPS
+    CONFIG_BOOTSTRAPS,
+    CONFIG_LISTENS,
+    CONFIG_HOSTS
 };
 enum config_applies { CONFIG_RELOAD, CONFIG_RESTART };
 #define CONFIG_KEY_SYMBOL(section, key, ...) CONFIG_##section##_##key,
@@ -41,16 +46,19 @@ struct config_row {
 };
 extern const struct config_row config_rows[CONFIG_KEY_COUNT];
 
-struct config_list { /* items as bytes: binary multiaddrs, binary peer ids; CIDRs and IPs parsed */
+/* Items as bytes: binary multiaddrs, binary peer ids, paths of LISTENS' unix sockets; CIDRs and IPs parsed.
+ */
+struct config_list {
     struct bytes *items;
     char **texts;          /* as written */
-    struct cidr *cidrs;    /* CONFIG_CIDRS; IPS: .base */
+    struct cidr *cidrs;    /* CONFIG_CIDRS; IPS, LISTENS: .base (LISTENS: version 0 is a unix socket) */
+    uint16_t *ports;       /* LISTENS */
     struct peer_id *peers; /* CONFIG_PEERS; BOOTSTRAPS: the one in it */
     size_t n;
 };
 union config_value {
-    char *text;     /* TEXT, PATH (absolute) */
-    uint64_t count; /* COUNT, RATE (per second), SIZE, BOOL, CHOICE (index), MODE */
+    char *text;     /* TEXT, PATH (absolute), URL, PROGRAM (see text_words); "": none, off */
+    uint64_t count; /* COUNT, RATE (per second), SIZE, BOOL, CHOICE (index), MODE, PERCENT (thousandths) */
     int64_t ms;     /* TIME */
     struct config_list list;
 };
@@ -69,6 +77,7 @@ struct config {
 
 struct config_home { /* what the bracketed defaults stand for; all absolute paths, borrowed while building */
     const char *home, *socket, *hostname, *socketmode; /* "0660" system, "0600" per user */
+    const char *monitor, *log, *tokens;                /* NULL: in the home */
 };
 /* Building: texts in order (later wins; a LIST key repeated within one file adds up), then finish checks
  * ranges and what belongs together (minConnections <= maxConnections, reservedForTrusted <= max/2, redialMin

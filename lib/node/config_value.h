@@ -9,5 +9,7 @@ enum err config_value_parse(enum config_key key, struct bytes text, union config
                             struct why *w);
 void config_value_free(enum config_type type, union config_value *v);
 bool config_is_list(enum config_type type);
+/* The normalised text of a value that is a number. */
+void config_number_text(enum config_type type, uint64_t v, char out[48]);
 
 #endif

@@ -177,3 +177,35 @@ TEST(text_distance_knows_typos) {
     b[64] = '\0';
     CHECK(text_distance(a, b) == 64);
 }
+
+TEST(words_of_a_program_line) {
+    static const struct {
+        const char *line, *want; /* | between words; NULL: refused */
+    } rows[] = {
+        {"", ""},
+        {" \t ", ""},
+        {"a", "a|"},
+        {" a  b\tc ", "a|b|c|"},
+        {"a 'b c' \"d 'e\"", "a|b c|d 'e|"},
+        {"a''b\"c\"", "abc|"},
+        {"a '' b", "a||b|"},
+        {"a\\ b", "a\\|b|"},
+        {"a 'b", NULL},
+        {"\"", NULL},
+    };
+    for (size_t i = 0; i < LEN(rows); i++) {
+        struct buf out = {.max = 100};
+        size_t n = 0, bars = 0;
+        bool good = text_words(bytes_of(rows[i].line), &out, &n);
+        CHECK(good == (rows[i].want != NULL), "row %zu", i);
+        for (size_t k = 0; k < out.n; k++) out.p[k] = out.p[k] == 0 ? '|' : out.p[k];
+        for (const char *c = good ? rows[i].want : ""; *c != 0; c++) bars += *c == '|';
+        CHECK(!good || (bytes_is(buf_view(&out), rows[i].want) && n == bars), "row %zu: %s", i,
+              buf_cstr(&out));
+        buf_free(&out);
+    }
+    struct buf small = {.max = 3};
+    size_t n;
+    CHECK(text_words(BYTES("a b"), &small, &n) == false && !text_words(BYTES("a\0b"), &small, &n));
+    buf_free(&small);
+}

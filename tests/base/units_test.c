@@ -132,7 +132,7 @@ TEST(size_texts) {
         uint64_t n;
         const char *text, *config;
     } rows[] = {
-        {0, "0 B", "0B"},
+        {0, "0 B", "0"},
         {1000, "1000 B", "1000B"},
         {1023, "1023 B", "1023B"},
         {1024, "1.0 KiB", "1KiB"},

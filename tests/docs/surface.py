@@ -226,7 +226,7 @@ def check_keys(node):
                     continue
                 r = node.cli("config", "set", key, f"{n + step}{unit}")
                 check(r.returncode == 6, f"{key} = {n + step}{unit} is taken, beyond {span}")
-    for section in ("[nonsense]\nx = 1\n", "[connection]\nmaxConections = 1\n", "[http]\nlisten = off\n"):
+    for section in ("[nonsense]\nx = 1\n", "[connection]\nmaxConections = 1\n", "[audit]\nretention = 90d\n"):
         path = node.home + "/bad.ini"
         with open(path, "w", encoding="utf-8") as f:
             f.write(section)

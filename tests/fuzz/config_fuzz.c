@@ -3,7 +3,8 @@
 #include "node/config.h"
 #include "tests/fuzz/fuzz.h"
 
-static const struct config_home home = {"/h", "/h/control.sock", "host", "0600"};
+static const struct config_home home = {
+    .home = "/h", .socket = "/h/control.sock", .hostname = "host", .socketmode = "0600"};
 
 /* NULL: the texts are no configuration. */
 static struct config *build(struct bytes first, struct bytes second) {

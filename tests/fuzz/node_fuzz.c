@@ -285,7 +285,8 @@ static void resolved(struct bytes *in) {
 /* ---- the operator's and the kernel's part */
 
 static void reconfigure(struct bytes *in) {
-    static const struct config_home home = {"/h", "/h/control.sock", "host", "0600"};
+    static const struct config_home home = {
+        .home = "/h", .socket = "/h/control.sock", .hostname = "host", .socketmode = "0600"};
     uint8_t how = fuzz_u8(in);
     struct config_builder *b = config_builder_new(&home);
     struct config *c = NULL;

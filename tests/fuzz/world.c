@@ -9,7 +9,8 @@
 enum { FILE_BYTES = 100 }; /* of a file that the node is to send */
 
 static struct config *config_of(const char *ini) {
-    static const struct config_home home = {"/h", "/h/control.sock", "host", "0600"};
+    static const struct config_home home = {
+        .home = "/h", .socket = "/h/control.sock", .hostname = "host", .socketmode = "0600"};
     struct config_builder *b = config_builder_new(&home);
     struct config *c = NULL;
     struct why w = {OK, ""};

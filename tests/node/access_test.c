@@ -6,7 +6,8 @@
 #define PEER_B "12D3KooWB1b3qZxWJanuhtseF3DmPggHCtG36KZ9ixkqHtdKH9fh"
 
 static struct config *config_of(const char *text) {
-    static const struct config_home home = {"/home/x", "/run/x.sock", "host-1", "0660"};
+    static const struct config_home home = {
+        .home = "/home/x", .socket = "/run/x.sock", .hostname = "host-1", .socketmode = "0660"};
     struct config_builder *b = config_builder_new(&home);
     struct config *c = NULL;
     struct why w = {0};

@@ -8,7 +8,8 @@
 #define PEER "12D3KooWBtg3aaRMjxwedh83aGiUkwSxDwUZkzuJcfaqUmo7R3pq"
 #define PEER2 "12D3KooWB1b3qZxWJanuhtseF3DmPggHCtG36KZ9ixkqHtdKH9fh"
 
-static const struct config_home home = {"/home/x", "/run/x.sock", "host-1", "0660"};
+static const struct config_home home = {
+    .home = "/home/x", .socket = "/run/x.sock", .hostname = "host-1", .socketmode = "0660"};
 
 /* Of the texts of files a.ini, b.ini, ...; NULL: w says why not. */
 static struct config *make(const struct bytes *texts, size_t n, struct why *w) {
@@ -201,6 +202,15 @@ static const struct {
      "a.ini:3: connection.reservedForTrusted is more than half of maxConnections"},
     {"[connection]\nredialMin = 2s\nredialMax = 1999ms\n", "connection.redialMin is longer than redialMax"},
     {"[messages]\nretryMin = 6m\n", "messages.retryMin is longer than retryMax"},
+    {"[health]\ncpuNormal = 71\ncpuWarning = 70.999\n", "a.ini:2: health.cpuNormal is more than cpuWarning"},
+    {"[health]\ncpuCritical = 70%\ncpuNormal = 71\n", "a.ini:3: health.cpuNormal is more than cpuCritical"},
+    {"[health]\nlatencyCritical = 1s\nlatencyWarning = 1001ms\n",
+     "a.ini:3: health.latencyWarning is more than latencyCritical"},
+    {"[health]\ncertWarning = 1d\ncertCritical = 25h\n",
+     "a.ini:3: health.certCritical is more than certWarning"},
+    {"[health]\nbackupAgeWarning = 2d\nbackupAgeCritical = 1d\n", "a.ini:2: health.backupAgeWarning is more"},
+    {"[http]\ntlsCert = /a\n", "http.tlsCert and http.tlsKeyFile go together"},
+    {"[http]\nlisten = 8080\n", "a.ini:2: http.listen: 8080 is not IP:PORT, unix:PATH or off"},
 };
 
 TEST(errors_name_the_line_and_what_was_meant) {
@@ -231,6 +241,46 @@ TEST(values_that_belong_together_at_their_border) {
     struct config *c = must("[connection]\nmaxConnections = 5\n"); /* defaults give way to what was set */
     CHECK(cfg(c, connection_minConnections).count == 5 && cfg(c, connection_reservedForTrusted).count == 2);
     CHECK(c->limits[LIMIT_CONNECTIONS] == 5);
+    config_free(c);
+}
+
+TEST(thresholds_rise_and_their_defaults_give_way) {
+    static const struct {
+        const char *text;
+        uint64_t normal, warning, critical; /* of cpu, thousandths of a percent */
+    } rows[] = {
+        {"", 50000, 70000, 90000},
+        {"cpuNormal = 95\n", 95000, 95000, 95000},
+        {"cpuWarning = 95%\n", 50000, 95000, 95000},
+        {"cpuWarning = 0.1\n", 100, 100, 90000},
+        {"cpuCritical = 60\n", 50000, 60000, 60000},
+        {"cpuCritical = 40\n", 40000, 40000, 40000},
+        {"cpuNormal = 91\ncpuCritical = 91\n", 91000, 91000, 91000},
+        {"cpuNormal = 75\ncpuCritical = 100\n", 75000, 75000, 100000},
+        {"cpuNormal = 1\ncpuWarning = 2\ncpuCritical = 3\n", 1000, 2000, 3000},
+    };
+    for (size_t i = 0; i < LEN(rows); i++) {
+        struct buf text = {.max = 1000};
+        CHECK(buf_add_format(&text, "[health]\n%s", rows[i].text));
+        struct config *c = must(buf_cstr(&text));
+        CHECK(cfg(c, health_cpuNormal).count == rows[i].normal &&
+                  cfg(c, health_cpuWarning).count == rows[i].warning &&
+                  cfg(c, health_cpuCritical).count == rows[i].critical,
+              "row %zu", i);
+        config_free(c);
+        buf_free(&text);
+    }
+    struct config *c = must(
+        "[health]\nlatencyCritical = 200ms\nbackupAgeWarning = 0\nbackupAgeCritical = 1h\n");
+    CHECK(cfg(c, health_latencyWarning).ms == 200 && cfg(c, health_backupAgeWarning).ms == 0);
+    CHECK(strcmp(c->entries[CONFIG_health_latencyWarning].text, "200ms") == 0);
+    config_free(c);
+    c = must("[connection]\nmaxConnections = 600\n[health]\nconnectionsWarning = 420\n"); /* parts of that */
+    CHECK(cfg(c, health_connectionsNormal).count == 420 && cfg(c, health_connectionsWarning).count == 420);
+    CHECK(cfg(c, health_connectionsCritical).count == 600);
+    config_free(c);
+    c = must("");
+    CHECK(cfg(c, health_connectionsNormal).count == 250 && cfg(c, health_connectionsWarning).count == 280);
     config_free(c);
 }
 

@@ -40,6 +40,7 @@ static uint64_t number_of(const struct config_row *row, const char *text, size_t
         return (uint64_t)ms;
     case CONFIG_SIZE: CHECK(size_parse(in, &v), "%s", row->name); return v;
     case CONFIG_MODE: return strtoull(text, NULL, 8);
+    case CONFIG_PERCENT: return strtoull(text, NULL, 10) * 1000;
     default:
         CHECK(n > 0 && text[0] >= '0' && text[0] <= '9', "%s", row->name);
         return strtoull(text, NULL, 10);
@@ -51,6 +52,8 @@ static const char *one_item(const struct config_row *row) {
     case CONFIG_PEERS: return PEER;
     case CONFIG_CIDRS: return "10.0.0.0/8";
     case CONFIG_IPS: return "2001:db8::1";
+    case CONFIG_LISTENS: return "[::1]:8080";
+    case CONFIG_HOSTS: return "host-1.example:80";
     case CONFIG_BOOTSTRAPS: return "/ip4/10.0.0.1/tcp/4001/p2p/" PEER;
     default: return "/ip4/10.0.0.1/tcp/4001";
     }
@@ -63,6 +66,9 @@ static void put_value(const struct config_row *row, uint64_t v, struct buf *out)
     case CONFIG_SIZE: CHECK(buf_add_format(out, "%lluB", (unsigned long long)v)); break;
     case CONFIG_RATE: CHECK(buf_add_format(out, "%llu/s", (unsigned long long)v)); break;
     case CONFIG_MODE: CHECK(buf_add_format(out, "%04llo", (unsigned long long)v)); break;
+    case CONFIG_PERCENT:
+        CHECK(buf_add_format(out, "%llu.%03u", (unsigned long long)v / 1000, (unsigned)(v % 1000)));
+        break;
     case CONFIG_COUNT: CHECK(buf_add_format(out, "%llu", (unsigned long long)v)); break;
     case CONFIG_TEXT:
         for (uint64_t i = 0; i < v; i++) CHECK(buf_add_byte(out, 'x'));
@@ -87,7 +93,9 @@ TEST(every_range_holds_at_both_ends) {
     for (unsigned k = 0; k < CONFIG_KEY_COUNT; k++) {
         const struct config_row *row = &config_rows[k];
         const char *dots = strstr(row->range, "..");
-        bool plain = row->type == CONFIG_PATH || row->type == CONFIG_BOOL || row->type == CONFIG_CHOICE;
+        bool plain = row->type == CONFIG_PATH || row->type == CONFIG_BOOL || row->type == CONFIG_CHOICE ||
+                     row->type == CONFIG_URL || row->type == CONFIG_PROGRAM ||
+                     (row->type == CONFIG_TEXT && strcmp(row->range, "none") == 0);
         CHECK((dots != NULL) == !plain, "%s: %s", row->name, row->range);
         if (dots == NULL) continue;
         uint64_t least = number_of(row, row->range, (size_t)(dots - row->range));
@@ -202,6 +210,72 @@ static const struct {
     {CONFIG_network_announce, "/dns/example.net/tcp/1", "/dns/example.net/tcp/1"},
     {CONFIG_discovery_bootstrap, "/dns/example.net/tcp/1/p2p/" PEER, "/dns/example.net/tcp/1/p2p/" PEER},
     {CONFIG_discovery_bootstrap, "/dns/example.net/tcp/1", NULL},
+    {CONFIG_access_allowPeers, "none", ""},
+    {CONFIG_access_allowPeers, "off", NULL},
+    {CONFIG_network_maxUpload, "0", "0"},
+    {CONFIG_network_maxUpload, "0B", "0"},
+    {CONFIG_health_errorsNormal, "0.1", "0.1"},
+    {CONFIG_health_errorsNormal, "0.10 %", "0.1"},
+    {CONFIG_health_errorsNormal, "2.125", "2.125"},
+    {CONFIG_health_errorsNormal, "100.000", "100"},
+    {CONFIG_health_errorsNormal, "0", "0"},
+    {CONFIG_health_errorsNormal, "100.001", NULL},
+    {CONFIG_health_errorsNormal, "0.0001", NULL},
+    {CONFIG_health_errorsNormal, "1.", NULL},
+    {CONFIG_health_errorsNormal, ".5", NULL},
+    {CONFIG_health_errorsNormal, "1.-1", NULL},
+    {CONFIG_health_errorsNormal, "%", NULL},
+    {CONFIG_http_listen, "off", "off"},
+    {CONFIG_http_listen, "", "off"},
+    {CONFIG_http_listen, "none", NULL},
+    {CONFIG_http_listen, "127.0.0.1:8080, [::1]:0, unix:/run/x y", "127.0.0.1:8080, [::1]:0, unix:/run/x y"},
+    {CONFIG_http_listen, "[::1]:8080", "[::1]:8080"},
+    {CONFIG_http_listen, "[\"[::1]:8080\"]", "[::1]:8080"},
+    {CONFIG_http_listen, "::1:8080", NULL},
+    {CONFIG_http_listen, "[127.0.0.1]:8080", NULL},
+    {CONFIG_http_listen, "127.0.0.1:65536", NULL},
+    {CONFIG_http_listen, "127.0.0.1:", NULL},
+    {CONFIG_http_listen, "127.0.0.1", NULL},
+    {CONFIG_http_listen, "localhost:8080", NULL},
+    {CONFIG_http_listen, "[::1", NULL},
+    {CONFIG_http_listen, "unix:run/x", NULL},
+    {CONFIG_http_listen, "off, 127.0.0.1:1", NULL},
+    {CONFIG_health_probeHosts, "8.8.8.8, example.net:443, [2001:db8::1]:53, 2001:db8::1",
+     "8.8.8.8, example.net:443, [2001:db8::1]:53, 2001:db8::1"},
+    {CONFIG_health_probeHosts, "http://x", NULL},
+    {CONFIG_health_probeHosts, "-c", NULL},
+    {CONFIG_health_probeHosts, "[::1]x", NULL},
+    {CONFIG_health_probeHosts, "x:0", NULL},
+    {CONFIG_https_caFile, "system", "system"},
+    {CONFIG_https_caFile, "", "system"},
+    {CONFIG_https_caFile, "none", NULL},
+    {CONFIG_https_caFile, "/etc/ca.pem", "/etc/ca.pem"},
+    {CONFIG_http_tlsKeyFile, "credential:tls", "credential:tls"},
+    {CONFIG_http_tlsKeyFile, "credential:../tls", NULL},
+    {CONFIG_logging_file, "off", "off"},
+    {CONFIG_logging_file, "log", NULL},
+    {CONFIG_logging_remote, "udp://10.0.0.1:514", "udp://10.0.0.1:514"},
+    {CONFIG_logging_remote, "tcp://[::1]:601", "tcp://[::1]:601"},
+    {CONFIG_logging_remote, "tcp://log.example", NULL},
+    {CONFIG_logging_remote, "tcp://log.example:601/x", NULL},
+    {CONFIG_logging_remote, "https://log.example:601", NULL},
+    {CONFIG_logging_remote, "off|udp", NULL},
+    {CONFIG_logging_remote, "off://x:1", NULL},
+    {CONFIG_alerts_webhook, "https://x.example/a?b=c", "https://x.example/a?b=c"},
+    {CONFIG_alerts_webhook, "https://x.example:8443", "https://x.example:8443"},
+    {CONFIG_alerts_webhook, "https:/x.example", NULL},
+    {CONFIG_alerts_webhook, "https://", NULL},
+    {CONFIG_alerts_webhook, "https://user@x.example/", NULL},
+    {CONFIG_alerts_webhook, "https://x.example/a b", NULL},
+    {CONFIG_alerts_webhook, "none", "none"},
+    {CONFIG_alerts_exec, "/bin/tell 'two words' x", "/bin/tell 'two words' x"},
+    {CONFIG_alerts_exec, "/bin/tell 'two words", NULL},
+    {CONFIG_alerts_exec, "''", NULL},
+    {CONFIG_alerts_mailTo, "ops@example.net", "ops@example.net"},
+    {CONFIG_alerts_mailTo, "-oQ/tmp", NULL},
+    {CONFIG_contacts_operations, "Ana, +1 555 0100", "Ana, +1 555 0100"},
+    {CONFIG_contacts_operations, "", "none"},
+    {CONFIG_contacts_operations, "a\nb", NULL},
 };
 
 TEST(forms_of_values) {
@@ -231,7 +305,8 @@ TEST(numbers_are_what_the_text_says) {
     } rows[] = {{CONFIG_connection_maxConnections, "42", 42}, {CONFIG_messages_ratePerPeer, "7/s", 7},
                 {CONFIG_messages_maxBody, "64KiB", 65536},    {CONFIG_network_privateOnly, "on", 1},
                 {CONFIG_logging_level, "debug", 0},           {CONFIG_logging_level, "error", 3},
-                {CONFIG_node_socketMode, "0660", 0660},       {CONFIG_connection_idleTimeout, "2m", 120000}};
+                {CONFIG_node_socketMode, "0660", 0660},       {CONFIG_connection_idleTimeout, "2m", 120000},
+                {CONFIG_health_errorsNormal, "0.1", 100},     {CONFIG_health_errorsNormal, "1.25%", 1250}};
     for (size_t i = 0; i < LEN(rows); i++) {
         union config_value v;
         char *normal = NULL;
@@ -240,6 +315,21 @@ TEST(numbers_are_what_the_text_says) {
         CHECK(n == rows[i].want, "row %zu: %llu", i, (unsigned long long)n);
         mem_free(normal);
     }
+}
+
+TEST(listening_places_are_parsed) {
+    union config_value v;
+    char *normal = NULL;
+    struct bytes text = BYTES("127.0.0.1:8080, [::1]:65535, unix:/run/x");
+    CHECK(config_value_parse(CONFIG_http_listen, text, &v, &normal, NULL) == OK && v.list.n == 3);
+    CHECK(v.list.cidrs[0].base.version == 4 && v.list.ports[0] == 8080 && v.list.items[0].n == 0);
+    CHECK(v.list.cidrs[1].base.version == 6 && v.list.ports[1] == 65535);
+    CHECK(v.list.cidrs[2].base.version == 0 && bytes_is(v.list.items[2], "/run/x"));
+    config_value_free(CONFIG_LISTENS, &v);
+    mem_free(normal);
+    CHECK(config_value_parse(CONFIG_http_tlsCert, BYTES("none"), &v, &normal, NULL) == OK && v.text[0] == 0);
+    config_value_free(CONFIG_PATH, &v);
+    mem_free(normal);
 }
 
 TEST(lists_keep_order_and_all_forms_of_an_item) {

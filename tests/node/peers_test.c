@@ -10,7 +10,8 @@
 static struct log log_of_node;
 
 static struct config *config_of(const char *text) {
-    static const struct config_home home = {"/home/x", "/run/x.sock", "host-1", "0660"};
+    static const struct config_home home = {
+        .home = "/home/x", .socket = "/run/x.sock", .hostname = "host-1", .socketmode = "0660"};
     struct config_builder *b = config_builder_new(&home);
     struct config *c = NULL;
     struct why w = {0};

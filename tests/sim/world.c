@@ -194,7 +194,8 @@ static void give_store(struct sim_node *n, struct store_op *op) {
 /* ---- nodes */
 
 static struct config *config_of(const char *ini, struct why *why) {
-    static const struct config_home home = {"/h", "/h/control.sock", "host", "0600"};
+    static const struct config_home home = {
+        .home = "/h", .socket = "/h/control.sock", .hostname = "host", .socketmode = "0600"};
     struct config_builder *b = config_builder_new(&home);
     struct config *c = NULL;
     if (b == NULL) give_up("no memory");
