@@ -123,11 +123,20 @@ static enum err set_limit(struct config_builder *b, const char *name, const char
                 line, name);
 }
 
+/* In a file ; begins a comment there. */
+static bool has_comment(struct bytes value) {
+    for (size_t i = 0; i < value.n; i++)
+        if (value.p[i] == ';' && (i == 0 || value.p[i - 1] == ' ' || value.p[i - 1] == '\t')) return true;
+    return false;
+}
+
 static enum err set_key(struct config_builder *b, enum config_key key, const char *value, int line) {
     struct why inner = {OK, ""};
     union config_value v;
     char *normal = NULL;
-    enum err e = config_value_parse(key, bytes_of(value), &v, &normal, &inner);
+    enum err e = has_comment(bytes_of(value))
+                     ? fail(&inner, E_INPUT, "%s begins with a ;, which begins a comment", config_rows[key].name)
+                     : config_value_parse(key, bytes_of(value), &v, &normal, &inner);
     if (e != OK) return fail(b->w, e, "%.120s:%d: %s", b->file_name, line, inner.text);
     config_value_free(config_rows[key].type, &v);
     bool joins = config_is_list(config_rows[key].type) && b->set_in[key] == b->file && b->texts[key] != NULL;
@@ -365,13 +374,6 @@ void config_free(struct config *c) {
         mem_free(c->entries[k].source);
     }
     mem_free(c);
-}
-
-/* In a file ; begins a comment there. */
-static bool has_comment(struct bytes value) {
-    for (size_t i = 0; i < value.n; i++)
-        if (value.p[i] == ';' && (i == 0 || value.p[i - 1] == ' ' || value.p[i - 1] == '\t')) return true;
-    return false;
 }
 
 enum err config_check_value(enum config_key key, struct bytes value, struct why *w) {

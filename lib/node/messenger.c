@@ -357,9 +357,9 @@ void lane_lost(struct lane *l, const char *reason, bool wait) {
 
 void lane_run(struct lane *l) {
     struct node *n = l->node;
-    if (n->stopping || l->queued == 0) return;
-    if (l->retry_at.us > n->now.mono.us) return;
-    l->retry_at = MONO_NEVER;
+    if (n->stopping || l->retry_at.us > n->now.mono.us) return;
+    l->retry_at = MONO_NEVER; /* also when nothing is queued any more: else it is due for ever */
+    if (l->queued == 0) return;
     struct connection *c = peer_connection(l->peer);
     if (c == NULL) {
         n->next_keep = n->now.mono; /* swarm_tick dials for us */

@@ -64,8 +64,10 @@ static void check_edit(enum config_key key, struct bytes value, bool drop, struc
         for (size_t k = 0; after != NULL && k < CONFIG_KEY_COUNT; k++) {
             if (k == (size_t)key)
                 MUST(!drop || strcmp(after->entries[k].source, "default") == 0);
-            else
-                MUST(config_same(before, after, (enum config_key)k));
+            else /* a default may follow what is set: a threshold its neighbours, say */
+                MUST(config_same(before, after, (enum config_key)k) ||
+                     (strcmp(before->entries[k].source, "default") == 0 &&
+                      strcmp(after->entries[k].source, "default") == 0));
         }
         if (after != NULL && !drop) MUST(strcmp(after->entries[key].source, "default") != 0);
         config_free(after);
