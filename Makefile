@@ -184,13 +184,13 @@ $(WIRE_TOOL): $(patsubst %.c,$(BUILD)/musl/obj/%.o,$(sort $(wildcard tests/inter
 
 # ---- checks
 .PHONY: check check-unit check-asan check-scripts lint demo bench
-check: all $(WIRE_TOOL) $(BUILD)/crash/silktalk ## everything: unit tests, the sanitizer twin, lint, end-to-end scripts
+check: all $(WIRE_TOOL) $(BUILD)/crash/silktalk $(BUILD)/full/silktalk ## everything: unit tests, the sanitizer twin, lint, end-to-end scripts
 	@tests/run all
 check-unit: ## unit tests in the musl twin; T=proto/yamux runs one file of tests
 	@JOBS=$(JOBS) tests/run unit $(T)
 check-asan: ## the same under ASan and UBSan
 	@JOBS=$(JOBS) tests/run asan $(T)
-check-scripts: all $(WIRE_TOOL) $(BUILD)/crash/silktalk ## the end-to-end scripts; T=build/size runs one
+check-scripts: all $(WIRE_TOOL) $(BUILD)/crash/silktalk $(BUILD)/full/silktalk ## the end-to-end scripts; T=build/size runs one
 	@tests/run scripts $(T)
 lint: ## layers, sizes, forbidden words, cppcheck
 	@tests/lint/run
@@ -215,6 +215,15 @@ $(LOSSY): CFLAGS += -Wno-missing-prototypes -Wno-pedantic
 $(BUILD)/crash/silktalk: $(EXE_OBJ) $(LOSSY) $(BUILD)/musl/libsilktalk.a
 	@mkdir -p $(@D)
 	@$(CC_musl) $(CFLAGS_musl) $(LDFLAGS_musl) $(LOSSY_WRAPS:%=-Wl$(comma)--wrap=%) -o $@ $(EXE_OBJ) $(LOSSY) \
+	    -L$(BUILD)/musl -L$(DEPS_musl)/lib -lsilktalk $(LDLIBS)
+
+# ---- the twin with a full disk, or killed, at any one call: tests/crash/full.c
+FULL := $(BUILD)/musl/obj/tests/crash/full.o
+FULL_WRAPS := write fsync mkdir rename renameat linkat open openat
+$(FULL): CFLAGS += -Wno-missing-prototypes -Wno-pedantic
+$(BUILD)/full/silktalk: $(EXE_OBJ) $(FULL) $(BUILD)/musl/libsilktalk.a
+	@mkdir -p $(@D)
+	@$(CC_musl) $(CFLAGS_musl) $(LDFLAGS_musl) $(FULL_WRAPS:%=-Wl$(comma)--wrap=%) -o $@ $(EXE_OBJ) $(FULL) \
 	    -L$(BUILD)/musl -L$(DEPS_musl)/lib -lsilktalk $(LDLIBS)
 
 # ---- simulation: many nodes on virtual time over a network and disks that fail; the seed decides everything

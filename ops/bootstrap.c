@@ -90,9 +90,12 @@ static int test(struct cli *c) {
 /* The list without (or with) one address, as one comma list. */
 static int change(struct cli *c, bool add) {
     struct buf value = {.max = CONFIG_LINE_MAX}, wanted = {.max = MULTIADDR_MAX};
-    const char *note = "";
+    struct config_outcome done = {.word = ""};
+    struct config_file f;
     bool found = false;
-    enum err e = cli_config(c);
+    enum err e = config_file_open(c, 0,
+                                  &f); /* the list is read under its lock: two `add` at once both stay */
+    if (e == OK) e = cli_config(c);
     if (e == OK) e = multiaddr_parse(bytes_of(c->args[1]), &wanted, &c->why);
     if (e == OK && add && multiaddr_target(buf_view(&wanted)).peer.n == 0)
         e = fail(&c->why, E_INPUT,
@@ -108,12 +111,16 @@ static int change(struct cli *c, bool add) {
     if (e == OK && add && !found) buf_add_format(&value, "%s%s", value.n > 0 ? ", " : "", c->args[1]);
     struct bytes text = buf_view(&value);
     if (e == OK && !(add && found))
-        e = config_file_set(c, CONFIG_discovery_bootstrap, text.n > 0 ? &text : NULL, &note);
+        e = config_file_edit(c, &f, add ? "bootstrap add" : "bootstrap remove", CONFIG_discovery_bootstrap,
+                             text.n > 0 ? &text : NULL);
+    config_file_close(&f);
+    if (e == OK && !(add && found)) e = config_file_tell(c, CONFIG_discovery_bootstrap, &done);
     if (e == OK && c->json)
         printf("{\"schema\":\"silktalk.bootstrap.%s/1\",\"outcome\":\"%s\"}\n", add ? "add" : "remove",
-               add && found ? "already there" : note);
+               add && found ? "already there" : done.word);
     else if (e == OK)
-        printf("%s\n", add && found ? "It is there already." : note);
+        printf("%s\n", add && found ? "It is there already." : done.word);
+    buf_free(&done.keys);
     buf_free(&value);
     buf_free(&wanted);
     return cli_exit(c, e);

@@ -1,7 +1,7 @@
 #include <stdio.h>
 
 #include "base/mem.h"
-#include "ops/config_file.h"
+#include "ops/config_versions.h"
 
 APPLET(config)
 const struct opt config_opts[] = {
@@ -11,15 +11,22 @@ const struct opt config_opts[] = {
     {0}};
 const char config_text[] = "Usage: silktalk config init | list [--changed|--schema] | get KEY | set KEY "
                            "VALUE | unset KEY | check [FILE] | path\n"
+                           "       silktalk config history | diff [N] | rollback N\n"
                            "KEY is SECTION.KEY, such as connection.maxConnections. Lists are written with "
                            "commas or as a JSON array.\n"
                            "set and unset check everything first, keep comments and order, and a running "
                            "node applies them at once.\n"
+                           "Each change is recorded: history lists who made it and when, diff shows what "
+                           "changed since version N\n"
+                           "(or what the last change did), rollback shows the difference and asks, then goes "
+                           "back to version N.\n"
                            "Examples:\n"
                            "  silktalk config init\n"
                            "  silktalk config set connection.maxConnections 500\n"
                            "  silktalk config set network.listen '[\"/ip4/0.0.0.0/tcp/4001\"]'\n"
-                           "  silktalk config list --changed\n";
+                           "  silktalk config list --changed\n"
+                           "  silktalk config history\n"
+                           "  silktalk config rollback 3\n";
 
 static enum err key_of(struct cli *c, const char *word, enum config_key *key) {
     const char *near = NULL;
@@ -170,18 +177,18 @@ static enum err get(struct cli *c) {
 
 static enum err set(struct cli *c, bool unset) {
     enum config_key k;
-    const char *note = "";
+    struct config_outcome done;
     enum err e = key_of(c, c->args[1], &k);
     if (e != OK) return e;
     struct bytes text = unset ? (struct bytes){NULL, 0} : bytes_of(c->args[2]);
-    e = config_file_set(c, k, unset ? NULL : &text, &note);
-    if (e != OK) return e;
-    if (c->json)
+    e = config_file_set(c, unset ? "config unset" : "config set", k, unset ? NULL : &text, &done);
+    if (e == OK && c->json)
         printf("{\"schema\":\"silktalk.config.%s/1\",\"key\":\"%s\",\"outcome\":\"%s\"}\n",
-               unset ? "unset" : "set", config_rows[k].name, note);
-    else
-        printf("%s: %s\n", config_rows[k].name, note);
-    return OK;
+               unset ? "unset" : "set", config_rows[k].name, done.word);
+    else if (e == OK)
+        printf("%s: %s\n", config_rows[k].name, done.word);
+    buf_free(&done.keys);
+    return e;
 }
 
 static enum err check(struct cli *c) {
@@ -237,12 +244,19 @@ int config_main(struct cli *c) {
         e = set(c, true);
     else if (strcmp(verb, "check") == 0 && words <= 1)
         e = check(c);
+    else if (strcmp(verb, "history") == 0 && words == 0)
+        e = config_history(c);
+    else if (strcmp(verb, "diff") == 0 && words <= 1)
+        e = config_diff(c, words == 1 ? c->args[1] : NULL);
+    else if (strcmp(verb, "rollback") == 0 && words == 1)
+        e = config_rollback(c, c->args[1]);
     else if (strcmp(verb, "path") == 0 && words == 0) {
         path(c);
         e = OK;
     } else {
-        return cli_usage(c,
-                         "config needs init, list, get KEY, set KEY VALUE, unset KEY, check [FILE] or path");
+        return cli_usage(
+            c, "config needs init, list, get KEY, set KEY VALUE, unset KEY, check [FILE], path, history, "
+               "diff [N] or rollback N");
     }
     return cli_exit(c, e);
 }

@@ -71,6 +71,15 @@ static const char *given(const char *option, const char *variable) {
     return v != NULL && v[0] != 0 ? v : NULL;
 }
 
+/* Another file than the home's own has a history of its own. */
+static bool other_conf(struct home *h, const char *conf) {
+    char path[PATH_SIZE];
+    if (!absolute(path, conf)) return false;
+    if (strcmp(path, h->conf) == 0) return true;
+    int n = snprintf(h->history, PATH_SIZE, "%s.history", path);
+    return n > 0 && n < PATH_SIZE && copy(h->conf, path);
+}
+
 enum err home_find(struct home *h, const struct home_choice *choice, bool creates, struct why *w) {
     *h = (struct home){0};
     const char *dir = given(choice->home, "SILKTALK_HOME");
@@ -86,7 +95,10 @@ enum err home_find(struct home *h, const struct home_choice *choice, bool create
         good = personal_folder(personal) && join(ini, personal, "config.ini");
         if (good) good = creates || exists(ini) ? user_layout(h, personal) : system_layout(h);
     }
-    if (good && conf != NULL) good = absolute(h->conf, conf);
+    if (good)
+        good = h->system ? copy(h->history, "/var/lib/silktalk-root/config-history")
+                         : join(h->history, h->dir, "config-history");
+    if (good && conf != NULL) good = other_conf(h, conf);
     if (good && socket != NULL) good = absolute(h->socket, socket);
     h->socket_given = socket != NULL;
     if (!good)
@@ -239,6 +251,10 @@ enum err home_config(const struct home *h, struct config **out, struct why *w) {
     return home_config_with(h, CONFIG_KEY_COUNT, NULL, out, w);
 }
 
+bool home_conf_inside(const struct home *h) {
+    return in_home(h, h->conf);
+}
+
 static enum err read_files(const struct home *h, struct config_builder *b, struct why *w) {
     bool as_owner = in_home(h, h->conf) && home_as_owner(h);
     enum err e = exists(h->conf) ? add_file(b, h->conf, w) : OK;
@@ -247,8 +263,7 @@ static enum err read_files(const struct home *h, struct config_builder *b, struc
     return e;
 }
 
-enum err home_config_with(const struct home *h, enum config_key key, const char *value, struct config **out,
-                          struct why *w) {
+static struct config_builder *builder_of(const struct home *h) {
     struct config_home where = {.home = h->dir,
                                 .socket = h->socket,
                                 .hostname = h->hostname,
@@ -256,7 +271,25 @@ enum err home_config_with(const struct home *h, enum config_key key, const char 
                                 .monitor = h->system ? "/run/silktalk/monitor.sock" : NULL,
                                 .log = h->log_file,
                                 .tokens = h->system ? "/etc/silktalk/tokens" : NULL};
-    struct config_builder *b = config_builder_new(&where);
+    return config_builder_new(&where);
+}
+
+enum err home_config_text(const struct home *h, struct bytes text, bool folder, struct config **out,
+                          struct why *w) {
+    struct config_builder *b = builder_of(h);
+    if (b == NULL) return fail(w, E_MEMORY, "out of memory");
+    enum err e = config_builder_add(b, h->conf, text, w);
+    bool as_owner = in_home(h, h->conf) && home_as_owner(h);
+    if (e == OK && folder) e = add_folder(b, h, w);
+    if (as_owner) home_as_self();
+    if (e == OK) e = config_builder_finish(b, out, w);
+    config_builder_free(b);
+    return e;
+}
+
+enum err home_config_with(const struct home *h, enum config_key key, const char *value, struct config **out,
+                          struct why *w) {
+    struct config_builder *b = builder_of(h);
     if (b == NULL) return fail(w, E_MEMORY, "out of memory");
     enum err e = read_files(h, b, w);
     if (e == OK && value != NULL) {
@@ -290,17 +323,6 @@ static enum err make_identity(const char *path, bool *made, struct why *w) {
     return e;
 }
 
-static enum err make_config(const struct home *h, bool *made, struct why *w) {
-    if (exists(h->conf)) return OK;
-    struct buf text = {.max = CONFIG_FILE_MAX};
-    enum err e = config_sample(&text) ? OK : fail(w, E_MEMORY, "out of memory");
-    if (e == OK) e = file_create(h->conf, buf_view(&text), h->system ? 0640 : 0600, w);
-    if (e == OK) *made = true;
-    if (e == E_REFUSED) e = OK;
-    buf_free(&text);
-    return e;
-}
-
 /* The system's configuration is root's; the node reads it by its group. What is NULL stays as it is. */
 static enum err share_config(const struct home *h, const char *folder, const char *file, struct why *w) {
     struct stat st;
@@ -310,6 +332,22 @@ static enum err share_config(const struct home *h, const char *folder, const cha
     if (file != NULL && lchown(file, (uid_t)-1, st.st_gid) != 0)
         return fail(w, E_DENIED, "%s: %s", file, strerror(errno));
     return OK;
+}
+
+enum err home_make_conf(const struct home *h, struct bytes text, struct why *w) {
+    enum err e = file_create(h->conf, text, h->system ? 0640 : 0600, w);
+    return e == OK && h->system ? share_config(h, NULL, h->conf, w) : e;
+}
+
+static enum err make_config(const struct home *h, bool *made, struct why *w) {
+    if (exists(h->conf)) return OK;
+    struct buf text = {.max = CONFIG_FILE_MAX};
+    enum err e = config_sample(&text) ? OK : fail(w, E_MEMORY, "out of memory");
+    if (e == OK) e = home_make_conf(h, buf_view(&text), w);
+    if (e == OK) *made = true;
+    if (e == E_REFUSED) e = OK;
+    buf_free(&text);
+    return e;
 }
 
 enum err home_create(const struct home *h, struct home_made *made, struct why *w) {
@@ -322,7 +360,7 @@ enum err home_create(const struct home *h, struct home_made *made, struct why *w
     bool as_owner = in_home(h, h->conf) && home_as_owner(h), folder = false;
     if (e == OK) e = file_mkdirs(path, 0750, &folder, w);
     if (e == OK) e = make_config(h, &made->config, w);
-    if (e == OK && h->system) e = share_config(h, folder ? path : NULL, made->config ? h->conf : NULL, w);
+    if (e == OK && h->system) e = share_config(h, folder ? path : NULL, NULL, w);
     if (!as_owner) as_owner = home_as_owner(h);
     struct config *c = NULL;
     if (e == OK) e = home_config(h, &c, w); /* a configuration may put identity and data elsewhere */

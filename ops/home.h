@@ -15,6 +15,7 @@ struct home {
     char socket[PATH_SIZE]; /* default of node.socket, or what --socket says */
     char log_file[PATH_SIZE];
     char spool[PATH_SIZE];
+    char history[PATH_SIZE]; /* earlier versions of CONF; for one given by --config: CONF.history */
     char hostname[64];
     bool socket_given; /* by --socket or SILKTALK_SOCKET: counts more than node.socket */
 };
@@ -44,6 +45,12 @@ enum err home_config(const struct home *h, struct config **out, struct why *w);
 /* The same with one key set by the command line, which counts most. */
 enum err home_config_with(const struct home *h, enum config_key key, const char *value, struct config **out,
                           struct why *w);
+/* The same with `text` in the place of what CONF holds; `folder`: with conf.d. */
+enum err home_config_text(const struct home *h, struct bytes text, bool folder, struct config **out,
+                          struct why *w);
+/* Makes CONF, which is not there, with the mode and group it has to have. E_REFUSED: it is there. */
+enum err home_make_conf(const struct home *h, struct bytes text, struct why *w);
+bool home_conf_inside(const struct home *h); /* CONF lies in the home: its owner's, not root's */
 /* Makes what is missing of: folders, identity.key (0600), CONF with the commented sample. *made says what was
  * made (words for people, "" if nothing). */
 struct home_made {

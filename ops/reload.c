@@ -1,6 +1,6 @@
 #include <stdio.h>
 
-#include "ops/cli.h"
+#include "ops/config_file.h"
 
 APPLET(reload)
 const struct opt reload_opts[] = {OPT_DRY_RUN, {0}};
@@ -35,6 +35,7 @@ int reload_main(struct cli *c) {
         if (e == OK) cli_would(c, "reload %s, which is good", c->home.conf);
         return cli_exit(c, e);
     }
+    config_file_note(c); /* what was edited by hand becomes a version of the history */
     struct json_out o = cli_params(&params);
     return cli_verb(c, "reload", &params, &o, show);
 }

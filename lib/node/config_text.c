@@ -214,22 +214,23 @@ static struct place find_place(struct bytes text, const struct config_row *row) 
     struct place p = {0};
     struct bytes line, name;
     bool inside = false, sample;
-    size_t any_key = 0; /* line of the section's last key, ours or not */
+    size_t any_key = 0; /* line of the last key of this section, whichever it is */
     for (size_t i = 1; bytes_split(&text, '\n', &line); i++) {
+        bool more = any_key > 0 && continues(line); /* even one that looks like a section */
         p.lines = i;
-        if (section_name(line, &name)) {
+        if (!more && section_name(line, &name)) {
             inside = bytes_is(name, row->section);
             any_key = 0;
             if (inside) p.section_end = i;
             continue;
         }
+        if (!more && !is_comment(line)) any_key = i;
         if (!inside) continue;
         if (bytes_trim(line).n > 0) p.section_end = i;
-        if (any_key > 0 && continues(line)) {
+        if (more) {
             if (p.sample > any_key) p.sample = 0; /* it stands inside another key's value */
             continue;
         }
-        if (!is_comment(line)) any_key = i;
         if (!bytes_is(key_name(line, &sample), row->key)) continue;
         if (sample)
             p.sample = i;
@@ -239,9 +240,18 @@ static struct place find_place(struct bytes text, const struct config_row *row) 
     return p;
 }
 
-static bool put_key(struct buf *out, const struct config_row *row, const struct bytes *value, bool crlf) {
-    return buf_add_format(out, "%s = %.*s%s\n", row->key, (int)value->n, (const char *)value->p,
-                          crlf ? "\r" : "");
+/* The comment behind a value, with the blank before it; empty: none. */
+static struct bytes inline_comment(struct bytes line) {
+    line = bytes_sub(line, 0, line.n - bytes_ends(line, "\r"));
+    for (size_t i = MIN(bytes_index(line, '='), bytes_index(line, ':')); i + 1 < line.n; i++)
+        if (line.p[i + 1] == ';' && (line.p[i] == ' ' || line.p[i] == '\t')) return bytes_skip(line, i);
+    return (struct bytes){NULL, 0};
+}
+
+static bool put_key(struct buf *out, const struct config_row *row, const struct bytes *value,
+                    struct bytes comment, bool crlf) {
+    return buf_add_format(out, "%s = ", row->key) && buf_add(out, *value) && buf_add(out, comment) &&
+           buf_add_text(out, crlf ? "\r\n" : "\n");
 }
 
 enum err config_edit(struct bytes old, enum config_key key, const struct bytes *value, struct buf *out,
@@ -249,14 +259,16 @@ enum err config_edit(struct bytes old, enum config_key key, const struct bytes *
     const struct config_row *row = &config_rows[key];
     struct place p = find_place(old, row);
     struct bytes text = old, line, name;
-    bool inside = false, sample, skipping = false, good = true;
+    bool inside = false, sample, skipping = false, in_key = false, good = true;
     bool crlf = bytes_has(old, BYTES("\r\n")), ends = bytes_ends(old, "\n") || old.n == 0;
     for (size_t i = 1; bytes_split(&text, '\n', &line); i++) {
-        if (section_name(line, &name)) inside = bytes_is(name, row->section);
-        bool ours = inside && bytes_is(key_name(line, &sample), row->key) && !sample;
+        bool more = in_key && continues(line), head = !more && section_name(line, &name);
+        if (head) inside = bytes_is(name, row->section);
+        in_key = !head && (in_key || !is_comment(line));
+        bool ours = inside && !more && bytes_is(key_name(line, &sample), row->key) && !sample;
         bool drop = ours || (skipping && continues(line)); /* its indented continuation lines go with it */
         skipping = drop || (skipping && is_comment(line));
-        if (i == p.last_key && value != NULL) good &= put_key(out, row, value, crlf);
+        if (i == p.last_key && value != NULL) good &= put_key(out, row, value, inline_comment(line), crlf);
         if (!drop) {
             good &= buf_add(out, line);
             if (text.n > 0 || ends || i < p.lines) good &= buf_add_byte(out, '\n');
@@ -264,13 +276,13 @@ enum err config_edit(struct bytes old, enum config_key key, const struct bytes *
         bool here = p.last_key == 0 && value != NULL && i == (p.sample != 0 ? p.sample : p.section_end);
         if (here) {
             if (out->n > 0 && out->p[out->n - 1] != '\n') good &= buf_add_byte(out, '\n');
-            good &= put_key(out, row, value, crlf);
+            good &= put_key(out, row, value, (struct bytes){NULL, 0}, crlf);
         }
     }
     if (value != NULL && p.section_end == 0) {
         if (out->n > 0 && out->p[out->n - 1] != '\n') good &= buf_add_byte(out, '\n');
         good &= buf_add_format(out, "%s\n[%s]%s\n", crlf ? "\r" : "", row->section, crlf ? "\r" : "") &&
-                put_key(out, row, value, crlf);
+                put_key(out, row, value, (struct bytes){NULL, 0}, crlf);
     }
     return good ? OK : fail(w, E_LIMIT, "the configuration would be larger than 1 MiB");
 }

@@ -26,7 +26,7 @@ try "--home" --ho
 try "config" --json conf
 for verb in $("$SILKTALK" applets); do has "$verb" ""; done
 try "set" config se
-try "check get init list path set unset" config ""
+try "check diff get history init list path rollback set unset" config ""
 try "connection.maxConnections connection.maxConnectionsPerAddress connection.maxConnectionsPerPeer" config set connection.maxConn
 for key in $("$SILKTALK" config list --home "$home" | awk 'NR > 1 {print $1}'); do has "$key" config get ""; done
 for verb in $("$SILKTALK" applets); do

@@ -179,7 +179,16 @@ static const struct {
     const char *value, *want; /* value NULL: removed */
 } edits[] = {
     {"an empty file", "", CONFIG_node_name, "b", "\n[node]\nname = b\n"},
-    {"in place", "[node]\nname = a ; why\n# x\n", CONFIG_node_name, "b", "[node]\nname = b\n# x\n"},
+    {"in place", "[node]\nname = a ; why\n# x\n", CONFIG_node_name, "b", "[node]\nname = b ; why\n# x\n"},
+    {"a comment that is none", "[node]\nsocketGroup = a;b\t;c\r\n", CONFIG_node_socketGroup, "b",
+     "[node]\nsocketGroup = b\t;c\r\n"},
+    {"a line of a list that looks like a section",
+     "[http]\nlisten = 127.0.0.1:1\n  [::1]:2\nallowHosts = a\n", CONFIG_http_allowHosts, "b",
+     "[http]\nlisten = 127.0.0.1:1\n  [::1]:2\nallowHosts = b\n"},
+    {"such a line of the key itself", "[http]\nlisten = 127.0.0.1:1\n  [::1]:2\nallowHosts = a\n",
+     CONFIG_http_listen, "off", "[http]\nlisten = off\nallowHosts = a\n"},
+    {"such a line of another section", "[http]\nlisten = 127.0.0.1:1\n\t[::1]:2\n[node]\nname = a\n",
+     CONFIG_node_name, "b", "[http]\nlisten = 127.0.0.1:1\n\t[::1]:2\n[node]\nname = b\n"},
     {"other sections", "[logging]\nlevel = info\n[node]\nname=a\n[access]\n", CONFIG_node_name, "b",
      "[logging]\nlevel = info\n[node]\nname = b\n[access]\n"},
     {"the last one counts", "[node]\nname = a\n# 1\nname = c\n# 2\n", CONFIG_node_name, "b",
