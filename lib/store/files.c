@@ -227,6 +227,8 @@ enum err files_read(struct files *f, int64_t seq, uint64_t at, size_t n, struct 
         enum err e = open_at(f, path, true, O_RDONLY, &s->fd, w);
         if (e != OK) {
             slot_close(s);
+            if (access(path, F_OK) != 0 && errno == ENOENT)
+                return fail(w, E_NOT_FOUND, "%s is gone: cancel and send again", path);
             return e;
         }
     }
@@ -236,7 +238,7 @@ enum err files_read(struct files *f, int64_t seq, uint64_t at, size_t n, struct 
     if (got == (ssize_t)n) return OK;
     out->n -= n;
     return got < 0 ? sorry(w, path, errno)
-                   : fail(w, E_IO, "%s is shorter than it was: cancel and send again", path);
+                   : fail(w, E_NOT_FOUND, "%s is shorter than it was: cancel and send again", path);
 }
 
 void files_drop(struct files *f, int64_t seq, bool outgoing, const char *name) {

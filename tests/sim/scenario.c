@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "node/file_queue.h"
 #include "tests/sim/posix.h"
 
 enum {
@@ -200,6 +201,7 @@ static void fault(struct world *w, void *user, uint64_t arg) {
         return;
     case 10:
         n->disk.full_after = (int64_t)skewed(s, 200000);
+        s->was_full[node] = true;
         world_call(w, back_us, fast_again, s, node);
         return;
     default:
@@ -290,7 +292,8 @@ static bool is_quiet(struct scenario *s) {
     struct world *w = s->w;
     for (size_t i = 0; i < s->n; i++)
         if (!w->nodes[i]->up || node_outbox(w->nodes[i]->node) > 0 || w->nodes[i]->waiting > 0 ||
-            w->nodes[i]->node->unended != NULL || w->nodes[i]->node->files_out != NULL)
+            w->nodes[i]->node->unended != NULL || w->nodes[i]->node->files_out != NULL ||
+            w->nodes[i]->node->next_spool.us != 0)
             return false;
     return mail_is_quiet(s) && sent_files_is_quiet(s);
 }
@@ -344,6 +347,7 @@ static void begin(struct scenario *s, uint64_t seed, size_t nodes) {
     s->near = table(s->n, sizeof *s->near);
     s->denies = table(s->n, sizeof *s->denies);
     s->went_back = table(s->n, sizeof *s->went_back);
+    s->was_full = table(s->n, sizeof *s->was_full);
     s->wall_max = table(s->n, sizeof *s->wall_max);
     s->last_row = table(s->n, sizeof *s->last_row);
     map_init(&s->ids, 100 * s->most, 3, 4);
@@ -359,6 +363,10 @@ static void dump(struct scenario *s) {
     struct world *w = s->w;
     for (size_t i = 0; i < s->n_sent; i++)
         if (s->sent[i].state == ASKED) printf("message %zu was not answered\n", i);
+    for (size_t i = 0; i < s->n_files; i++)
+        printf("file %zu from n%zu to n%zu: %zu bytes, id %s, asked %d, out %s %s, in %s, found %zu\n", i,
+               s->files[i].from, s->files[i].to, s->files[i].size, s->files[i].id, s->files[i].state,
+               s->files[i].state_out, s->files[i].error_out, s->files[i].state_in, s->files[i].found);
     size_t kinds[SIM_CALL + 1] = {0};
     for (size_t i = 0; i < w->n_heap; i++) kinds[w->heap[i].kind]++;
     for (size_t i = 0; i < LEN(kinds); i++) printf("events of kind %zu: %zu\n", i, kinds[i]);
@@ -381,6 +389,11 @@ static void dump(struct scenario *s) {
         if (!n->up) continue;
         for (const struct unended *u = n->node->unended; u != NULL; u = u->next)
             printf("  end of %lld is not written, waits %d\n", (long long)u->seq, u->op != NULL);
+        for (const struct file_out *f = n->node->files_out; f != NULL; f = f->next)
+            printf("  file to %.12s seq %lld size %llu done %llu stream %d waits %d over %d tries %u retry "
+                   "%lld\n",
+                   f->peer->text, (long long)f->seq, (unsigned long long)f->size, (unsigned long long)f->done,
+                   f->stream != NULL, f->waits, f->over, f->tries, (long long)f->retry_at.us);
         printf("  loaded %d connections %zu pending %zu dialing %zu dials %d lanes %d\n", n->node->loaded,
                n->node->n_connections, n->node->n_pending_in, n->node->n_dialing, n->node->dials != NULL,
                n->node->lanes != NULL);
@@ -428,6 +441,7 @@ static void finish(struct scenario *s, struct scenario_result *out) {
     free(s->near);
     free(s->denies);
     free(s->went_back);
+    free(s->was_full);
     free(s->wall_max);
     free(s->last_row);
 }

@@ -294,8 +294,9 @@ static void judge_order(struct scenario *s, size_t index) {
     /* What expired on its way, as its sender was told, may come late (SEED=33031 NODES=30); so may what was
      * refused, when that could not be written down before a crash (SEED=41536 NODES=5). */
     if (m->failed || m->refused || m->retries > 0) return;
-    /* A spool is taken in the order of the wall clock. */
-    if (m->spooled && s->went_back[m->from]) return;
+    /* A spool is taken in the order of the wall clock, and what finds no room or memory in its time, later.
+     */
+    if (m->spooled && (s->went_back[m->from] || s->was_full[m->from] || s->was_poor)) return;
     if (s->last_row[m->from] > (int64_t)index)
         world_break(s->w, "message %zu from node %zu came to node %zu after message %lld", index, m->from,
                     m->to, (long long)s->last_row[m->from]);

@@ -65,6 +65,7 @@ struct scenario {
     } * near;
     bool *denies;    /* by node: takes messages of known peers only */
     bool *went_back; /* by node: its wall clock did */
+    bool *was_full;  /* by node: its disk */
     int64_t *wall_max;
     int64_t end_us; /* of the faults */
     bool private_network, healed;

@@ -576,6 +576,9 @@ void world_tell(struct world *w, size_t node, uint32_t client, struct bytes line
     struct sim_node *n = w->nodes[node];
     struct node_client who = {.id = client, .fd = w->request_fd};
     if (!n->up) return;
+    if (w->verbose)
+        printf("%10.6f n%zu <- %u %.*s\n", (double)w->now_us / 1e6, node, client,
+               (int)MIN(line.n, (size_t)300), (const char *)line.p);
     w->request_fd = -1;
     node_now(n->node, world_clocks(w, n));
     node_request(n->node, &who, line);
