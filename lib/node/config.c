@@ -134,9 +134,11 @@ static enum err set_key(struct config_builder *b, enum config_key key, const cha
     struct why inner = {OK, ""};
     union config_value v;
     char *normal = NULL;
-    enum err e = has_comment(bytes_of(value))
-                     ? fail(&inner, E_INPUT, "%s begins with a ;, which begins a comment", config_rows[key].name)
-                     : config_value_parse(key, bytes_of(value), &v, &normal, &inner);
+    enum err e = OK;
+    if (has_comment(bytes_of(value)))
+        e = fail(&inner, E_INPUT, "%s begins with a ;, which begins a comment", config_rows[key].name);
+    else
+        e = config_value_parse(key, bytes_of(value), &v, &normal, &inner);
     if (e != OK) return fail(b->w, e, "%.120s:%d: %s", b->file_name, line, inner.text);
     config_value_free(config_rows[key].type, &v);
     bool joins = config_is_list(config_rows[key].type) && b->set_in[key] == b->file && b->texts[key] != NULL;

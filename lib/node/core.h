@@ -304,7 +304,7 @@ struct node {
         int64_t seq;
         struct store_op *op; /* NULL: at the store */
     } * unended;
-    struct mono next_unended;
+    struct mono next_unended, next_spool; /* next_spool: some of it could not be taken */
     bool recount; /* messages are queued that no lane knows: the store is asked how many */
     struct mono next_recount;
     struct file_out *files_out; /* oldest first */

@@ -5,7 +5,7 @@
 
 #include <stdio.h>
 
-enum { EXPIRE_MS = 5000, RECOUNT_MS = 10000, LOAD_COUNT = 256 };
+enum { EXPIRE_MS = 5000, RECOUNT_MS = 10000, SPOOL_AGAIN_MS = 60000, LOAD_COUNT = 256 };
 
 /* ---- lanes */
 
@@ -244,6 +244,7 @@ void messenger_requeued(struct node *n, struct bytes rows) {
 
 static void take_spool(struct node *n) {
     struct store_op *spool = store_op_new(STORE_SPOOL_TAKE);
+    n->next_spool = spool == NULL ? mono_add_ms(n->now.mono, SPOOL_AGAIN_MS) : MONO_NEVER;
     if (spool == NULL) return;
     messenger_outbox_limits(n, spool);
     spool->count = LOAD_COUNT;
@@ -542,8 +543,10 @@ static void expired(struct node *n, struct store_op *op) {
 
 static void spool_taken(struct node *n, struct store_op *op) {
     if (op->count > 0) LOG(n->log, EV_SPOOL_TAKEN, kv_int("count", (int64_t)op->count));
-    if (op->err != OK || op->text[0] != 0)
+    if (op->err != OK || op->text[0] != 0) {
         LOG(n->log, EV_SPOOL_REFUSED, kv_str("entry", op->text), kv_str("reason", op->why.text));
+        n->next_spool = mono_add_ms(n->now.mono, SPOOL_AGAIN_MS); /* the disk or the outbox may be full */
+    }
     struct rd r = rd_of(buf_view(&op->out));
     while (r.in.n > 0) { /* whom the operator wrote to is known from now on */
         struct peer_id id;
@@ -590,6 +593,7 @@ void messenger_tick(struct node *n) {
     if (n->stopping) return;
     if (mono_due(n->next_unended, n->now.mono)) end_again(n);
     if (n->recount && n->next_recount.us <= n->now.mono.us) ask_queued(n);
+    if (mono_due(n->next_spool, n->now.mono)) take_spool(n);
     for (struct lane **at = &n->lanes; *at != NULL;) {
         struct lane *l = *at;
         if (mono_due(l->retry_at, n->now.mono)) lane_run(l);
@@ -606,6 +610,7 @@ void messenger_tick(struct node *n) {
 struct mono messenger_deadline(const struct node *n) {
     if (n->stopping) return MONO_NEVER;
     struct mono at = mono_sooner(n->next_unended, n->recount ? n->next_recount : MONO_NEVER);
+    at = mono_sooner(at, n->next_spool);
     if (n->outbox_count > 0) at = mono_sooner(at, n->next_expire);
     for (const struct lane *l = n->lanes; l != NULL; l = l->next) at = mono_sooner(at, l->retry_at);
     return at;

@@ -25,6 +25,7 @@ enum err files_copy_begin(struct files *f, int64_t seq, int source, uint64_t siz
 /* One slice; *done: bytes so far. At the end *whole, and the hash of all. E_INPUT: it changed meanwhile. */
 enum err files_copy(struct files *f, int64_t seq, uint64_t size, uint64_t *done, bool *whole,
                     uint8_t hash[SHA256_SIZE], struct why *w);
+/* E_NOT_FOUND: they are not there any more; any other error may pass. */
 enum err files_read(struct files *f, int64_t seq, uint64_t at, size_t n, struct buf *out, struct why *w);
 void files_drop(struct files *f, int64_t seq, bool outgoing,
                 const char *name); /* name: of a whole one, or NULL */
