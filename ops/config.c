@@ -56,8 +56,9 @@ static enum err init(struct cli *c) {
         printf("Identity       %s (keep a copy in a safe place)\n", cfg(config, node_identity).text);
     config_free(config);
     char old[PATH_SIZE];
-    home_old_installation(&c->home, old);
-    if (e == OK && old[0] != 0) cli_note(c, "An old configuration was found at %s: it is not used.", old);
+    home_old_installation(&c->home, false, old);
+    if (e == OK && old[0] != 0)
+        cli_note(c, "An old configuration was found at %s: it is not used; `silktalk import` would.", old);
     return e;
 }
 
