@@ -14,13 +14,13 @@
 enum { PART = 1 << 20 };
 
 APPLET(file)
-const struct opt file_opts[] = {{'n', "number", "N", "1000", "most rows"}, {0}};
+const struct opt file_opts[] = {{'n', "number", "N", "1000", "most rows"}, OPT_DRY_RUN, {0}};
 const char file_text[] =
     "Usage: silktalk file list | accept ID... | save ID [PATH] | cancel ID...\n"
     "Files larger than a message, both ways. `silktalk send PEER -f FILE` sends one.\n"
     "accept takes a file that a peer offers whom files.from does not let in; save writes a received file\n"
     "to PATH (or its own name here; a folder gets it under its name), never over another; cancel ends a\n"
-    "transfer, refuses an offer, or deletes a received file.\n"
+    "transfer, refuses an offer, or deletes a received file (it asks).\n"
     "Examples:\n"
     "  silktalk file list\n"
     "  silktalk file accept 3f9a2b\n"
@@ -150,6 +150,12 @@ static int save(struct cli *c) {
 
 static int each(struct cli *c, const char *method) {
     int code = 0;
+    bool accepts = strcmp(method, "file.accept") == 0;
+    for (int i = 1; c->dry_run && i < c->n_args; i++)
+        cli_would(c, accepts ? "accept %.40s" : "cancel %.40s, and delete what is kept of it", c->args[i]);
+    if (c->dry_run) return 0;
+    if (!accepts && !cli_confirm(c, "Cancel? What is kept of it is deleted."))
+        return cli_usage(c, "not confirmed; --yes cancels without asking");
     for (int i = 1; i < c->n_args; i++) {
         struct buf params;
         struct json_out o = cli_params(&params);

@@ -42,7 +42,7 @@ static enum err read_all(struct cli *c, int fd, const char *name, struct buf *bo
             return fail(&c->why, E_INPUT, "%s is larger than a message may be (messages.maxBody)", name);
         ssize_t n = read(fd, body->p + body->n, 65536);
         if (n < 0 && errno == EINTR) continue;
-        if (n < 0) return fail(&c->why, E_IO, "%s: %s", name, strerror(errno));
+        if (n < 0) return fail(&c->why, errno == EISDIR ? E_INPUT : E_IO, "%s: %s", name, strerror(errno));
         if (n == 0) break;
         body->n += (size_t)n;
         cli_progress(c, &p, body->n);

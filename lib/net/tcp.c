@@ -7,7 +7,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { ACCEPT_TRIES = 64 }; /* dead connections skipped in one call */
+enum {
+    ACCEPT_TRIES = 64,     /* dead connections skipped in one call */
+    UNSENT_MAX = 256 << 10 /* bytes that the kernel keeps and has not sent yet */
+};
 
 /* ---- addresses */
 union address {
@@ -98,6 +101,14 @@ static int new_socket(const struct endpoint *e) {
 static bool set_on(int fd, int level, int name) {
     int on = 1;
     return setsockopt(fd, level, name, &on, sizeof on) == 0;
+}
+
+/* Small frames go at once; and no long queue of unsent bytes is built up in the kernel, where a message would
+ * wait behind a file. */
+static void stream_options(int s) {
+    int most = UNSENT_MAX;
+    set_on(s, IPPROTO_TCP, TCP_NODELAY);
+    setsockopt(s, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &most, sizeof most);
 }
 
 void tcp_close(int fd) {
@@ -192,7 +203,7 @@ enum err tcp_accept(struct tcp_acceptor *a, int listener, struct mono now, int *
         int s = accept4(listener, &from.any, &n, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (s >= 0) {
             if (from_system(&from, peer) && (local == NULL || tcp_local(s, local))) {
-                set_on(s, IPPROTO_TCP, TCP_NODELAY);
+                stream_options(s);
                 *fd = s;
                 return OK;
             }
@@ -222,7 +233,7 @@ enum err tcp_dial(int *fd, const struct endpoint *to, const struct endpoint *fro
     *fd = -1;
     int s = new_socket(to);
     if (s < 0) return broken(w, "Dialing", to, errno);
-    set_on(s, IPPROTO_TCP, TCP_NODELAY);
+    stream_options(s);
     bool bound = from == NULL;
     if (!bound) {
         socklen_t m = to_system(from, &b);

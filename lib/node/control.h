@@ -23,7 +23,7 @@ void control_finish(struct request *r, struct buf *line,
                     struct json_out *o); /* sends it; the request is done */
 /* A whole result: {"schema":…,"items":[…]}, with a descriptor to go along (-1: none). */
 void control_items(struct request *r, const char *schema, struct bytes items, int fd);
-void control_done(struct request *r);    /* a result of its schema alone */
+void control_done(struct request *r);       /* a result of its schema alone */
 void control_stream_end(struct request *r); /* {"id":1,"end":true} behind the events */
 void control_error(struct request *r, const struct why *w);
 struct json_out control_event(struct request *r, struct buf *line); /* `"event":{`, of a stream */

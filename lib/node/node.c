@@ -104,7 +104,8 @@ static void more_effects(struct node *n) {
     size_t cap = n->effects_cap == 0 ? 64 : n->effects_cap * 2;
     struct node_effect *more = NEW_ARRAY(struct node_effect, cap);
     if (more == NULL) return;
-    for (size_t i = 0; i < n->effects_n; i++) more[i] = n->effects[(n->effects_at + i) % n->effects_cap];
+    for (size_t i = 0, at = n->effects_at; i < n->effects_n; i++, at++)
+        more[i] = n->effects[at < n->effects_cap ? at : at - n->effects_cap];
     mem_free(n->effects);
     n->effects = more;
     n->effects_at = 0;

@@ -8,7 +8,7 @@
 
 enum frame_type { FRAME_DATA, FRAME_WINDOW, FRAME_PING, FRAME_GO_AWAY };
 enum { FLAG_SYN = 1, FLAG_ACK = 2, FLAG_FIN = 4, FLAG_RST = 8 };
-enum { SECOND_US = 1000000, RTT_OLD_MS = 30000, GROWTH_ROUND_TRIPS = 4 };
+enum { SECOND_US = 1000000, RTT_OLD_MS = 30000, GROWTH_ROUND_TRIPS = 4, RTT_FLOOR_US = 250 };
 
 struct frame {
     uint8_t type;
@@ -180,9 +180,13 @@ void yamux_reset(struct yamux *y, struct yamux_stream *s) {
 }
 
 /* How much larger the window of s becomes: it is doubled while half of it is used up within a few round
- * trips, since then the window and not the link limits the flow (the rule of go). */
+ * trips, since then the window and not the link limits the flow (the rule of go). The shortest round trip
+ * counts: one that waited behind our own bytes would let the window grow into a longer queue, for messages
+ * too. */
 static uint32_t growth(const struct yamux *y, const struct yamux_stream *s, struct mono now) {
-    if (y->rtt_us == 0 || now.us - s->epoch.us >= GROWTH_ROUND_TRIPS * y->rtt_us) return 0;
+    if (y->rtt_us == 0 ||
+        now.us - s->epoch.us >= GROWTH_ROUND_TRIPS * MAX(y->rtt_min_us, (int64_t)RTT_FLOOR_US))
+        return 0;
     uint32_t more = s->window_max > s->window ? MIN(s->window, s->window_max - s->window) : 0;
     return MIN(more, (uint32_t)(YAMUX_GROWN_MAX - y->grown));
 }
@@ -316,6 +320,7 @@ static void take_ping(struct yamux *y, const struct frame *f, struct mono now, s
         put_control(y, FRAME_PING, FLAG_ACK, 0, f->length);
     } else if ((f->flags & FLAG_ACK) && y->ping_sent.us != 0 && f->length == y->ping_value) {
         int64_t rtt = MAX(now.us - y->ping_sent.us, (int64_t)1);
+        y->rtt_min_us = y->rtt_min_us == 0 ? rtt : MIN(y->rtt_min_us, rtt);
         y->rtt_us = y->rtt_us == 0 ? rtt : (y->rtt_us + rtt + 1) / 2;
         y->rtt_at = now;
         y->ping_sent = MONO_NEVER;

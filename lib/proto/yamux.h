@@ -76,6 +76,7 @@ struct yamux {
     struct mono ping_sent; /* 0: none is out */
     uint32_t ping_value;
     int64_t rtt_us;           /* smoothed; 0: not known yet */
+    int64_t rtt_min_us;       /* the shortest */
     struct mono rtt_at;       /* when it was measured */
     struct mono flood_second; /* begin of the second that these are counted in */
     uint32_t pings_in, resets_in;

@@ -142,6 +142,10 @@ static enum err append(struct slot *s, const char *path, struct bytes data, bool
         if (fdatasync(s->fd) != 0) return sorry(w, path, errno);
         s->synced = s->started = s->at;
     } else if (s->at - s->started >= FILES_START_BYTES) {
+        /* No more than two such parts are on their way: the disk stays free for the syncs of messages. */
+        if (s->started > s->synced)
+            sync_file_range(s->fd, (off_t)s->synced, (off_t)(s->started - s->synced),
+                            SYNC_FILE_RANGE_WAIT_BEFORE);
         sync_file_range(s->fd, (off_t)s->started, (off_t)(s->at - s->started), SYNC_FILE_RANGE_WRITE);
         s->started = s->at;
     }

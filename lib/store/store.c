@@ -26,10 +26,10 @@ struct store {
     pthread_t thread;
     pthread_mutex_t lock; /* of all below */
     pthread_cond_t work;
-    struct queue todo, done;
-    size_t waiting, queue_max; /* given and not taken back */
-    size_t urgent;             /* of todo: somebody waits for them */
-    bool ending;
+    struct queue todo, bulk, done; /* bulk: the bytes of files */
+    size_t waiting, queue_max;     /* given and not taken back */
+    size_t urgent;                 /* of todo: somebody waits for them */
+    bool ending, bulk_next;
     int pipe[2]; /* a byte in it: done is not empty */
     bool told;
 };
@@ -78,20 +78,44 @@ static bool may_wait(const struct store_op *op) {
            op->kind == STORE_STRANGER;
 }
 
+/* The bytes of files: what waits behind them is a matter of one slice, not of all that are asked for. */
+static bool is_bulk(const struct store_op *op) {
+    return op->kind == STORE_FILE_READ || op->kind == STORE_FILE_WRITE || op->kind == STORE_FILE_COPY ||
+           op->kind == STORE_FILE_CHECK;
+}
+
+/* One of files, and all of the rest, in turn. */
+static struct store_op *next_batch(struct store *s) {
+    struct store_op *batch = s->todo.first;
+    bool bulk = batch == NULL || (s->bulk_next && s->bulk.first != NULL);
+    s->bulk_next = !bulk;
+    if (!bulk) {
+        s->todo = (struct queue){NULL, NULL, 0};
+        s->urgent = 0;
+        return batch;
+    }
+    batch = s->bulk.first;
+    if (batch == NULL) return NULL;
+    s->bulk.first = batch->next;
+    if (batch->next == NULL) s->bulk.last = NULL;
+    s->bulk.n--;
+    batch->next = NULL;
+    return batch;
+}
+
 static struct store_op *wait_for_work(struct store *s, bool idle, bool *ending) {
     struct timespec until = in_ms(IDLE_CHECKPOINT_MS);
     struct store_op *batch = NULL;
     pthread_mutex_lock(&s->lock);
     int rc = 0;
-    while (s->todo.first == NULL && !s->ending && rc == 0)
+    while (s->todo.first == NULL && s->bulk.first == NULL && !s->ending && rc == 0)
         rc = idle ? pthread_cond_wait(&s->work, &s->lock)
                   : pthread_cond_timedwait(&s->work, &s->lock, &until);
     until = in_ms(GATHER_MS);
-    for (rc = 0; rc == 0 && s->todo.n > 0 && s->todo.n < GATHER_MAX && s->urgent == 0 && !s->ending;)
+    for (rc = 0; rc == 0 && s->bulk.n == 0 && s->todo.n > 0 && s->todo.n < GATHER_MAX && s->urgent == 0 &&
+                 !s->ending;)
         rc = pthread_cond_timedwait(&s->work, &s->lock, &until);
-    batch = s->todo.first;
-    s->todo = (struct queue){NULL, NULL, 0};
-    s->urgent = 0;
+    batch = next_batch(s);
     *ending = s->ending && batch == NULL;
     pthread_mutex_unlock(&s->lock);
     return batch;
@@ -189,8 +213,9 @@ bool store_give(struct store *s, struct store_op *op) {
     bool fits = s->waiting < s->queue_max;
     if (fits) {
         op->next = NULL;
-        if (!may_wait(op)) s->urgent++;
-        push_list(&s->todo, op);
+        bool bulk = is_bulk(op);
+        if (!bulk && !may_wait(op)) s->urgent++;
+        push_list(bulk ? &s->bulk : &s->todo, op);
         s->waiting++;
         pthread_cond_signal(&s->work);
     }

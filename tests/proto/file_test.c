@@ -4,6 +4,7 @@
 
 #include "base/mem.h"
 #include "base/pb.h"
+#include "crypto/hash.h"
 #include "tests/test.h"
 
 enum { ROOM = 1024 };
@@ -245,5 +246,34 @@ TEST(writing_is_all_or_nothing) {
     mem_fail_after(0);
     CHECK(!file_answer_write(&out, &a) && out.n == 0);
     mem_fail_after(-1);
+    buf_free(&out);
+}
+
+/* The example of contrib/protocol.md, byte for byte. */
+TEST(the_documents_example) {
+    uint8_t want[128];
+    size_t n = test_hex(
+        "3f 0a 10 00 01 02 03 04 05 06 07 08 09 0a 0b 0c 0d 0e 0f 10 01 42 05 61 2e 74 78 74 48 05 52 20"
+        "2c f2 4d ba 5f b0 a3 0e 26 e8 3b 2a c5 b9 e2 9e 1b 16 1e 5c 1f a7 42 5e 73 04 33 62 93 8b 98 24"
+        "00 04 08 01 18 07",
+        want, sizeof want);
+    size_t document_n;
+    char *document = test_file("contrib/protocol.md", &document_n);
+    CHECK(strstr(document,
+                 "3f 0a 10 00 01 02 03 04 05 06 07 08 09 0a 0b 0c 0d 0e 0f 10 01 42 05 61 2e 74 78 74") !=
+          NULL);
+    CHECK(strstr(document, "\n    00\n    04 08 01 18 07\n") != NULL);
+    free(document);
+    struct file_offer o = {.sent_ms = 1, .name = BYTES("a.txt"), .size = 5, .has_hash = true};
+    for (uint8_t i = 0; i < 16; i++) o.id[i] = i;
+    struct sha256 hash;
+    sha256_start(&hash);
+    sha256_add(&hash, BYTES("hello"));
+    sha256_end(&hash, o.hash);
+    struct buf out = {.max = 1000};
+    CHECK(file_offer_write(&out, &o) &&
+          file_answer_write(&out, &(struct file_answer){.status = FILE_TAKEN}) &&
+          file_answer_write(&out, &(struct file_answer){.status = RECEIPT_STORED, .received_ms = 7}));
+    CHECK(out.n == n && memcmp(out.p, want, n) == 0);
     buf_free(&out);
 }

@@ -128,7 +128,7 @@ struct world {
     char files_at[200]; /* nodes keep large files in real folders below it; "": they keep none */
     int request_fd;     /* goes along with the next request; -1: none (the node closes it) */
     int answer_fd;      /* came with the last answer, closed with the next; -1: none */
-    unsigned poor; /* of a thousand steps of a node: one of its next allocations is refused */
+    unsigned poor;      /* of a thousand steps of a node: one of its next allocations is refused */
     uint64_t limit_breaks;
     char broken[512]; /* the first thing found wrong; "": none */
     /* Hooks; NULL: none. */

@@ -4,6 +4,7 @@ import { peerIdFromString } from '@libp2p/peer-id'
 import { multiaddr } from '@multiformats/multiaddr'
 import { ECHO, HALF_CLOSE, PERF, RESET, SINK, handleEcho, sinks } from './serve.js'
 import { Reader, drain, write, writeRandom, writeZeros } from './stream-io.js'
+import { sendFile } from './silktalk-file.js'
 import { describe, raw as rawMessage } from './silktalk-message.js'
 
 const limit = (c, seconds = 60) => AbortSignal.timeout((c.timeout ?? seconds) * 1000)
@@ -286,5 +287,10 @@ export const commands = {
   message_limit: messageLimit,
   message_log: async ({ messages }) => ({ items: messages.log }),
   message_outbox: async ({ messages }) => ({ items: messages.outbox() }),
-  message_raw: messageRaw
+  message_raw: messageRaw,
+  file_send: async (peer, c) => sendFile(connectionTo(peer, c), c),
+  file_received: async ({ files }) => ({ items: files.received }),
+  file_policy: async ({ files }, c) => {
+    files.policy = { answer: c.answer ?? null, breakAfter: c.break_after ?? [], tellEvery: 1 << 20 }
+  }
 }

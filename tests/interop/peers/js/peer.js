@@ -14,6 +14,7 @@ import { preSharedKey } from '@libp2p/pnet'
 import { generateKeyPair, privateKeyFromProtobuf, privateKeyToProtobuf } from '@libp2p/crypto/keys'
 import { commands } from './commands.js'
 import { serve } from './serve.js'
+import { Files } from './silktalk-file.js'
 import { Messages } from './silktalk-message.js'
 
 const KEY_TYPES = { ed25519: 'Ed25519', secp256k1: 'secp256k1', rsa: 'RSA' }
@@ -57,6 +58,8 @@ async function start () {
   await serve(node)
   const messages = new Messages(node)
   await messages.start()
+  const files = new Files(node)
+  await files.start()
   const identified = new Map()
   const pushes = new Map()
   node.addEventListener('peer:identify', (e) => {
@@ -64,7 +67,7 @@ async function start () {
     if (identified.has(id)) pushes.set(id, (pushes.get(id) ?? 0) + 1)
     identified.set(id, e.detail)
   })
-  return { node, messages, identified, pushes }
+  return { node, messages, files, identified, pushes }
 }
 
 async function answer (peer, line) {

@@ -44,7 +44,7 @@ function readVarint (buf, at) {
 }
 
 // field number -> the last value seen: BigInt for a varint, Buffer for bytes. Other wire types are skipped.
-function readFields (buf) {
+export function readFields (buf) {
   const fields = new Map()
   for (let at = 0; at < buf.length;) {
     let tag, value
