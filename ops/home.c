@@ -342,7 +342,10 @@ enum err home_make_conf(const struct home *h, struct bytes text, struct why *w) 
 static enum err make_config(const struct home *h, bool *made, struct why *w) {
     if (exists(h->conf)) return OK;
     struct buf text = {.max = CONFIG_FILE_MAX};
-    enum err e = config_sample(&text) ? OK : fail(w, E_MEMORY, "out of memory");
+    struct config *defaults = NULL;
+    enum err e = home_config_text(h, BYTES(""), false, &defaults, w);
+    if (e == OK && !config_sample(defaults, &text)) e = fail(w, E_MEMORY, "out of memory");
+    config_free(defaults);
     if (e == OK) e = home_make_conf(h, buf_view(&text), w);
     if (e == OK) *made = true;
     if (e == E_REFUSED) e = OK;

@@ -102,13 +102,16 @@ static enum err read_file(struct cli *c, const char *path, size_t most, struct b
 
 static enum err read_conf(struct cli *c, struct plan *p) {
     struct buf json = {.max = 0};
+    struct config *defaults = NULL;
     struct file_facts facts;
     if (file_facts(c->home.conf, &facts, NULL) != E_NOT_FOUND)
         return fail(&c->why, E_FAILED,
                     "%s is there already, and nothing is overwritten: give a new --home, or move it away",
                     c->home.conf);
     enum err e = read_file(c, p->json, CONFIG_FILE_MAX, &json);
-    if (e == OK) e = config_import_json(buf_view(&json), p->json, &p->conf, &c->why);
+    if (e == OK) e = home_config_text(&c->home, BYTES(""), false, &defaults, &c->why);
+    if (e == OK) e = config_import_json(defaults, buf_view(&json), p->json, &p->conf, &c->why);
+    config_free(defaults);
     buf_free(&json);
     if (e == OK) e = home_config_text(&c->home, buf_view(&p->conf.ini), true, &p->config, &c->why);
     return e;

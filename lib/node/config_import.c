@@ -204,7 +204,8 @@ static enum err walk(struct importing *im, const char *prefix, const struct json
     return e;
 }
 
-enum err config_import_json(struct bytes json, const char *file, struct config_import *out, struct why *w) {
+enum err config_import_json(const struct config *defaults, struct bytes json, const char *file,
+                            struct config_import *out, struct why *w) {
     struct why inner;
     *out = (struct config_import){
         .ini = {.max = CONFIG_FILE_MAX}, .taken = {.max = 4 << 20}, .left = {.max = 4 << 20}};
@@ -218,7 +219,7 @@ enum err config_import_json(struct bytes json, const char *file, struct config_i
     json_open(&im.left, NULL, '[');
     enum err e = OK;
     if (!json_is_object(json_root(doc))) e = fail(w, E_INPUT, "%.120s holds no JSON object", file);
-    if (e == OK && !config_sample(&out->ini)) e = fail(w, E_MEMORY, "out of memory");
+    if (e == OK && !config_sample(defaults, &out->ini)) e = fail(w, E_MEMORY, "out of memory");
     if (e == OK) e = walk(&im, "", json_root(doc), 0);
     json_shut(&im.taken, ']');
     json_shut(&im.left, ']');

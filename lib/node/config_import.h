@@ -13,8 +13,10 @@ struct config_import {
     size_t n_taken, n_left;
 };
 /* Keys are SECTION.KEY as here, or js-libp2p's names for some of them. Numbers of durations are milliseconds,
- * of sizes bytes. `file` is named in the comments. E_INPUT: not JSON, not an object. Free it in any case. */
-enum err config_import_json(struct bytes json, const char *file, struct config_import *out, struct why *w);
+ * of sizes bytes. `defaults` are those of the home (NULL: none), `file` is named in the comments. E_INPUT:
+ * not JSON, not an object. Free it in any case. */
+enum err config_import_json(const struct config *defaults, struct bytes json, const char *file,
+                            struct config_import *out, struct why *w);
 void config_import_free(struct config_import *i);
 
 #endif

@@ -61,7 +61,7 @@ TEST(settings_are_taken_or_left_with_a_reason) {
     for (size_t i = 0; i < LEN(rows); i++) {
         struct config_import im;
         struct why w = {OK, ""};
-        CHECK(config_import_json(bytes_of(rows[i].json), "/old\n/config.json", &im, &w) == OK, "row %zu: %s",
+        CHECK(config_import_json(NULL, bytes_of(rows[i].json), "/old\n/config.json", &im, &w) == OK, "row %zu: %s",
               i, w.text);
         struct config *c = read_back(&im);
         CHECK(c != NULL && strcmp(c->entries[rows[i].key].text, rows[i].want) == 0, "row %zu: %s", i,
@@ -88,7 +88,7 @@ TEST(what_is_no_object_is_refused) {
     for (size_t i = 0; i < LEN(bad); i++) {
         struct config_import im;
         struct why w = {OK, ""};
-        CHECK(config_import_json(bytes_of(bad[i]), "f", &im, &w) == E_INPUT && w.text[0] == 'f',
+        CHECK(config_import_json(NULL, bytes_of(bad[i]), "f", &im, &w) == E_INPUT && w.text[0] == 'f',
               "row %zu: %s", i, w.text);
         config_import_free(&im);
     }
@@ -100,14 +100,14 @@ TEST(long_values_are_cut_in_comments_and_floods_are_refused) {
     struct why w = {OK, ""};
     CHECK(buf_add_text(&json, "{\"a\":\""));
     for (int i = 0; i < 3000; i++) CHECK(buf_add_text(&json, "\xe4\xb8\x9d"));
-    CHECK(buf_add_text(&json, "\"}") && config_import_json(buf_view(&json), "f", &im, &w) == OK, "%s",
+    CHECK(buf_add_text(&json, "\"}") && config_import_json(NULL, buf_view(&json), "f", &im, &w) == OK, "%s",
           w.text);
     config_free(read_back(&im)); /* UTF-8, and no line over 8 KiB */
     config_import_free(&im);
     buf_clear(&json);
     CHECK(buf_add_text(&json, "{\"a\":0"));
     for (int i = 0; i < 60000; i++) CHECK(buf_add_format(&json, ",\"a%d\":0", i));
-    CHECK(buf_add_text(&json, "}") && config_import_json(buf_view(&json), "f", &im, &w) == E_LIMIT, "%s",
+    CHECK(buf_add_text(&json, "}") && config_import_json(NULL, buf_view(&json), "f", &im, &w) == E_LIMIT, "%s",
           w.text);
     config_import_free(&im);
     buf_free(&json);
@@ -121,14 +121,14 @@ TEST(damage_and_lack_of_memory_leave_nothing_behind) {
     struct why w;
     for (size_t bit = 0; bit < (sizeof text - 1) * 8; bit++) {
         text[bit / 8] = (char)(text[bit / 8] ^ (1 << (bit % 8)));
-        if (config_import_json(bytes_at(text, sizeof text - 1), "f", &im, &w) == OK)
+        if (config_import_json(NULL, bytes_at(text, sizeof text - 1), "f", &im, &w) == OK)
             config_free(read_back(&im));
         config_import_free(&im);
         text[bit / 8] = (char)(text[bit / 8] ^ (1 << (bit % 8)));
     }
     for (long i = 0; i < 60; i++) {
         mem_fail_after(i);
-        enum err e = config_import_json(bytes_at(text, sizeof text - 1), "f", &im, &w);
+        enum err e = config_import_json(NULL, bytes_at(text, sizeof text - 1), "f", &im, &w);
         mem_fail_after(-1);
         if (e == OK) {
             CHECK(im.n_taken + im.n_left == 4, "%ld: %zu, %zu", i, im.n_taken, im.n_left);
