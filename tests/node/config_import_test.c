@@ -61,8 +61,8 @@ TEST(settings_are_taken_or_left_with_a_reason) {
     for (size_t i = 0; i < LEN(rows); i++) {
         struct config_import im;
         struct why w = {OK, ""};
-        CHECK(config_import_json(NULL, bytes_of(rows[i].json), "/old\n/config.json", &im, &w) == OK, "row %zu: %s",
-              i, w.text);
+        CHECK(config_import_json(NULL, bytes_of(rows[i].json), "/old\n/config.json", &im, &w) == OK,
+              "row %zu: %s", i, w.text);
         struct config *c = read_back(&im);
         CHECK(c != NULL && strcmp(c->entries[rows[i].key].text, rows[i].want) == 0, "row %zu: %s", i,
               c == NULL ? "" : c->entries[rows[i].key].text);
@@ -107,8 +107,8 @@ TEST(long_values_are_cut_in_comments_and_floods_are_refused) {
     buf_clear(&json);
     CHECK(buf_add_text(&json, "{\"a\":0"));
     for (int i = 0; i < 60000; i++) CHECK(buf_add_format(&json, ",\"a%d\":0", i));
-    CHECK(buf_add_text(&json, "}") && config_import_json(NULL, buf_view(&json), "f", &im, &w) == E_LIMIT, "%s",
-          w.text);
+    CHECK(buf_add_text(&json, "}") && config_import_json(NULL, buf_view(&json), "f", &im, &w) == E_LIMIT,
+          "%s", w.text);
     config_import_free(&im);
     buf_free(&json);
 }
