@@ -247,6 +247,28 @@ def refused(work):
     check(peer_id(other) == wanted, "an import that was cut off goes on")
 
 
+def of_another(work):
+    """Root brings over the home of another user: nothing of root's stays there, no link is followed."""
+    if os.getuid() != 0:
+        return
+    os.chmod(work, 0o755)
+    for link in (None, "identity.key", "config.json"):
+        home = f"{work}/ana-{link}"
+        wanted = old_installation(home, "pem")
+        if link:
+            os.rename(f"{home}/{link}", f"{work}/root-{link}")
+            os.symlink(f"{work}/root-{link}", f"{home}/{link}")
+        for folder, _, names in os.walk(home):
+            for n in [folder] + [f"{folder}/{x}" for x in names]:
+                os.lchown(n, 4242, 4242)
+        r = run("import", "--home", home, code=6 if link else 0)
+        check(link is None or "symbolic link" in r.stderr, f"{link}: {r.stderr}")
+        check(link is not None or wanted in r.stdout, f"of another: {r.stdout}")
+        for folder, _, names in os.walk(home):
+            for n in [folder] + [f"{folder}/{x}" for x in names]:
+                check(os.lstat(n).st_uid == 4242, f"root's in the home of another: {n}")
+
+
 def faults(work):
     """A full disk at each call: all or nothing, and the same command goes through afterwards."""
     for form, place in (("pem", True), ("protobuf", False)):
@@ -282,6 +304,7 @@ def main():
         everything(work)
         backup_folder(work)
         refused(work)
+        of_another(work)
         if os.path.exists(FULL):
             faults(work)
         else:
