@@ -59,6 +59,7 @@ static enum err install(struct cli *c, const char *folder, const char *name) {
 static int list(const struct cli *c) {
     if (c->json) fputs("{\"schema\":\"silktalk.applets/1\",\"items\":[", stdout);
     for (const struct applet *a = applets; a->name != NULL; a++) {
+        if ((a->flags & AP_HIDDEN) != 0) continue; /* another name of one that is listed; never the first */
         if (c->json)
             printf("%s{\"name\":\"%s\",\"text\":\"%s\"}", a == applets ? "" : ",", a->name, a->line);
         else

@@ -56,8 +56,9 @@ static enum err init(struct cli *c) {
         printf("Identity       %s (keep a copy in a safe place)\n", cfg(config, node_identity).text);
     config_free(config);
     char old[PATH_SIZE];
-    home_old_installation(&c->home, old);
-    if (e == OK && old[0] != 0) cli_note(c, "An old configuration was found at %s: it is not used.", old);
+    home_old_installation(&c->home, false, old);
+    if (e == OK && old[0] != 0)
+        cli_note(c, "An old configuration was found at %s: it is not used; `silktalk import` would.", old);
     return e;
 }
 
@@ -175,6 +176,20 @@ static enum err get(struct cli *c) {
     return OK;
 }
 
+/* What was set in CONF may be set again in conf.d, which counts more. */
+static void say_overridden(struct cli *c, enum config_key k) {
+    size_t n = strlen(c->home.conf);
+    struct why kept = c->why;
+    if (cli_config(c) != OK) {
+        c->why = kept;
+        return;
+    }
+    const char *source = c->config->entries[k].source;
+    bool here = strncmp(source, c->home.conf, n) == 0 && source[n] == ':';
+    if (!here && strcmp(source, "default") != 0)
+        cli_note(c, "%s is also set at %s, which counts more.", config_rows[k].name, source);
+}
+
 static enum err set(struct cli *c, bool unset) {
     enum config_key k;
     struct config_outcome done;
@@ -188,6 +203,7 @@ static enum err set(struct cli *c, bool unset) {
     else if (e == OK)
         printf("%s: %s\n", config_rows[k].name, done.word);
     buf_free(&done.keys);
+    if (e == OK && !c->dry_run) say_overridden(c, k);
     return e;
 }
 

@@ -274,6 +274,10 @@ static enum err make_home(struct daemon *d) {
         return file_mkdirs(d->home->spool, d->home->system ? 03770 : 0700, NULL, &w) == E_MEMORY ? E_MEMORY
                                                                                                  : OK;
     }
+    char old[PATH_SIZE];
+    home_old_installation(d->home, true, old);
+    if (old[0] != 0) /* a new node in its place would be a stranger to all its peers */
+        return fail(&d->why, E_INPUT, "%s is of the old program; bring it over with `silktalk import`", old);
     enum err e = home_create(d->home, &made, &d->why);
     if (e == OK && (made.config || made.identity))
         LOG(&d->log, EV_HOME_CREATED, kv_str("home", d->home->dir), kv_str("config", d->home->conf),
@@ -457,7 +461,7 @@ static enum err start(struct daemon *d, struct timing *t) {
     if (e != OK) goto out;
     listeners_tell(d);
     t->listen = lap(&last);
-    home_old_installation(d->home, old);
+    home_old_installation(d->home, false, old);
     if (old[0] != 0) LOG(&d->log, EV_OLD_INSTALLATION, kv_str("path", old));
 out:
     mem_wipe(swarm_key, sizeof swarm_key);

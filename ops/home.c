@@ -58,7 +58,7 @@ static bool user_layout(struct home *h, const char *dir) {
            join(h->spool, h->dir, "spool");
 }
 
-static bool personal_folder(char out[PATH_SIZE]) {
+bool home_personal(char out[PATH_SIZE]) {
     const char *folder = getenv("HOME");
     const struct passwd *p = folder == NULL || folder[0] != '/' ? getpwuid(geteuid()) : NULL;
     if (p != NULL) folder = p->pw_dir;
@@ -92,7 +92,7 @@ enum err home_find(struct home *h, const struct home_choice *choice, bool create
     } else if (is_service_user()) {
         good = system_layout(h);
     } else {
-        good = personal_folder(personal) && join(ini, personal, "config.ini");
+        good = home_personal(personal) && join(ini, personal, "config.ini");
         if (good) good = creates || exists(ini) ? user_layout(h, personal) : system_layout(h);
     }
     if (good)
@@ -342,7 +342,10 @@ enum err home_make_conf(const struct home *h, struct bytes text, struct why *w) 
 static enum err make_config(const struct home *h, bool *made, struct why *w) {
     if (exists(h->conf)) return OK;
     struct buf text = {.max = CONFIG_FILE_MAX};
-    enum err e = config_sample(&text) ? OK : fail(w, E_MEMORY, "out of memory");
+    struct config *defaults = NULL;
+    enum err e = home_config_text(h, BYTES(""), false, &defaults, w);
+    if (e == OK && !config_sample(defaults, &text)) e = fail(w, E_MEMORY, "out of memory");
+    config_free(defaults);
     if (e == OK) e = home_make_conf(h, buf_view(&text), w);
     if (e == OK) *made = true;
     if (e == E_REFUSED) e = OK;
@@ -350,17 +353,24 @@ static enum err make_config(const struct home *h, bool *made, struct why *w) {
     return e;
 }
 
-enum err home_create(const struct home *h, struct home_made *made, struct why *w) {
+enum err home_make_folders(const struct home *h, bool *made, struct why *w) {
     char path[PATH_SIZE];
-    *made = (struct home_made){0};
-    enum err e = file_mkdirs(h->dir, h->system ? 0750 : 0700, &made->folder, w);
+    bool folder = false;
+    enum err e = file_mkdirs(h->dir, h->system ? 0750 : 0700, made, w);
     copy(path, h->conf);
     char *slash = strrchr(path, '/');
     if (slash != NULL) *slash = 0;
-    bool as_owner = in_home(h, h->conf) && home_as_owner(h), folder = false;
+    bool as_owner = in_home(h, h->conf) && home_as_owner(h);
     if (e == OK) e = file_mkdirs(path, 0750, &folder, w);
+    if (as_owner) home_as_self();
+    return e == OK && h->system && folder ? share_config(h, path, NULL, w) : e;
+}
+
+enum err home_create(const struct home *h, struct home_made *made, struct why *w) {
+    *made = (struct home_made){0};
+    enum err e = home_make_folders(h, &made->folder, w);
+    bool as_owner = in_home(h, h->conf) && home_as_owner(h);
     if (e == OK) e = make_config(h, &made->config, w);
-    if (e == OK && h->system) e = share_config(h, folder ? path : NULL, NULL, w);
     if (!as_owner) as_owner = home_as_owner(h);
     struct config *c = NULL;
     if (e == OK) e = home_config(h, &c, w); /* a configuration may put identity and data elsewhere */
@@ -372,8 +382,15 @@ enum err home_create(const struct home *h, struct home_made *made, struct why *w
     return e;
 }
 
-void home_old_installation(const struct home *h, char out[PATH_SIZE]) {
-    if (!join(out, h->dir, "config.json") || !exists(out)) out[0] = 0;
+void home_old_installation(const struct home *h, bool here, char out[PATH_SIZE]) {
+    char folder[PATH_SIZE];
+    if (join(out, h->dir, "config.json") && exists(out)) return;
+    copy(folder, h->conf);
+    char *slash = strrchr(folder, '/');
+    if (slash != NULL) *slash = 0;
+    if (join(out, folder, "config.json") && exists(out)) return;
+    if (!here && home_personal(folder) && join(out, folder, "config.json") && exists(out)) return;
+    out[0] = 0;
 }
 
 enum err home_identity(const struct home *h, const struct config *c, struct identity *id, struct why *w) {

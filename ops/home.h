@@ -50,6 +50,9 @@ enum err home_config_text(const struct home *h, struct bytes text, bool folder, 
                           struct why *w);
 /* Makes CONF, which is not there, with the mode and group it has to have. E_REFUSED: it is there. */
 enum err home_make_conf(const struct home *h, struct bytes text, struct why *w);
+/* Makes the home and the folder of CONF, where they are missing. */
+enum err home_make_folders(const struct home *h, bool *made, struct why *w);
+bool home_personal(char out[PATH_SIZE]); /* the caller's ~/.silktalk */
 bool home_conf_inside(const struct home *h); /* CONF lies in the home: its owner's, not root's */
 /* Makes what is missing of: folders, identity.key (0600), CONF with the commented sample. *made says what was
  * made (words for people, "" if nothing). */
@@ -57,8 +60,9 @@ struct home_made {
     bool folder, config, identity;
 };
 enum err home_create(const struct home *h, struct home_made *made, struct why *w);
-/* A leftover of the JavaScript program (config.json in the home): its path, or "". */
-void home_old_installation(const struct home *h, char out[PATH_SIZE]);
+/* A leftover of the JavaScript program: the path of a config.json in the home or beside CONF, or (not `here`
+ * alone) in the caller's ~/.silktalk; or "". */
+void home_old_installation(const struct home *h, bool here, char out[PATH_SIZE]);
 /* The identity, from cfg(config, node_identity), read as the owner of the home. E_NOT_FOUND; E_INPUT also
  * when its mode is wider than 0600. */
 enum err home_identity(const struct home *h, const struct config *c, struct identity *id, struct why *w);

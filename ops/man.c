@@ -115,7 +115,7 @@ static int ini_page(struct cli *c) {
 
 static int ini_text(struct cli *c) {
     struct buf sample = {.max = CONFIG_FILE_MAX};
-    if (!config_sample(&sample)) return cli_exit(c, fail(&c->why, E_MEMORY, "out of memory"));
+    if (!config_sample(NULL, &sample)) return cli_exit(c, fail(&c->why, E_MEMORY, "out of memory"));
     fwrite(sample.p, 1, sample.n, stdout);
     buf_free(&sample);
     return 0;

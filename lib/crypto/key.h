@@ -62,6 +62,10 @@ void identity_make(struct identity *id, struct rng *rng);
  * half. `file` may be the raw message, or its base64 text with or without blanks around (kubo's and
  * js-libp2p's forms). E_INPUT with a sentence that says what it is instead (another key type is named). */
 enum err identity_read(struct bytes file, struct identity *id, struct why *w);
+/* The same, and what else old installations have: PKCS#8 PEM without a passphrase, js-libp2p's peer id as
+ * JSON (its id must be the key's), the bare key (32 bytes of seed, or 64 with the public half), hexadecimal.
+ */
+enum err identity_import(struct bytes file, struct identity *id, struct why *w);
 bool identity_write(const struct identity *id, struct buf *out); /* raw PrivateKey message, 68 bytes */
 void identity_sign(const struct identity *id, struct bytes message, uint8_t signature[64]);
 void identity_wipe(struct identity *id);

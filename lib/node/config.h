@@ -105,7 +105,8 @@ bool config_same(const struct config *a, const struct config *b, enum config_key
 void config_list_json(const struct config *c, const struct config *running, bool changed_only,
                       struct json_out *o);
 bool config_schema_json(struct buf *out); /* `config list --schema`: JSON Schema of all keys */
-bool config_sample(struct buf *out);      /* the commented default INI, every key shown */
+/* The commented default INI, every key shown; `defaults`: those of one home (NULL: of none, for manuals). */
+bool config_sample(const struct config *defaults, struct buf *out);
 bool config_manual(struct buf *out);      /* the key part of silktalk.ini(5), mdoc */
 
 /* Editing a file's text without losing comments or order: sets (value NULL: removes) one key. The last

@@ -48,26 +48,68 @@ void config_list_json(const struct config *c, const struct config *running, bool
     }
 }
 
+static const char *shown_default(const struct config_row *row) {
+    if (strcmp(row->value, "<hostname>") == 0) return "the host's name";
+    if (strcmp(row->value, "<socket>") == 0) return "control.sock of the home, or /run/silktalk/control.sock";
+    if (strcmp(row->value, "<socketmode>") == 0) return "0660, or 0600 in a user's home";
+    if (strcmp(row->value, "<monitor>") == 0)
+        return "monitor.sock of the home, or /run/silktalk/monitor.sock";
+    if (strcmp(row->value, "<log>") == 0)
+        return "log/silktalk.log of the home, or /var/log/silktalk/silktalk.log";
+    if (strcmp(row->value, "<tokens>") == 0) return "tokens of the home, or /etc/silktalk/tokens";
+    return row->value;
+}
+
 static const char *schema_type(enum config_type t) {
-    return t == CONFIG_COUNT   ? "integer"
-           : t == CONFIG_BOOL  ? "boolean"
-           : config_is_list(t) ? "array"
-                               : "string";
+    return t == CONFIG_COUNT     ? "integer"
+           : t == CONFIG_PERCENT ? "number"
+           : t == CONFIG_BOOL    ? "boolean"
+           : config_is_list(t)   ? "array"
+                                 : "string";
+}
+
+/* Of the schema's own type, so that a validator takes it; what is worked out at run time is told in words. */
+static void schema_default(const struct config_row *row, struct json_out *o) {
+    struct bytes rest = bytes_of(row->value), item;
+    if (row->value[0] == '<') {
+        json_put_str(o, "x-default", shown_default(row));
+    } else if (row->type == CONFIG_COUNT || row->type == CONFIG_PERCENT) {
+        json_put_raw(o, "default", rest);
+    } else if (row->type == CONFIG_BOOL) {
+        json_put_bool(o, "default", strcmp(row->value, "yes") == 0);
+    } else if (config_is_list(row->type)) {
+        json_open(o, "default", '[');
+        while (bytes_split(&rest, ',', &item)) json_put(o, NULL, bytes_trim(item));
+        json_shut(o, ']');
+    } else {
+        json_put_str(o, "default", row->value);
+    }
+}
+
+static void schema_range(const struct config_row *row, struct json_out *o) {
+    const char *dots = strstr(row->range, "..");
+    if (row->range[0] != 0) json_put_str(o, "x-range", row->range);
+    if (dots == NULL) return;
+    struct bytes least = bytes_at(row->range, (size_t)(dots - row->range)), most = bytes_of(dots + 2);
+    bool number = row->type == CONFIG_COUNT || row->type == CONFIG_PERCENT, list = config_is_list(row->type);
+    if (!number && !list && row->type != CONFIG_TEXT) return; /* a text with a unit */
+    json_put_raw(o, number ? "minimum" : list ? "minItems" : "minLength", least);
+    json_put_raw(o, number ? "maximum" : list ? "maxItems" : "maxLength", most);
 }
 
 static void schema_key(const struct config_row *row, struct json_out *o) {
     json_open(o, row->key, '{');
     json_put_str(o, "type", schema_type(row->type));
     json_put_str(o, "description", row->meaning);
-    json_put_str(o, "default", row->value);
+    schema_default(row, o);
     json_put_str(o, "x-form", type_name(row->type));
     if (row->type == CONFIG_CHOICE) {
         struct bytes rest = bytes_of(row->range), word;
         json_open(o, "enum", '[');
         while (bytes_split(&rest, '|', &word)) json_put(o, NULL, word);
         json_shut(o, ']');
-    } else if (row->range[0] != 0) {
-        json_put_str(o, "x-range", row->range);
+    } else {
+        schema_range(row, o);
     }
     json_put_str(o, "x-applies", row->applies == CONFIG_RELOAD ? "reload" : "restart");
     if (config_is_list(row->type)) {
@@ -76,6 +118,20 @@ static void schema_key(const struct config_row *row, struct json_out *o) {
         json_shut(o, '}');
     }
     json_shut(o, '}');
+}
+
+/* Limits that no key sets: [limits] NAME. */
+static void schema_limits(struct json_out *o) {
+    for (size_t i = 0; i < LIMIT_COUNT; i++) {
+        if (limit_rows[i].key != NULL) continue;
+        json_open(o, limit_rows[i].name, '{');
+        json_put_str(o, "type", "integer");
+        json_put_uint(o, "default", limit_rows[i].value);
+        json_put_uint(o, "minimum", limit_rows[i].least);
+        json_put_uint(o, "maximum", limit_rows[i].most);
+        json_put_str(o, "x-applies", "reload");
+        json_shut(o, '}');
+    }
 }
 
 bool config_schema_json(struct buf *out) {
@@ -90,7 +146,9 @@ bool config_schema_json(struct buf *out) {
         json_open(&o, sections[s].name, '{');
         json_put_str(&o, "type", "object");
         json_put_str(&o, "description", sections[s].text);
+        json_put_bool(&o, "additionalProperties", false);
         json_open(&o, "properties", '{');
+        if (strcmp(sections[s].name, "limits") == 0) schema_limits(&o);
         for (size_t k = 0; k < CONFIG_KEY_COUNT; k++)
             if (strcmp(config_rows[k].section, sections[s].name) == 0) schema_key(&config_rows[k], &o);
         json_shut(&o, '}');
@@ -101,19 +159,13 @@ bool config_schema_json(struct buf *out) {
     return json_end(&o);
 }
 
-static const char *shown_default(const struct config_row *row) {
-    if (strcmp(row->value, "<hostname>") == 0) return "the host's name";
-    if (strcmp(row->value, "<socket>") == 0) return "control.sock of the home, or /run/silktalk/control.sock";
-    if (strcmp(row->value, "<socketmode>") == 0) return "0660, or 0600 in a user's home";
-    if (strcmp(row->value, "<monitor>") == 0)
-        return "monitor.sock of the home, or /run/silktalk/monitor.sock";
-    if (strcmp(row->value, "<log>") == 0)
-        return "log/silktalk.log of the home, or /var/log/silktalk/silktalk.log";
-    if (strcmp(row->value, "<tokens>") == 0) return "tokens of the home, or /etc/silktalk/tokens";
-    return row->value;
+/* What stands behind the # of a line: taken as it is, it must be the default. */
+static const char *sample_value(const struct config *defaults, size_t k) {
+    if (defaults != NULL) return defaults->entries[k].text;
+    return config_rows[k].value[0] == '<' && config_rows[k].value[1] != 'h' ? "" : config_rows[k].value;
 }
 
-bool config_sample(struct buf *out) {
+bool config_sample(const struct config *defaults, struct buf *out) {
     bool good = buf_add_text(
         out, "# Configuration of the SilkTalk node. Every key is shown with its default; take the # away to "
              "set one.\n"
@@ -128,8 +180,7 @@ bool config_sample(struct buf *out) {
             good &= buf_add_format(out, "# %s", row->meaning);
             if (row->range[0] != 0) good &= buf_add_format(out, " (%s)", row->range);
             if (row->applies == CONFIG_RESTART) good &= buf_add_text(out, "; needs a restart");
-            good &= buf_add_format(out, "\n#%s = %s\n", row->key,
-                                   row->value[0] == '<' && row->value[1] != 'h' ? "" : row->value);
+            good &= buf_add_format(out, "\n#%s = %s\n", row->key, sample_value(defaults, k));
         }
     }
     return good;

@@ -185,6 +185,17 @@ def no_files(home):
         good = home.history()[0]["version"]
 
 
+def folder_of_more(home):
+    os.mkdir(home.path + "/conf.d")
+    with open(home.path + "/conf.d/10-x.ini", "w", encoding="utf-8") as f:
+        f.write("[messages]\nretryMax = 4m\n")
+    r = home("config", "set", "messages.retryMax", "3m", code=0)
+    check("conf.d/10-x.ini:2, which counts more" in r.stderr and home.get("messages.retryMax") == "4m", f"conf.d: {r.stderr}")
+    check(home.history()[0]["changes"] == [{"key": "messages.retryMax", "old": None, "new": "3m"}], "conf.d: history")
+    check(home("config", "unset", "messages.spoolMax", code=0).stderr == "", "a note without need")
+    shutil.rmtree(home.path + "/conf.d")
+
+
 def the_last_ones(home):
     home("config", "set", "node.configHistory", "3", code=0)
     for i in range(1, 8):
@@ -296,6 +307,7 @@ def main():
         going_back(home)
         by_hand(home)
         no_files(home)
+        folder_of_more(home)
         the_last_ones(home)
         at_once(home)
         home("config", "set", "connection.maxConnections", "100", code=0)

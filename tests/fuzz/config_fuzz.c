@@ -87,7 +87,7 @@ static void check_names(struct bytes in) {
         MUST(doc != NULL);
         json_free(doc);
         out.n = 0;
-        MUST(config_sample(&out) && config_manual(&out));
+        MUST(config_sample(NULL, &out) && config_manual(&out));
     }
     buf_free(&out);
 }

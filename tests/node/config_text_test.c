@@ -36,7 +36,7 @@ static bool has_text(const struct buf *b, const char *text) {
 
 TEST(the_sample_is_the_defaults) {
     struct buf sample = {.max = CONFIG_FILE_MAX};
-    CHECK(config_sample(&sample));
+    CHECK(config_sample(NULL, &sample));
     struct config *c = make(buf_view(&sample)), *defaults = make(BYTES(""));
     CHECK(same(c, defaults, CONFIG_KEY_COUNT));
     struct bytes rest = buf_view(&sample), line;
@@ -50,7 +50,7 @@ TEST(the_sample_is_the_defaults) {
 TEST(each_line_of_the_sample_can_be_taken_as_it_is) {
     struct buf sample = {.max = CONFIG_FILE_MAX};
     struct config *defaults = make(BYTES(""));
-    CHECK(config_sample(&sample));
+    CHECK(config_sample(defaults, &sample));
     for (unsigned k = 0; k < CONFIG_KEY_COUNT; k++) {
         const struct config_row *row = &config_rows[k];
         struct buf text = {.max = CONFIG_FILE_MAX};
@@ -69,12 +69,10 @@ TEST(each_line_of_the_sample_can_be_taken_as_it_is) {
             CHECK(buf_add(&text, line) && buf_add_byte(&text, '\n'));
         }
         CHECK(found == 1, "%s stands there %zu times", row->name, found);
-        if (row->value[0] != '<') {
-            struct config *c = make(buf_view(&text));
-            CHECK(same(c, defaults, CONFIG_KEY_COUNT), "%s", row->name);
-            CHECK(strcmp(c->entries[k].source, "default") != 0, "%s", row->name);
-            config_free(c);
-        }
+        struct config *c = make(buf_view(&text));
+        CHECK(same(c, defaults, CONFIG_KEY_COUNT), "%s", row->name);
+        CHECK(strcmp(c->entries[k].source, "default") != 0, "%s", row->name);
+        config_free(c);
         buf_free(&text);
     }
     config_free(defaults);
@@ -94,7 +92,17 @@ TEST(the_schema_has_every_key) {
         const struct config_row *row = &config_rows[k];
         const struct json *key = json_get(json_get(json_get(sections, row->section), "properties"), row->key);
         CHECK(bytes_is(json_get_bytes(key, "description"), row->meaning), "%s", row->name);
-        CHECK(bytes_is(json_get_bytes(key, "default"), row->value), "%s", row->name);
+        const struct json *otherwise = json_get(key, "default");
+        bool worked_out = row->value[0] == '<', list = bytes_is(json_get_bytes(key, "type"), "array");
+        CHECK((otherwise == NULL) == worked_out && (json_get(key, "x-default") != NULL) == worked_out, "%s",
+              row->name);
+        CHECK(!list || json_is_array(otherwise), "%s", row->name);
+        CHECK(row->type != CONFIG_COUNT || worked_out ||
+                  json_int(otherwise, -1) >= json_get_int(key, "minimum", 1 << 30),
+              "%s", row->name);
+        CHECK(row->type != CONFIG_BOOL || json_bool(otherwise, true) == (strcmp(row->value, "yes") == 0),
+              "%s", row->name);
+        CHECK(!json_is_text(otherwise) || bytes_is(json_bytes(otherwise), row->value), "%s", row->name);
         CHECK(
             bytes_is(json_get_bytes(key, "x-applies"), row->applies == CONFIG_RELOAD ? "reload" : "restart"));
         size_t words = json_count(json_get(key, "enum"));
@@ -124,8 +132,12 @@ TEST(the_manual_has_every_key_and_no_accidental_macro) {
     buf_free(&text);
 }
 
+static bool sample(struct buf *out) {
+    return config_sample(NULL, out);
+}
+
 TEST(texts_that_do_not_fit_are_refused) {
-    static bool (*const writers[])(struct buf *) = {config_sample, config_schema_json, config_manual};
+    static bool (*const writers[])(struct buf *) = {sample, config_schema_json, config_manual};
     for (size_t i = 0; i < LEN(writers); i++) {
         struct buf whole = {.max = 1 << 20}, less = {.max = 0};
         CHECK(writers[i](&whole));
@@ -262,7 +274,7 @@ TEST(edits_change_one_key_and_nothing_else) {
 TEST(every_key_can_be_set_in_the_sample_and_taken_out_again) {
     struct buf sample = {.max = CONFIG_FILE_MAX};
     struct config *defaults = make(BYTES(""));
-    CHECK(config_sample(&sample));
+    CHECK(config_sample(defaults, &sample));
     for (unsigned k = 0; k < CONFIG_KEY_COUNT; k++) {
         struct buf set = {.max = CONFIG_FILE_MAX}, unset = {.max = CONFIG_FILE_MAX};
         struct bytes value = bytes_of(defaults->entries[k].text);
