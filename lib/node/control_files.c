@@ -89,15 +89,15 @@ void control_file_copied(struct node *n, struct request *r, struct store_op *op)
     bool copy_exists = op->kind == STORE_FILE_COPY || op->err == OK;
     bool whole = op->kind == STORE_FILE_COPY && op->err == OK && !op->more;
     struct buf none = {NULL, 0, 0, 0};
-    if (op->fd >= 0) node_answer_with(n, 0, &none, op->fd); /* the store did not get it: the owner closes it */
+    if (op->fd >= 0)
+        node_answer_with(n, 0, &none, op->fd); /* the store did not get it: the owner closes it */
     op->fd = -1;
     if (r != NULL && copy_on(n, r, op)) {
         go_on(n, op, STORE_FILE_COPY);
         return;
     }
     /* Also when who asked is gone: it was whole already. */
-    if (whole && files_out_add(n, &op->peer, op->seq, op->bytes, buf_view(&op->out)) != OK)
-        op->err = fail(&op->why, E_MEMORY, "out of memory; it is sent after the next start");
+    if (whole) files_out_add(n, &op->peer, op->seq, op->bytes, buf_view(&op->out));
     if (r != NULL) {
         const struct sending *s = r->state;
         memcpy(op->id, s->items[0].id, MESSAGE_ID);
