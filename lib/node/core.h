@@ -304,12 +304,12 @@ struct node {
         int64_t seq;
         struct store_op *op; /* NULL: at the store */
     } * unended;
-    struct outgoing *ending, *last_ending; /* their receipts have come, their rows are about to go; oldest first */
+    struct outgoing *ending, *last_ending; /* their receipts have come, their rows are about to go */
     struct mono next_unended, next_spool; /* next_spool: some of it could not be taken */
     bool recount; /* messages are queued that no lane knows: the store is asked how many */
     struct mono next_recount;
     struct file_out *files_out; /* oldest first */
-    struct mono next_files, next_queue; /* next_queue: rows behind queue_from were not taken up for want of memory */
+    struct mono next_files, next_queue; /* next_queue: of what there was no memory for: rows behind queue_from */
     int64_t queue_from;
     struct request *requests, *last_request; /* oldest first: it is mostly the oldest that is answered */
     size_t n_requests;

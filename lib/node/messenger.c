@@ -61,7 +61,7 @@ static void drop_unended(struct unended **at) {
     mem_free(u);
 }
 
-/* Messages whose end is at the store: not queued any more, whatever `cancel` and expiry hear of their rows. */
+/* Messages whose end is at the store: not queued any more, whatever cancel and expiry hear of their rows. */
 static void add_ending(struct node *n, struct outgoing *o) {
     buf_free(&o->frame);
     o->next = NULL;
