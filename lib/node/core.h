@@ -309,7 +309,8 @@ struct node {
     bool recount; /* messages are queued that no lane knows: the store is asked how many */
     struct mono next_recount;
     struct file_out *files_out; /* oldest first */
-    struct mono next_files, next_queue; /* next_queue: of what there was no memory for: rows behind queue_from */
+    struct mono next_files;
+    struct mono next_queue; /* of what there was no memory for: rows behind queue_from */
     int64_t queue_from;
     struct request *requests, *last_request; /* oldest first: it is mostly the oldest that is answered */
     size_t n_requests;
