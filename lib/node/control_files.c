@@ -97,8 +97,7 @@ void control_file_copied(struct node *n, struct request *r, struct store_op *op)
         return;
     }
     /* Also when who asked is gone: it was whole already. */
-    if (whole && files_out_add(n, &op->peer, op->seq, op->bytes, buf_view(&op->out)) != OK)
-        op->err = fail(&op->why, E_MEMORY, "out of memory; it is sent after the next start");
+    if (whole) files_out_add(n, &op->peer, op->seq, op->bytes, buf_view(&op->out));
     if (r != NULL) {
         const struct sending *s = r->state;
         memcpy(op->id, s->items[0].id, MESSAGE_ID);

@@ -61,16 +61,47 @@ static void drop_unended(struct unended **at) {
     mem_free(u);
 }
 
+/* Messages whose end is at the store: not queued any more, whatever cancel and expiry hear of their rows. */
+static void add_ending(struct node *n, struct outgoing *o) {
+    buf_free(&o->frame);
+    o->next = NULL;
+    if (n->ending == NULL)
+        n->ending = o;
+    else
+        n->last_ending->next = o;
+    n->last_ending = o;
+}
+
+static bool is_ending(const struct node *n, int64_t seq) {
+    const struct outgoing *o = n->ending;
+    while (o != NULL && o->seq != seq) o = o->next;
+    return o != NULL;
+}
+
+static void drop_ending(struct node *n, int64_t seq) {
+    struct outgoing *before = NULL;
+    for (struct outgoing **at = &n->ending; *at != NULL; before = *at, at = &(*at)->next) {
+        struct outgoing *o = *at;
+        if (o->seq != seq) continue;
+        *at = o->next;
+        if (n->last_ending == o) n->last_ending = before;
+        mem_free(o);
+        return;
+    }
+}
+
 /* STORE_OUTBOX_DONE or _FAILED is back. */
 static void ended(struct node *n, struct store_op *op) {
     struct unended **at = find_unended(n, op->seq);
     if (op->err == OK) {
+        drop_ending(n, op->seq);
         if (*at != NULL) drop_unended(at);
         store_op_free(op);
         return;
     }
     LOG(n->log, EV_DATABASE_FAULT, kv_str("operation", "outbox"), kv_str("reason", op->why.text));
     if (*at == NULL && (*at = NEW(struct unended)) != NULL) (*at)->seq = op->seq;
+    if (*at != NULL || n->stopping) drop_ending(n, op->seq);
     if (*at == NULL) { /* no memory to remember it */
         if (n->stopping)
             store_op_free(op); /* it is sent again after the start, and answered DUPLICATE */
@@ -92,6 +123,7 @@ static void end_again(struct node *n) {
 
 void messenger_free(struct node *n) {
     while (n->unended != NULL) drop_unended(&n->unended);
+    while (n->ending != NULL) drop_ending(n, n->ending->seq);
     while (n->lanes != NULL) {
         struct lane *l = n->lanes;
         n->lanes = l->next;
@@ -474,7 +506,7 @@ enum err lane_receipt(struct lane *l, const struct receipt *receipt) {
             kv_str("status", receipt_status_name(receipt->status)));
     }
     control_receipt(n, receipt->id, receipt->status, receipt_status_name(receipt->status));
-    outgoing_free(o);
+    add_ending(n, o);
     l->oldest = l->first != NULL ? l->oldest : n->now.wall;
     return l->busy && all_answered(l) ? E_BUSY : OK;
 }
@@ -502,7 +534,7 @@ void messenger_wake(struct peer *p) {
 }
 
 void messenger_cancelled(struct node *n, const struct peer_id *peer, int64_t seq) {
-    if (*find_unended(n, seq) != NULL) return; /* is not counted any more */
+    if (*find_unended(n, seq) != NULL || is_ending(n, seq)) return; /* is not counted any more */
     struct peer *p = peers_find(n, peer);
     struct lane *l = p == NULL ? NULL : p->lane;
     if (l == NULL) return;

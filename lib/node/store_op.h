@@ -71,7 +71,8 @@ enum store_kind {
      * Sending: */
     STORE_FILE_ADD,   /* in: an offer's frame without prefix (its hash and size do not count); peer; now; fd:
                          the content, taken over; limits[]: [0] bytes of all files, [1] rows. Result: seq,
-                         count = size. E_LIMIT: quota; E_INPUT: no regular file */
+                         count = size. E_LIMIT: quota, or rows (ended ones give way first); E_INPUT: no
+                         regular file, or not of the size that the offer says */
     STORE_FILE_COPY,  /* seq: the next slice of fd to our own copy; count = bytes so far; more: ask again. At
                          the end the row is queued and out = the offer's frame with hash and size, when =
                          created. On an error: CANCEL it */
@@ -106,8 +107,9 @@ enum store_kind {
                          why; "": none */
     STORE_MAINTAIN, /* now, limits[0] = read messages older than so many ms go (0: none), [1] = remembered ids
                        older than so many ms of running time go (0: none), [2] = failed outbox messages older
-                       than so many ms go (0: none), [3] = offers, [4] = ended transfers likewise; count =
-                       rows gone; bounded work per call, `more` set when there is more to do */
+                       than so many ms go (0: none), [3] = offers, [4] = ended transfers likewise (and what is
+                       being received fails a day after its sender must have given up); count = rows gone or
+                       failed; bounded work per call, `more` set when there is more to do */
     STORE_TOTALS,   /* out: one JSON object: messages_in messages_out outbox inbox inbox_unread inbox_bytes
                        outbox_bytes outbox_oldest outbox_failed inbox_stranger_bytes remembered_ids
                        database_bytes latency_p95_ms files_in files_out files_offered files_bytes */

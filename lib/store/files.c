@@ -188,6 +188,9 @@ enum err files_copy_begin(struct files *f, int64_t seq, int source, uint64_t siz
     struct stat st;
     enum err e = fstat(source, &st) == 0 && S_ISREG(st.st_mode) ? OK
                                                                 : fail(w, E_INPUT, "it is no regular file");
+    if (e == OK && (uint64_t)st.st_size != size)
+        e = fail(w, E_INPUT, "the file has %lld bytes, not %llu: send it again", (long long)st.st_size,
+                 (unsigned long long)size);
     if (e == OK) e = open_at(f, path, true, O_RDWR | O_CREAT | O_EXCL, &s->fd, w);
     if (e == OK) e = take_space(s->fd, path, size, w);
     if (e != OK) files_drop(f, seq, true, NULL);
@@ -254,29 +257,30 @@ void files_drop(struct files *f, int64_t seq, bool outgoing, const char *name) {
 
 /* ---- receiving */
 
-enum err files_write(struct files *f, int64_t seq, uint64_t at, uint64_t size, struct bytes data, bool sync,
-                     uint64_t *synced, struct why *w) {
+enum err files_write(struct files *f, const struct files_part *p, uint64_t *safe, struct why *w) {
     char path[PATH_SIZE];
-    struct slot *s = slot_find(f, seq);
-    files_path(f, seq, false, NULL, path, sizeof path);
+    struct slot *s = slot_find(f, p->seq);
+    files_path(f, p->seq, false, NULL, path, sizeof path);
     if (s == NULL) {
-        s = slot_new(f, seq, false);
+        s = slot_new(f, p->seq, false);
         enum err e = open_at(f, path, false, O_RDWR | O_CREAT, &s->fd, w);
-        if (e == OK && at == 0) e = take_space(s->fd, path, size, w);
-        if (e == OK && at == 0) e = sync_folder(f, false, w);
+        if (e == OK && p->at == 0) e = take_space(s->fd, path, p->size, w);
+        if (e == OK && p->at == 0) e = sync_folder(f, false, w);
         if (e != OK) {
             slot_close(s);
             return e;
         }
-        s->at = s->synced = s->started = at;
+        s->at = p->at;
+        s->synced = s->started = MIN(p->safe,
+                                     p->at); /* a slot that is closed by now wrote what lies between */
     }
-    if (s->at != at) {
+    if (s->at != p->at) {
         slot_close(s); /* begins anew where the row says */
         return fail(w, E_BUSY, "%s: its parts are out of step", path);
     }
     s->hashed = 0;
-    enum err e = append(s, path, data, sync, w);
-    *synced = s->synced;
+    enum err e = append(s, path, p->data, p->last, w);
+    *safe = s->synced;
     if (e != OK) slot_close(s);
     return e;
 }

@@ -173,6 +173,7 @@ static void fault(struct world *w, void *user, uint64_t arg) {
     size_t kind = pick(s, 12);
     int64_t back_us = (int64_t)skewed(s, chance(s, 80) ? 10000 : 90000) * 1000;
     (void)arg;
+    if (s->healed && !s->only_messages) return; /* rounded to a moment too late */
     s->crashes += n->up && kind < 4;
     switch (kind) {
     case 0: world_kill(w, node); break;
@@ -293,7 +294,7 @@ static bool is_quiet(struct scenario *s) {
     for (size_t i = 0; i < s->n; i++)
         if (!w->nodes[i]->up || node_outbox(w->nodes[i]->node) > 0 || w->nodes[i]->waiting > 0 ||
             w->nodes[i]->node->unended != NULL || w->nodes[i]->node->files_out != NULL ||
-            w->nodes[i]->node->next_spool.us != 0)
+            w->nodes[i]->node->next_spool.us != 0 || w->nodes[i]->node->next_queue.us != 0)
             return false;
     return mail_is_quiet(s) && sent_files_is_quiet(s);
 }

@@ -314,7 +314,8 @@ void world_start(struct world *w, size_t node) {
     n->waiting = 0;
     n->timer = MONO_NEVER;
     n->timer_at = 0;
-    log_init(&n->log, w->verbose ? LEVEL_DEBUG : LEVEL_INFO, LOG_TEXT);
+    /* Where memory is refused, each line more would change what happens. */
+    log_init(&n->log, w->verbose && w->poor == 0 ? LEVEL_DEBUG : LEVEL_INFO, LOG_TEXT);
     n->log.now = world_clocks(w, n);
     struct node_setup setup = {.self = &n->self,
                                .swarm_key = n->private_network ? n->swarm_key : NULL,
