@@ -27,7 +27,12 @@ OPS_SRC := $(sort $(wildcard ops/*.c))
 MAIN_SRC := $(wildcard silktalk.c)
 TEST_SRC := $(sort $(wildcard tests/*/*_test.c tests/*/*/*_test.c))
 TESTS := $(TEST_SRC:tests/%_test.c=%)
-SIM_SRC := $(filter-out tests/sim/run.c,$(sort $(wildcard tests/sim/*.c))) # for tests too; run.c has a main
+# The world of the simulation, for tests too; the rest is the program's: main, scenario, the system under files.
+SIM_MAIN := tests/sim/run.c tests/sim/posix.c $(sort $(wildcard tests/sim/scenario*.c))
+SIM_SRC := $(filter-out $(SIM_MAIN),$(sort $(wildcard tests/sim/*.c)))
+SIM_WRAPS := open openat close read pread write pwrite fsync fdatasync sync_file_range fallocate fchmod fstat fstatat \
+    access mkdir mkdirat unlink unlinkat rename renameat opendir fdopendir readdir closedir clock_gettime rng_system
+comma := ,
 
 # ---- flags
 WARN := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion -Wstrict-prototypes -Wmissing-prototypes \
@@ -121,8 +126,10 @@ $(BUILD)/$(1)/libops.a: $$(OPS_SRC:%.c=$(BUILD)/$(1)/obj/%.o) $$(MAIN_SRC:%.c=$(
 	@$$(call archive,$$@,$$^)
 $(BUILD)/$(1)/libsim.a: $$(SIM_SRC:%.c=$(BUILD)/$(1)/obj/%.o)
 	@$$(call archive,$$@,$$^)
-$(BUILD)/$(1)/sim: $(BUILD)/$(1)/obj/tests/sim/run.o $(BUILD)/$(1)/libsim.a $(BUILD)/$(1)/libsilktalk.a
-	@$$(CC_$(1)) $$(CFLAGS_$(1)) $$(LDFLAGS_$(1)) -o $$@.$$$$$$$$ $(BUILD)/$(1)/obj/tests/sim/run.o -L$(BUILD)/$(1) \
+$(BUILD)/$(1)/obj/tests/sim/posix.o: CFLAGS += -Wno-missing-prototypes -Wno-pedantic
+$(BUILD)/$(1)/sim: $$(SIM_MAIN:%.c=$(BUILD)/$(1)/obj/%.o) $(BUILD)/$(1)/libsim.a $(BUILD)/$(1)/libsilktalk.a
+	@$$(CC_$(1)) $$(CFLAGS_$(1)) $$(LDFLAGS_$(1)) $$(SIM_WRAPS:%=-Wl$$(comma)--wrap=%) -o $$@.$$$$$$$$ \
+	    $$(SIM_MAIN:%.c=$(BUILD)/$(1)/obj/%.o) -L$(BUILD)/$(1) \
 	    -L$$(DEPS_$(1))/lib -lsim -lsilktalk $$(LDLIBS) && mv $$@.$$$$$$$$ $$@
 # silktalk.c holds the table of applets, which tests read: here its main has another name.
 $(BUILD)/$(1)/obj/%_nomain.o: %.c $(BUILD)/deps/$(2)/.done | $$(GEN)
@@ -204,7 +211,6 @@ bench: all $(BUILD)/bench/silktalk $(BUILD)/bench/limits ## measure beside go- a
 # ---- the twin whose unsynced writes are lost when it is killed: tests/crash/lossy.c
 LOSSY := $(BUILD)/musl/obj/tests/crash/lossy.o
 LOSSY_WRAPS := open close read pread write pwrite lseek ftruncate fsync fdatasync fstat stat lstat unlink fcntl
-comma := ,
 $(LOSSY): CFLAGS += -Wno-missing-prototypes -Wno-pedantic
 $(BUILD)/crash/silktalk: $(EXE_OBJ) $(LOSSY) $(BUILD)/musl/libsilktalk.a
 	@mkdir -p $(@D)

@@ -38,18 +38,18 @@ static bool read_cid(struct bytes binary, struct peer_id *out) {
 }
 bool peer_id_parse(struct bytes text, struct peer_id *out) {
     if (text.n == 0 || text.n > TEXT_IN_MAX) return false;
-    struct buf binary = {.max = TEXT_IN_MAX};
+    uint8_t space[TEXT_IN_MAX]; /* no heap: an id that can not be read for want of memory would look wrong */
+    struct buf binary = {space, 0, sizeof space, sizeof space};
     bool good = bytes_starts(text, "1") || bytes_starts(text, "Qm")
                     ? base58_decode(&binary, text) && peer_id_read(buf_view(&binary), out)
                     : multibase_decode(&binary, text) && read_cid(buf_view(&binary), out);
-    buf_free(&binary);
     return good;
 }
 void peer_id_text(const struct peer_id *id, char out[PEER_TEXT_MAX]) {
-    struct buf text = {.max = PEER_TEXT_MAX};
+    uint8_t space[PEER_TEXT_MAX];
+    struct buf text = {space, 0, sizeof space, sizeof space};
     out[0] = '\0';
     if (id->n > 0 && base58_encode(&text, peer_id_view(id))) bytes_cstr(buf_view(&text), out, PEER_TEXT_MAX);
-    buf_free(&text);
 }
 void public_key_peer_id(const struct public_key *key, struct peer_id *out) {
     /* The canonical encoding in two parts: the peer's own may be in another order, or have unknown fields. */

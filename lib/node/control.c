@@ -162,7 +162,7 @@ void control_give(struct request *r, struct store_op *op) {
 void control_stored(struct node *n, struct store_op *op) {
     struct request *r = control_find(n, op->tag);
     if (op->kind == STORE_OUTBOX_CANCEL && op->err == OK) {
-        messenger_cancelled(n, &op->peer, op->seq);
+        if (op->count > 0) messenger_cancelled(n, &op->peer, op->seq);
         control_receipt(n, op->id, RECEIPT_NONE, "cancelled"); /* who waits for it hears of it */
     }
     if (op->kind == STORE_OUTBOX_RETRY && op->err == OK) messenger_requeued(n, buf_view(&op->out));

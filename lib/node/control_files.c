@@ -69,47 +69,44 @@ void control_file_progress(struct node *n, const uint8_t id[MESSAGE_ID], const c
     }
 }
 
-static void give(struct node *n, const struct request *r, enum store_kind kind, int64_t seq) {
-    struct store_op *op = store_op_new(kind);
-    if (op == NULL) return;
-    op->seq = seq;
-    if (r != NULL) op->tag = r->tag;
-    if (kind == STORE_FILE_COPY) op->user = n;
+/* The next step with the same operation: there is always memory for it. */
+static void go_on(struct node *n, struct store_op *op, enum store_kind kind) {
+    op->kind = kind;
+    op->user = kind == STORE_FILE_COPY ? n : NULL;
+    buf_free(&op->in);
     node_give(n, op);
 }
 
-static bool copy_on(struct node *n, struct request *r, struct store_op *op) {
+static bool copy_on(struct node *n, const struct request *r, const struct store_op *op) {
     struct sending *s = r->state;
     if (op->err != OK) return false;
     if (op->kind == STORE_FILE_ADD) s->bytes = op->count;
     if (op->kind == STORE_FILE_COPY) control_file_progress(n, s->items[0].id, "copying", op->count, s->bytes);
-    if (op->kind == STORE_FILE_ADD || op->more) {
-        give(n, r, STORE_FILE_COPY, op->seq);
-        return true;
-    }
-    return false;
+    return op->kind == STORE_FILE_ADD || op->more;
 }
 
 void control_file_copied(struct node *n, struct request *r, struct store_op *op) {
     bool copy_exists = op->kind == STORE_FILE_COPY || op->err == OK;
-    if (r == NULL || op->err != OK) {
-        bool whole = op->kind == STORE_FILE_COPY && op->err == OK && !op->more;
-        if (whole) /* who asked is gone, but it was whole already: it is sent */
-            files_out_add(n, &op->peer, op->seq, op->bytes, buf_view(&op->out));
-        else if (copy_exists)
-            give(n, NULL, STORE_FILE_CANCEL, op->seq);
-    } else if (copy_on(n, r, op)) {
-        store_op_free(op);
+    bool whole = op->kind == STORE_FILE_COPY && op->err == OK && !op->more;
+    struct buf none = {NULL, 0, 0, 0};
+    if (op->fd >= 0)
+        node_answer_with(n, 0, &none, op->fd); /* the store did not get it: the owner closes it */
+    op->fd = -1;
+    if (r != NULL && copy_on(n, r, op)) {
+        go_on(n, op, STORE_FILE_COPY);
         return;
-    } else if (files_out_add(n, &op->peer, op->seq, op->bytes, buf_view(&op->out)) != OK) {
-        op->err = fail(&op->why, E_MEMORY, "out of memory; it is sent after the next start");
     }
+    /* Also when who asked is gone: it was whole already. */
+    if (whole) files_out_add(n, &op->peer, op->seq, op->bytes, buf_view(&op->out));
     if (r != NULL) {
         const struct sending *s = r->state;
         memcpy(op->id, s->items[0].id, MESSAGE_ID);
         control_message_stored(r, op);
     }
-    store_op_free(op);
+    if (copy_exists && !whole)
+        go_on(n, op, STORE_FILE_CANCEL);
+    else
+        store_op_free(op);
 }
 
 /* ---- what people ask */

@@ -304,11 +304,14 @@ struct node {
         int64_t seq;
         struct store_op *op; /* NULL: at the store */
     } * unended;
-    struct mono next_unended;
+    struct outgoing *ending, *last_ending; /* their receipts have come, their rows are about to go */
+    struct mono next_unended, next_spool; /* next_spool: some of it could not be taken */
     bool recount; /* messages are queued that no lane knows: the store is asked how many */
     struct mono next_recount;
     struct file_out *files_out; /* oldest first */
     struct mono next_files;
+    struct mono next_queue; /* of what there was no memory for: rows behind queue_from */
+    int64_t queue_from;
     struct request *requests, *last_request; /* oldest first: it is mostly the oldest that is answered */
     size_t n_requests;
     int request_fd;              /* came with the request that is being dispatched; -1: none, or taken */

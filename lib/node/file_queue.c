@@ -4,7 +4,7 @@
 
 #include <stdio.h>
 
-enum { TICK_MS = 1000 };
+enum { TICK_MS = 1000, END_AGAIN_MS = 5000, QUEUE_AGAIN_MS = 10000 };
 
 void files_limits(const struct node *n, struct store_op *op) {
     op->limits[0] = limit_max(&n->limits, LIMIT_FILE_BYTES);
@@ -23,15 +23,29 @@ bool files_wanted(const struct node *n, const struct peer *p) {
 
 /* ---- the list */
 
+/* Rows behind `after` are asked for again. */
+static void queue_later(struct node *n, int64_t after) {
+    if (n->next_queue.us == 0 || after < n->queue_from) n->queue_from = after;
+    n->next_queue = mono_add_ms(n->now.mono, QUEUE_AGAIN_MS);
+    n->next_files = mono_sooner(n->next_files, n->next_queue);
+}
+
+static bool is_listed(const struct node *n, int64_t seq) {
+    const struct file_out *f = n->files_out;
+    while (f != NULL && f->seq != seq) f = f->next;
+    return f != NULL;
+}
+
 enum err files_out_add(struct node *n, const struct peer_id *peer, int64_t seq, uint64_t size,
                        struct bytes offer) {
     struct file_offer o;
     struct peer *p = peers_add(n, peer);
-    struct file_out *f = p == NULL || file_offer_read(offer, &o, NULL) != OK ? NULL : NEW(struct file_out);
-    if (f == NULL) return E_MEMORY; /* its row stays: the next start takes it up */
-    f->offer.max = FILE_FRAME_MAX;
-    if (!buf_add(&f->offer, offer)) {
+    if (file_offer_read(offer, &o, NULL) != OK) return E_INPUT;
+    struct file_out *f = p == NULL ? NULL : NEW(struct file_out);
+    if (f != NULL) f->offer.max = FILE_FRAME_MAX;
+    if (f == NULL || !buf_add(&f->offer, offer)) {
         mem_free(f);
+        queue_later(n, seq - 1);
         return E_MEMORY;
     }
     f->node = n;
@@ -70,17 +84,30 @@ static void over(struct file_out *f) {
     f->node->next_files = f->node->now.mono;
 }
 
+/* Until its row is written it would be sent again after the next start, and shown as moving meanwhile. */
+static void write_end(struct file_out *f) {
+    struct store_op *op = store_op_new(STORE_FILE_ENDED);
+    f->retry_at = mono_add_ms(f->node->now.mono, END_AGAIN_MS);
+    if (op == NULL) return;
+    f->end = END_AT_STORE;
+    op->seq = f->seq;
+    snprintf(op->text, sizeof op->text, "%s", f->why);
+    node_give(f->node, op);
+}
+
+static void end_written(struct node *n, const struct store_op *op) {
+    for (struct file_out *f = n->files_out; f != NULL; f = f->next)
+        if (f->seq == op->seq) f->end = op->err == OK ? END_WRITTEN : END_TO_WRITE;
+    n->next_files = n->now.mono;
+}
+
 void files_out_end(struct file_out *f, enum receipt_status status, const char *why) {
     struct node *n = f->node;
     char id[2 * MESSAGE_ID + 1];
     if (f->over) return;
     message_id_text(f->id, id);
-    struct store_op *op = store_op_new(STORE_FILE_ENDED);
-    if (op != NULL) {
-        op->seq = f->seq;
-        snprintf(op->text, sizeof op->text, "%s", why == NULL ? "" : why);
-        node_give(n, op);
-    }
+    snprintf(f->why, sizeof f->why, "%s", why == NULL ? "" : why);
+    write_end(f);
     n->totals.operations++;
     if (why == NULL) {
         LOG(n->log, EV_FILE_SENT, kv_str("peer", f->peer->text), kv_str("id", id),
@@ -168,9 +195,16 @@ void file_queue_tick(struct node *n) {
     if (n->stopping || !mono_due(n->next_files, n->now.mono)) return;
     size_t moving = 0;
     n->next_files = MONO_NEVER;
+    if (mono_due(n->next_queue, n->now.mono)) {
+        n->next_queue = MONO_NEVER;
+        file_queue_start(n, n->queue_from == 0 ? -1
+                                               : n->queue_from); /* 0 would end copies that are being made */
+    }
+    n->next_files = n->next_queue;
     for (struct file_out **at = &n->files_out; *at != NULL;) {
         struct file_out *f = *at;
-        if (f->over && f->stream == NULL) {
+        if (f->over && f->end == END_TO_WRITE && f->retry_at.us <= n->now.mono.us) write_end(f);
+        if (f->over && f->end == END_WRITTEN && f->stream == NULL) {
             *at = f->next;
             file_out_free(f);
             continue;
@@ -190,7 +224,7 @@ void file_queue_tick(struct node *n) {
         moving += f->stream != NULL;
     }
     n->limits.of[LIMIT_FILE_TRANSFERS].used = moving;
-    if (n->files_out != NULL) n->next_files = mono_add_ms(n->now.mono, TICK_MS);
+    if (n->files_out != NULL) n->next_files = mono_sooner(n->next_files, mono_add_ms(n->now.mono, TICK_MS));
 }
 
 void file_queue_connected(struct peer *p, struct node *n) {
@@ -204,7 +238,11 @@ void file_queue_connected(struct peer *p, struct node *n) {
 
 void file_queue_start(struct node *n, int64_t after) {
     struct store_op *op = store_op_new(STORE_FILE_QUEUE);
-    if (op != NULL) op->seq = after;
+    if (op == NULL) {
+        queue_later(n, after);
+        return;
+    }
+    op->seq = after;
     node_give(n, op);
 }
 
@@ -218,14 +256,17 @@ static void queued(struct node *n, struct store_op *op) {
         uint64_t size = rd_u64(&r);
         struct bytes offer = rd_take(&r, rd_u16(&r));
         if (r.bad || !peer_id_read(raw, &peer)) break;
-        files_out_add(n, &peer, seq, size, offer);
+        if (!is_listed(n, seq)) files_out_add(n, &peer, seq, size, offer);
     }
     if (op->err == OK && op->more) file_queue_start(n, op->seq);
+    if (op->err != OK) queue_later(n, op->seq);
 }
 
 void file_queue_stored(struct node *n, struct store_op *op) {
     if (op->kind == STORE_FILE_QUEUE)
         queued(n, op);
+    else if (op->kind == STORE_FILE_ENDED)
+        end_written(n, op);
     else
         file_stream_stored(n, op);
     bool ours = op->kind == STORE_FILE_QUEUE || op->kind == STORE_FILE_TRIED || op->kind == STORE_FILE_ENDED;
@@ -242,6 +283,7 @@ void file_queue_cancelled(struct node *n, const struct store_op *op) {
     for (struct file_out *f = n->files_out; f != NULL; f = f->next) {
         if (f->seq != op->seq || f->over) continue;
         over(f);
+        f->end = END_WRITTEN; /* by who cancelled it */
         control_receipt(n, f->id, RECEIPT_NONE, "cancelled");
         if (f->stream != NULL) stream_fail(f->stream, E_CLOSED, "cancelled");
     }

@@ -19,12 +19,14 @@ struct file_out { /* one file that is to be sent */
     struct stream *stream;
     struct mono retry_at;
     unsigned tries;
-    bool waits; /* the peer has to accept it */
-    bool over;  /* sent or failed: freed by the next files_tick */
+    bool waits;                                           /* the peer has to accept it */
+    bool over;                                            /* sent or failed: freed once its row says so too */
+    enum { END_TO_WRITE, END_AT_STORE, END_WRITTEN } end; /* when over: its row */
+    char why[160];                                        /* why it failed; "": it was sent */
 };
 
 /* ---- file_queue.c */
-/* Takes up a file whose copy is whole. E_MEMORY. */
+/* Takes up a file whose copy is whole. E_MEMORY: it is taken up some seconds later, from its row. */
 enum err files_out_add(struct node *n, const struct peer_id *peer, int64_t seq, uint64_t size,
                        struct bytes offer);
 /* The peer has it (why NULL), or it failed for good: the row ends, and who waits for it hears of it. */

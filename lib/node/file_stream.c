@@ -372,8 +372,8 @@ static void read_stored(struct stream *s, struct store_op *op) {
     struct transfer *t = s->state;
     t->at_store -= MIN(t->at_store, (size_t)op->bytes);
     if (op->err != OK) {
-        files_out_end(t->f, RECEIPT_NONE, op->why.text);
-        stream_fail(s, op->err, "%s", op->why.text);
+        if (op->err == E_NOT_FOUND) files_out_end(t->f, RECEIPT_NONE, op->why.text);
+        stream_fail(s, op->err, "%s", op->why.text); /* anything else is tried again later */
     } else if (t->phase == MOVING && !buf_add(&s->tx, buf_view(&op->out))) {
         stream_fail(s, E_MEMORY, "out of memory");
     } else {

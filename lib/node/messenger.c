@@ -5,7 +5,7 @@
 
 #include <stdio.h>
 
-enum { EXPIRE_MS = 5000, RECOUNT_MS = 10000, LOAD_COUNT = 256 };
+enum { EXPIRE_MS = 5000, RECOUNT_MS = 10000, SPOOL_AGAIN_MS = 60000, LOAD_COUNT = 256 };
 
 /* ---- lanes */
 
@@ -61,16 +61,47 @@ static void drop_unended(struct unended **at) {
     mem_free(u);
 }
 
+/* Messages whose end is at the store: not queued any more, whatever cancel and expiry hear of their rows. */
+static void add_ending(struct node *n, struct outgoing *o) {
+    buf_free(&o->frame);
+    o->next = NULL;
+    if (n->ending == NULL)
+        n->ending = o;
+    else
+        n->last_ending->next = o;
+    n->last_ending = o;
+}
+
+static bool is_ending(const struct node *n, int64_t seq) {
+    const struct outgoing *o = n->ending;
+    while (o != NULL && o->seq != seq) o = o->next;
+    return o != NULL;
+}
+
+static void drop_ending(struct node *n, int64_t seq) {
+    struct outgoing *before = NULL;
+    for (struct outgoing **at = &n->ending; *at != NULL; before = *at, at = &(*at)->next) {
+        struct outgoing *o = *at;
+        if (o->seq != seq) continue;
+        *at = o->next;
+        if (n->last_ending == o) n->last_ending = before;
+        mem_free(o);
+        return;
+    }
+}
+
 /* STORE_OUTBOX_DONE or _FAILED is back. */
 static void ended(struct node *n, struct store_op *op) {
     struct unended **at = find_unended(n, op->seq);
     if (op->err == OK) {
+        drop_ending(n, op->seq);
         if (*at != NULL) drop_unended(at);
         store_op_free(op);
         return;
     }
     LOG(n->log, EV_DATABASE_FAULT, kv_str("operation", "outbox"), kv_str("reason", op->why.text));
     if (*at == NULL && (*at = NEW(struct unended)) != NULL) (*at)->seq = op->seq;
+    if (*at != NULL || n->stopping) drop_ending(n, op->seq);
     if (*at == NULL) { /* no memory to remember it */
         if (n->stopping)
             store_op_free(op); /* it is sent again after the start, and answered DUPLICATE */
@@ -92,6 +123,7 @@ static void end_again(struct node *n) {
 
 void messenger_free(struct node *n) {
     while (n->unended != NULL) drop_unended(&n->unended);
+    while (n->ending != NULL) drop_ending(n, n->ending->seq);
     while (n->lanes != NULL) {
         struct lane *l = n->lanes;
         n->lanes = l->next;
@@ -244,6 +276,7 @@ void messenger_requeued(struct node *n, struct bytes rows) {
 
 static void take_spool(struct node *n) {
     struct store_op *spool = store_op_new(STORE_SPOOL_TAKE);
+    n->next_spool = spool == NULL ? mono_add_ms(n->now.mono, SPOOL_AGAIN_MS) : MONO_NEVER;
     if (spool == NULL) return;
     messenger_outbox_limits(n, spool);
     spool->count = LOAD_COUNT;
@@ -357,9 +390,9 @@ void lane_lost(struct lane *l, const char *reason, bool wait) {
 
 void lane_run(struct lane *l) {
     struct node *n = l->node;
-    if (n->stopping || l->queued == 0) return;
-    if (l->retry_at.us > n->now.mono.us) return;
+    if (n->stopping || l->retry_at.us > n->now.mono.us) return;
     l->retry_at = MONO_NEVER;
+    if (l->queued == 0) return;
     struct connection *c = peer_connection(l->peer);
     if (c == NULL) {
         n->next_keep = n->now.mono; /* swarm_tick dials for us */
@@ -473,7 +506,7 @@ enum err lane_receipt(struct lane *l, const struct receipt *receipt) {
             kv_str("status", receipt_status_name(receipt->status)));
     }
     control_receipt(n, receipt->id, receipt->status, receipt_status_name(receipt->status));
-    outgoing_free(o);
+    add_ending(n, o);
     l->oldest = l->first != NULL ? l->oldest : n->now.wall;
     return l->busy && all_answered(l) ? E_BUSY : OK;
 }
@@ -501,7 +534,7 @@ void messenger_wake(struct peer *p) {
 }
 
 void messenger_cancelled(struct node *n, const struct peer_id *peer, int64_t seq) {
-    if (*find_unended(n, seq) != NULL) return; /* is not counted any more */
+    if (*find_unended(n, seq) != NULL || is_ending(n, seq)) return; /* is not counted any more */
     struct peer *p = peers_find(n, peer);
     struct lane *l = p == NULL ? NULL : p->lane;
     if (l == NULL) return;
@@ -542,8 +575,10 @@ static void expired(struct node *n, struct store_op *op) {
 
 static void spool_taken(struct node *n, struct store_op *op) {
     if (op->count > 0) LOG(n->log, EV_SPOOL_TAKEN, kv_int("count", (int64_t)op->count));
-    if (op->err != OK || op->text[0] != 0)
+    if (op->err != OK || op->text[0] != 0) {
         LOG(n->log, EV_SPOOL_REFUSED, kv_str("entry", op->text), kv_str("reason", op->why.text));
+        n->next_spool = mono_add_ms(n->now.mono, SPOOL_AGAIN_MS); /* the disk or the outbox may be full */
+    }
     struct rd r = rd_of(buf_view(&op->out));
     while (r.in.n > 0) { /* whom the operator wrote to is known from now on */
         struct peer_id id;
@@ -590,6 +625,7 @@ void messenger_tick(struct node *n) {
     if (n->stopping) return;
     if (mono_due(n->next_unended, n->now.mono)) end_again(n);
     if (n->recount && n->next_recount.us <= n->now.mono.us) ask_queued(n);
+    if (mono_due(n->next_spool, n->now.mono)) take_spool(n);
     for (struct lane **at = &n->lanes; *at != NULL;) {
         struct lane *l = *at;
         if (mono_due(l->retry_at, n->now.mono)) lane_run(l);
@@ -606,6 +642,7 @@ void messenger_tick(struct node *n) {
 struct mono messenger_deadline(const struct node *n) {
     if (n->stopping) return MONO_NEVER;
     struct mono at = mono_sooner(n->next_unended, n->recount ? n->next_recount : MONO_NEVER);
+    at = mono_sooner(at, n->next_spool);
     if (n->outbox_count > 0) at = mono_sooner(at, n->next_expire);
     for (const struct lane *l = n->lanes; l != NULL; l = l->next) at = mono_sooner(at, l->retry_at);
     return at;

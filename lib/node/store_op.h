@@ -35,7 +35,8 @@ enum store_kind {
                            STORE_OUTBOX_PEERS of those touched. limits[2] as in ADD (0: none): E_LIMIT for
                            one, skipped for all. E_INPUT: it has not failed. Of one: peer, seq, id are the new
                            ones */
-    STORE_OUTBOX_CANCEL, /* id text in `in`: E_NOT_FOUND; the row goes; peer, seq, id are set */
+    STORE_OUTBOX_CANCEL, /* id text in `in`: E_NOT_FOUND; the row goes; peer, seq, id are set; count: 1 if it
+                            was queued, 0 if it had failed */
     /* Inbox. `in`: a frame; peer; now; flags INBOX_STRANGER; limits[]: [0] messages, [1] bytes, [2] per
      * peer messages, [3] per peer bytes, [4] bytes of strangers together, [5] remembered ids. Result: status
      * STORED, DUPLICATE or BUSY (quota or database full: err is OK then, why.text names the key; BUSY on
@@ -70,13 +71,15 @@ enum store_kind {
      * Sending: */
     STORE_FILE_ADD,   /* in: an offer's frame without prefix (its hash and size do not count); peer; now; fd:
                          the content, taken over; limits[]: [0] bytes of all files, [1] rows. Result: seq,
-                         count = size. E_LIMIT: quota; E_INPUT: no regular file */
+                         count = size. E_LIMIT: quota, or rows (ended ones give way first); E_INPUT: no
+                         regular file, or not of the size that the offer says */
     STORE_FILE_COPY,  /* seq: the next slice of fd to our own copy; count = bytes so far; more: ask again. At
                          the end the row is queued and out = the offer's frame with hash and size, when =
                          created. On an error: CANCEL it */
     STORE_FILE_QUEUE, /* rows to be sent behind `seq`; more, seq; out = repeated {u64 seq, u8 n, peer, u64
                          created_ms, u64 size, u16 n, offer}. With seq 0 half-made copies are removed first */
-    STORE_FILE_READ,  /* seq, count: offset, bytes: how many (FILE_SLICE at most): out */
+    STORE_FILE_READ,  /* seq, count: offset, bytes: how many (FILE_SLICE at most): out; E_NOT_FOUND: gone for
+                         good */
     STORE_FILE_TRIED, /* seq: bytes: tries, text: last_error ("": none), flags FILE_WAITS: the peer wants to
                          be asked; count: bytes that the peer has */
     STORE_FILE_ENDED, /* seq: no more to be sent; text "": delivered, else why it failed. The copy goes */
@@ -100,11 +103,13 @@ enum store_kind {
     STORE_SPOOL_TAKE, /* takes files of HOME/spool into the outbox (quotas in limits[]), at most count (and
                          256) a call, oldest first; count = taken, more: call again; out as
                          STORE_OUTBOX_PEERS; refused ones are moved to spool/refused/, those that do not fit
-                         the quotas stay; text names the last of either, why.text says why; "": none */
+                         the quotas or can not be read now stay; text names the last of these, why.text says
+                         why; "": none */
     STORE_MAINTAIN, /* now, limits[0] = read messages older than so many ms go (0: none), [1] = remembered ids
                        older than so many ms of running time go (0: none), [2] = failed outbox messages older
-                       than so many ms go (0: none), [3] = offers, [4] = ended transfers likewise; count =
-                       rows gone; bounded work per call, `more` set when there is more to do */
+                       than so many ms go (0: none), [3] = offers, [4] = ended transfers likewise (and what is
+                       being received fails a day after its sender must have given up); count = rows gone or
+                       failed; bounded work per call, `more` set when there is more to do */
     STORE_TOTALS,   /* out: one JSON object: messages_in messages_out outbox inbox inbox_unread inbox_bytes
                        outbox_bytes outbox_oldest outbox_failed inbox_stranger_bytes remembered_ids
                        database_bytes latency_p95_ms files_in files_out files_offered files_bytes */

@@ -12,6 +12,9 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#define DAY_MS (INT64_C(24) * 3600 * 1000)
+#define LIFE_MAX_MS (90 * DAY_MS) /* as messages: no sender tries longer */
+
 enum { NAME_SPACE = FILE_NAME_MAX + 1, PATH_SPACE = 4096, LIST_COUNT = 1000, CANDIDATES = 6 };
 
 struct row {
@@ -100,6 +103,19 @@ static int64_t count_of(struct db *db, enum statement which, const struct peer_i
     return n;
 }
 
+/* What has ended is kept for people to see; it gives way to what is new, the oldest first. Its bytes went
+ * when it ended. */
+static bool rows_full(struct db *db, const struct store_op *op) {
+    int64_t seqs[DB_STEP_MAX];
+    uint64_t rows = (uint64_t)query_number(db, SQL_FILE_ROWS, 0), most = op->limits[1];
+    if (rows < most) return false;
+    uint64_t excess = rows - most + 1;
+    size_t n = collect(db, SQL_FILE_OLD_ENDED, INT64_MAX, (size_t)MIN(excess, (uint64_t)DB_STEP_MAX), seqs);
+    if (n < excess) return true;
+    for (size_t i = 0; i < n; i++) drop_row(db, seqs[i]);
+    return false;
+}
+
 /* Fits `size` into the quota of bytes? */
 static bool fits(struct db *db, uint64_t size, uint64_t quota) {
     uint64_t used = (uint64_t)query_number(db, SQL_FILE_BYTES, 0);
@@ -130,7 +146,7 @@ static enum err add_copy(struct db *db, struct store_op *op) {
     if (db->files == NULL) return no_files(op);
     enum err e = file_offer_read(buf_view(&op->in), &o, &op->why);
     if (e != OK) return fail(&op->why, E_INPUT, "%s", op->why.text);
-    if ((uint64_t)query_number(db, SQL_FILE_ROWS, 0) >= op->limits[1])
+    if (rows_full(db, op))
         return fail(&op->why, E_LIMIT,
                     "too many files are kept (limit files): cancel some with `silktalk file cancel`");
     if (!fits(db, o.size, op->limits[0]))
@@ -259,7 +275,7 @@ enum err file_ended(struct db *db, struct store_op *op) {
 static enum receipt_status judge(struct db *db, struct store_op *op, const struct file_offer *o) {
     bool wanted = (op->flags & FILE_WANTED) != 0;
     if (inbox_has_seen(db, &op->peer, o->id)) return RECEIPT_DUPLICATE;
-    if ((uint64_t)query_number(db, SQL_FILE_ROWS, 0) >= op->limits[1]) {
+    if (rows_full(db, op)) {
         fail(&op->why, E_LIMIT, "files");
         return RECEIPT_BUSY;
     }
@@ -322,18 +338,24 @@ enum err file_offer(struct db *db, struct store_op *op) {
 
 enum err file_write_part(struct db *db, struct store_op *op) {
     struct row r = {.seq = 0};
-    uint64_t synced = 0;
+    uint64_t safe = 0;
     enum err e = row_of(db, op, &r);
     if (e == OK && (r.outgoing || !is(&r, "moving")))
         e = fail(&op->why, E_NOT_FOUND, "the transfer was cancelled");
     if (e == OK && (op->count > r.size || op->in.n > r.size - op->count))
         e = fail(&op->why, E_INPUT, "a part beyond the end");
     if (e == OK)
-        e = files_write(db->files, r.seq, op->count, r.size, buf_view(&op->in), (op->flags & FILE_LAST) != 0,
-                        &synced, &op->why);
+        e = files_write(db->files,
+                        &(struct files_part){.seq = r.seq,
+                                             .at = op->count,
+                                             .size = r.size,
+                                             .safe = r.done,
+                                             .data = buf_view(&op->in),
+                                             .last = (op->flags & FILE_LAST) != 0},
+                        &safe, &op->why);
     if (e != OK) return e;
-    op->count = synced;
-    if (synced > r.done) set_done(db, r.seq, synced);
+    op->count = safe;
+    if (safe > r.done) set_done(db, r.seq, safe);
     return OK;
 }
 
@@ -377,7 +399,7 @@ enum err file_check(struct db *db, struct store_op *op) {
         }
         e = OK;
         op->status = RECEIPT_BUSY;
-        files_drop(db->files, seq, false, NULL);
+        files_drop(db->files, seq, false, r.name); /* by either name: see files_open */
         set_done(db, seq, 0);
     }
     op->seq = seq;
@@ -437,7 +459,7 @@ enum err file_cancel(struct db *db, struct store_op *op) {
         drop_row(db, r.seq); /* a file that was whole stays known by its id in the inbox */
     else
         set_state(db, r.seq, "failed", "cancelled", op->now.ms);
-    files_drop(db->files, r.seq, r.outgoing, is(&r, "complete") ? r.name : NULL);
+    files_drop(db->files, r.seq, r.outgoing, r.name);
     return OK;
 }
 
@@ -464,7 +486,10 @@ static void put_item(struct db *db, struct json_out *o, const struct query *q) {
         json_put_null(o, "last_error");
     else
         json_put(o, "last_error", column_bytes(q, 10));
-    if (hex_encode(&hex, hash)) json_put(o, "sha256", buf_view(&hex));
+    if (bytes_is(state, "copying")) /* not known before its end */
+        json_put_null(o, "sha256");
+    else if (hex_encode(&hex, hash))
+        json_put(o, "sha256", buf_view(&hex));
     buf_free(&hex);
     bytes_cstr(column_bytes(q, 9), name, sizeof name);
     files_path(db->files, column_int(q, 0), outgoing, complete ? name : NULL, path, sizeof path);
@@ -511,6 +536,33 @@ enum err file_open(struct db *db, struct store_op *op) {
 }
 
 /* ---- upkeep */
+
+/* The sender alone knows when it gives up. Its clock may be wrong, but not the life that it gave the file; a
+ * day later the space is free again. 0: unknown row. */
+static int64_t given_up_at(struct db *db, int64_t seq, struct row *r) {
+    struct file_offer o;
+    if (!show(db, seq, r)) return 0;
+    uint64_t life = LIFE_MAX_MS;
+    if (file_offer_read(bytes_at(r->offer, r->offer_n), &o, NULL) == OK && o.expires_ms > o.sent_ms)
+        life = MIN(o.expires_ms - o.sent_ms, life);
+    return r->created.ms + (int64_t)life + DAY_MS;
+}
+
+bool files_give_up(struct db *db, int64_t now_ms, uint64_t *gone) {
+    int64_t seqs[DB_STEP_MAX];
+    if (db->files == NULL) return false;
+    size_t n = collect(db, SQL_FILE_COMING, db->tidy_file, DB_STEP_MAX, seqs);
+    for (size_t i = 0; i < n && db->rc == SQLITE_OK; i++) {
+        struct row r = {.seq = 0};
+        int64_t end = given_up_at(db, seqs[i], &r);
+        if (end == 0 || end > now_ms) continue;
+        set_state(db, r.seq, "failed", "the sender gave up", now_ms);
+        files_drop(db->files, r.seq, false, r.name);
+        (*gone)++;
+    }
+    db->tidy_file = n < DB_STEP_MAX ? 0 : seqs[n - 1];
+    return n == DB_STEP_MAX;
+}
 
 void files_put_totals(struct db *db, struct json_out *o) {
     struct query q = query_open(db, SQL_FILE_COUNTS);

@@ -160,6 +160,7 @@ bool outbox_remove(struct db *db, int64_t seq, struct store_op *op) {
     if (op != NULL) {
         op->seq = seq;
         op->peer = peer;
+        op->count = queued;
         memcpy(op->id, id, MESSAGE_ID);
     }
     return true;

@@ -73,6 +73,7 @@ struct db {
     bool latency_loaded, latency_dirty;
     int64_t latency[LATENCY_BUCKETS];
     int64_t tidy_party; /* where the last MAINTAIN ended in usage */
+    int64_t tidy_file;  /* likewise in files that are being received */
     struct party parties[PARTY_SLOTS];
     struct search search;
     struct spool_taken { /* files to be unlinked once their messages are committed */
@@ -210,6 +211,8 @@ enum err file_open(struct db *db, struct store_op *op);
 enum err file_list(struct db *db, struct store_op *op);
 void files_put_totals(struct db *db, struct json_out *o);
 /* Rows that a statement over (?1 time, ?2 limit) yields go, with their bytes; true: there may be more. */
+/* Received ones whose sender must have given up fail; true: there may be more. */
+bool files_give_up(struct db *db, int64_t now_ms, uint64_t *gone);
 bool files_tidy(struct db *db, enum statement which, int64_t before_ms, uint64_t *gone);
 
 /* ---- the file (db_schema.c) */

@@ -98,7 +98,9 @@
     X(FILE_OLD_OFFERS, "SELECT seq FROM files WHERE direction = 'in' AND state = 'offered' AND created_ms < ?1 "   \
                        "LIMIT ?2")                                                                                 \
     X(FILE_OLD_ENDED, "SELECT seq FROM files WHERE ended_ms > 0 AND ended_ms < ?1 AND (state = 'failed' OR "       \
-                      "direction = 'out') LIMIT ?2")                                                               \
+                      "direction = 'out') ORDER BY ended_ms LIMIT ?2")                                             \
+    X(FILE_COMING, "SELECT seq FROM files WHERE direction = 'in' AND state = 'moving' AND seq > ?1 ORDER BY seq "  \
+                   "LIMIT ?2")                                                                                     \
     X(FILE_BYTES, "SELECT ifnull(sum(size), 0) FROM files WHERE state IN ('copying', 'moving') OR "                \
                   "(direction = 'out' AND state = 'offered') OR (direction = 'in' AND state = 'complete')")        \
     X(FILE_ROWS, "SELECT count(*) FROM files")                                                                     \

@@ -118,6 +118,10 @@ enum err maintain(struct db *db, struct store_op *op) {
                                before(op->now.ms, op->limits[i]), &op->count);
         op->more = op->more || more;
     }
+    if (op->limits[4] > 0) {
+        bool more = files_give_up(db, op->now.ms, &op->count);
+        op->more = op->more || more;
+    }
     op->count += drop_parties(db);
     op->more = op->more || db->tidy_party != 0;
     return OK;

@@ -93,20 +93,37 @@ static enum err sorry(struct why *w, const char *path, int error) {
     return fail(w, error == EMFILE || error == ENFILE ? E_LIMIT : E_IO, "%s: %s", path, strerror(error));
 }
 
-static enum err open_at(struct files *f, const char *path, bool outgoing, int flags, int *fd, struct why *w) {
-    *fd = open(path, flags | O_NOFOLLOW | O_CLOEXEC, 0600);
-    if (*fd < 0 && errno == ENOENT && (flags & O_CREAT) != 0 &&
-        mkdir(f->folders[outgoing], outgoing ? 0700 : 0750) == 0)
-        *fd = open(path, flags | O_NOFOLLOW | O_CLOEXEC, 0600);
-    return *fd >= 0 ? OK : sorry(w, path, errno);
+static enum err sync_path(const char *path, struct why *w) {
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0) return sorry(w, path, errno);
+    enum err e = fsync(fd) == 0 ? OK : sorry(w, path, errno);
+    close(fd);
+    return e;
 }
 
 static enum err sync_folder(const struct files *f, bool outgoing, struct why *w) {
-    int fd = open(f->folders[outgoing], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0) return sorry(w, f->folders[outgoing], errno);
-    enum err e = fsync(fd) == 0 ? OK : sorry(w, f->folders[outgoing], errno);
-    close(fd);
-    return e;
+    return sync_path(f->folders[outgoing], w);
+}
+
+/* Its own name must last as long as the names in it. */
+static enum err make_folder(const char *path, mode_t mode, struct why *w) {
+    char above[PATH_SIZE];
+    if (mkdir(path, mode) != 0) return sorry(w, path, errno);
+    snprintf(above, sizeof above, "%s", path);
+    char *last = strrchr(above, '/');
+    if (last == NULL) return sync_path(".", w);
+    last[last == above] = 0;
+    return sync_path(above, w);
+}
+
+static enum err open_at(struct files *f, const char *path, bool outgoing, int flags, int *fd, struct why *w) {
+    *fd = open(path, flags | O_NOFOLLOW | O_CLOEXEC, 0600);
+    if (*fd < 0 && errno == ENOENT && (flags & O_CREAT) != 0) {
+        enum err e = make_folder(f->folders[outgoing], outgoing ? 0700 : 0750, w);
+        if (e != OK) return e;
+        *fd = open(path, flags | O_NOFOLLOW | O_CLOEXEC, 0600);
+    }
+    return *fd >= 0 ? OK : sorry(w, path, errno);
 }
 
 /* ---- bytes */
@@ -171,6 +188,9 @@ enum err files_copy_begin(struct files *f, int64_t seq, int source, uint64_t siz
     struct stat st;
     enum err e = fstat(source, &st) == 0 && S_ISREG(st.st_mode) ? OK
                                                                 : fail(w, E_INPUT, "it is no regular file");
+    if (e == OK && (uint64_t)st.st_size != size)
+        e = fail(w, E_INPUT, "the file has %lld bytes, not %llu: send it again", (long long)st.st_size,
+                 (unsigned long long)size);
     if (e == OK) e = open_at(f, path, true, O_RDWR | O_CREAT | O_EXCL, &s->fd, w);
     if (e == OK) e = take_space(s->fd, path, size, w);
     if (e != OK) files_drop(f, seq, true, NULL);
@@ -210,6 +230,8 @@ enum err files_read(struct files *f, int64_t seq, uint64_t at, size_t n, struct 
         enum err e = open_at(f, path, true, O_RDONLY, &s->fd, w);
         if (e != OK) {
             slot_close(s);
+            if (access(path, F_OK) != 0 && errno == ENOENT)
+                return fail(w, E_NOT_FOUND, "%s is gone: cancel and send again", path);
             return e;
         }
     }
@@ -219,7 +241,7 @@ enum err files_read(struct files *f, int64_t seq, uint64_t at, size_t n, struct 
     if (got == (ssize_t)n) return OK;
     out->n -= n;
     return got < 0 ? sorry(w, path, errno)
-                   : fail(w, E_IO, "%s is shorter than it was: cancel and send again", path);
+                   : fail(w, E_NOT_FOUND, "%s is shorter than it was: cancel and send again", path);
 }
 
 void files_drop(struct files *f, int64_t seq, bool outgoing, const char *name) {
@@ -235,29 +257,30 @@ void files_drop(struct files *f, int64_t seq, bool outgoing, const char *name) {
 
 /* ---- receiving */
 
-enum err files_write(struct files *f, int64_t seq, uint64_t at, uint64_t size, struct bytes data, bool sync,
-                     uint64_t *synced, struct why *w) {
+enum err files_write(struct files *f, const struct files_part *p, uint64_t *safe, struct why *w) {
     char path[PATH_SIZE];
-    struct slot *s = slot_find(f, seq);
-    files_path(f, seq, false, NULL, path, sizeof path);
+    struct slot *s = slot_find(f, p->seq);
+    files_path(f, p->seq, false, NULL, path, sizeof path);
     if (s == NULL) {
-        s = slot_new(f, seq, false);
+        s = slot_new(f, p->seq, false);
         enum err e = open_at(f, path, false, O_RDWR | O_CREAT, &s->fd, w);
-        if (e == OK && at == 0) e = take_space(s->fd, path, size, w);
-        if (e == OK && at == 0) e = sync_folder(f, false, w);
+        if (e == OK && p->at == 0) e = take_space(s->fd, path, p->size, w);
+        if (e == OK && p->at == 0) e = sync_folder(f, false, w);
         if (e != OK) {
             slot_close(s);
             return e;
         }
-        s->at = s->synced = s->started = at;
+        s->at = p->at;
+        s->synced = s->started = MIN(p->safe,
+                                     p->at); /* a slot that is closed by now wrote what lies between */
     }
-    if (s->at != at) {
+    if (s->at != p->at) {
         slot_close(s); /* begins anew where the row says */
         return fail(w, E_BUSY, "%s: its parts are out of step", path);
     }
     s->hashed = 0;
-    enum err e = append(s, path, data, sync, w);
-    *synced = s->synced;
+    enum err e = append(s, path, p->data, p->last, w);
+    *safe = s->synced;
     if (e != OK) slot_close(s);
     return e;
 }

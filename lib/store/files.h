@@ -20,19 +20,26 @@ struct files;
 struct files *files_new(const char *outgoing, const char *received);
 void files_free(struct files *f);
 
-/* `source` (taken over) is to be copied to outgoing/SEQ. E_INPUT: no regular file; E_LIMIT: no space. */
+/* `source` (taken over) is to be copied to outgoing/SEQ. E_INPUT: no regular file, or not of this size;
+ * E_LIMIT: no space. */
 enum err files_copy_begin(struct files *f, int64_t seq, int source, uint64_t size, struct why *w);
 /* One slice; *done: bytes so far. At the end *whole, and the hash of all. E_INPUT: it changed meanwhile. */
 enum err files_copy(struct files *f, int64_t seq, uint64_t size, uint64_t *done, bool *whole,
                     uint8_t hash[SHA256_SIZE], struct why *w);
+/* E_NOT_FOUND: they are not there any more; any other error may pass. */
 enum err files_read(struct files *f, int64_t seq, uint64_t at, size_t n, struct buf *out, struct why *w);
-void files_drop(struct files *f, int64_t seq, bool outgoing,
-                const char *name); /* name: of a whole one, or NULL */
+/* name: of a received one, gone also if it was whole; NULL: only what is not whole. */
+void files_drop(struct files *f, int64_t seq, bool outgoing, const char *name);
 
-/* Appends at `at` (bytes known to be there). `sync`: it is the end. *synced: bytes that a power cut leaves.
- */
-enum err files_write(struct files *f, int64_t seq, uint64_t at, uint64_t size, struct bytes data, bool sync,
-                     uint64_t *synced, struct why *w);
+struct files_part {
+    int64_t seq;
+    uint64_t at, size,
+        safe; /* where it goes; of the whole file; bytes that a power cut leaves, as its row says */
+    struct bytes data;
+    bool last;
+};
+/* Appends at p->at (so many bytes are there). *safe: bytes that a power cut leaves now. */
+enum err files_write(struct files *f, const struct files_part *p, uint64_t *safe, struct why *w);
 /* Bytes of a file that is being received: `done` of its row, or more when it is open. */
 uint64_t files_written(struct files *f, int64_t seq, uint64_t done);
 /* Hashes one slice of what was received; *whole at the end. */

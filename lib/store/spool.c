@@ -239,7 +239,11 @@ static bool take_file(struct db *db, struct store_op *op, int folder, const char
         e = has_peer(t->full, t->n_full, &peer) ? E_LIMIT
                                                 : outbox_put(db, &peer, frame, op->limits, &seq, op);
     buf_free(&content);
-    if (read == TAKE_LATER) return true;
+    if (read == TAKE_LATER) { /* so does this */
+        name_it(op, name);
+        if (op->why.text[0] == 0) fail(&op->why, E_IO, "it can not be read now");
+        return true;
+    }
     if (e == E_LIMIT) { /* it stays for the next time */
         name_it(op, name);
         if (!has_peer(t->full, t->n_full, &peer)) t->full[t->n_full++] = peer;
@@ -281,6 +285,9 @@ void spool_committed(struct db *db) {
     int folder = db->n_taken == 0 || db->spool == NULL ? -1
                                                        : open(db->spool, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     for (size_t i = 0; folder >= 0 && i < db->n_taken; i++) unlinkat(folder, db->taken[i].name, 0);
-    if (folder >= 0) close(folder);
+    if (folder >= 0) {
+        (void)!fsync(folder); /* one that came back would be sent again after it was cancelled */
+        close(folder);
+    }
     db->n_taken = 0;
 }

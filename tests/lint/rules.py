@@ -33,10 +33,10 @@ COVERED_BY = {
     "crypto/peer_secp256k1": "crypto/key", "crypto/shake": "crypto/hash",
     "loop/clocks": "loop/loop", "net/closing": "net/tcp", "net/interfaces": "net/tcp",
     "net/control_client": "net/control",
-    "store/db": "store/store", "store/db_counters": "store/batch", "store/db_files": "store/file",
+    "store/db": "store/store", "store/db_counters": "store/batch",
     "store/db_inbox": "store/inbox", "store/db_message": "store/inbox", "store/db_outbox": "store/outbox",
     "store/db_peers": "store/peers", "store/db_query": "store/batch", "store/db_schema": "store/store",
-    "store/db_search": "store/inbox", "store/db_tidy": "store/inbox", "store/files": "store/file",
+    "store/db_search": "store/inbox", "store/db_tidy": "store/inbox",
 }
 ANYWHERE_ONCE = {"zlib"}  # any one folder
 # Headers through which a protocol could reach the kernel or the clock.

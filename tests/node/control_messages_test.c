@@ -183,6 +183,25 @@ TEST(the_outbox_is_listed_retried_and_cancelled) {
     end_world(w);
 }
 
+TEST(cancelling_a_failed_message_leaves_the_queued_ones) {
+    struct world *w = quiet_world();
+    size_t a = node_with(w, ""), b = world_add(w, ANY);
+    char expired[33];
+    id_in(world_ask(w, a, "send", "{\"peer\":\"%s\",\"body\":\"late\",\"expires_ms\":1000}",
+                    world_address(w, b)),
+          expired);
+    must_have(world_ask(w, a, "send", "{\"peer\":\"%s\",\"body\":\"waits\"}", world_address(w, b)),
+              "\"result\"");
+    world_run(w, 20000);
+    must_have(world_ask(w, a, "outbox", "{}"), "\"last_error\":\"expired\"");
+    CHECK(node_outbox(node_of(w, a)) == 1);
+    must_have(world_ask(w, a, "outbox.cancel", "{\"id\":\"%s\"}", expired), "\"result\"");
+    CHECK(node_outbox(node_of(w, a)) == 1);
+    world_start(w, b);
+    CHECK(all_sent(w, a, 100000) && inbox_is(w, b, "waits "));
+    end_world(w);
+}
+
 TEST(cancelling_answers_who_waits_for_the_receipt) {
     struct world *w = quiet_world();
     size_t a = node_with(w, ""), b = world_add(w, ANY);

@@ -17,12 +17,6 @@ struct handle { /* what SQLite calls an open file */
     bool temporary;
 };
 
-/* Plain memory: blocks of a disk are none of the node's, and never refused. */
-static void *must(void *p) {
-    if (p == NULL) abort();
-    return p;
-}
-
 /* ---- files */
 
 static struct disk_file *find(struct disk *d, const char *name) {
@@ -31,52 +25,19 @@ static struct disk_file *find(struct disk *d, const char *name) {
     return NULL;
 }
 
-static void forget_before(struct disk_file *f) {
-    for (size_t i = 0; i < f->n_before; i++) {
-        free(f->before[i]);
-        f->before[i] = NULL;
-    }
-}
-
 static void erase(struct disk_file *f) {
-    forget_before(f);
-    free(f->before);
+    content_free(&f->bytes);
     free(f->name);
-    free(f->p);
     memset(f, 0, sizeof *f);
 }
 
 static struct disk_file *make(struct disk *d, const char *name) {
     for (size_t i = 0; i < DISK_FILES; i++) {
         if (d->files[i].name != NULL) continue;
-        d->files[i] = (struct disk_file){.name = must(strdup(name))};
+        d->files[i] = (struct disk_file){.name = content_must(strdup(name))};
         return &d->files[i];
     }
     return NULL;
-}
-
-static void grow(struct disk_file *f, size_t n) {
-    if (n > f->cap) {
-        size_t cap = MAX(n + n / 2, (size_t)4 * DISK_PAGE);
-        f->p = must(realloc(f->p, cap));
-        memset(f->p + f->cap, 0, cap - f->cap);
-        f->cap = cap;
-    }
-    size_t pages = (n + DISK_PAGE - 1) / DISK_PAGE;
-    if (pages <= f->n_before) return;
-    pages += pages / 2;
-    f->before = must(realloc(f->before, pages * sizeof *f->before));
-    memset(f->before + f->n_before, 0, (pages - f->n_before) * sizeof *f->before);
-    f->n_before = pages;
-}
-
-/* What lay there at the last sync, if it is written over the first time since. */
-static void keep_before(struct disk_file *f, size_t from, size_t to) {
-    for (size_t page = from / DISK_PAGE; page * DISK_PAGE < to && page * DISK_PAGE < f->synced_n; page++) {
-        if (f->before[page] != NULL) continue;
-        f->before[page] = must(calloc(1, DISK_PAGE));
-        memcpy(f->before[page], f->p + page * DISK_PAGE, MIN((size_t)DISK_PAGE, f->cap - page * DISK_PAGE));
-    }
 }
 
 /* ---- the power */
@@ -84,6 +45,7 @@ static void keep_before(struct disk_file *f, size_t from, size_t to) {
 void disk_open(struct disk *d) {
     memset(d, 0, sizeof *d);
     d->cut_after = d->full_after = -1;
+    tree_open(&d->tree, DISK_ROOT);
 }
 
 static void drop_shared(struct disk *d) {
@@ -91,28 +53,6 @@ static void drop_shared(struct disk *d) {
         free(d->shared[i]);
         d->shared[i] = NULL;
     }
-}
-
-static void lose(struct disk_file *f, enum disk_loss loss, struct rng *rng) {
-    bool some = loss == DISK_LOSES_SECTORS;
-    size_t end = f->synced_n; /* the size that survives */
-    for (size_t at = 0; at < MAX(f->n, f->synced_n); at += DISK_SECTOR) {
-        size_t n = MIN((size_t)DISK_SECTOR, f->cap - at);
-        const uint8_t *before = at < f->synced_n ? f->before[at / DISK_PAGE] : NULL;
-        bool changed = before != NULL || at + n > f->synced_n;
-        if (!changed) continue;
-        if (some && at < f->n && rng_below(rng, 2) == 0) {
-            end = MAX(end, MIN(at + n, f->n));
-        } else if (before != NULL) {
-            memcpy(f->p + at, before + at % DISK_PAGE, n);
-        } else if (at >= f->synced_n) {
-            memset(f->p + at, 0, n);
-        } else {
-            memset(f->p + f->synced_n, 0, at + n - f->synced_n);
-        }
-    }
-    if (f->cap > end) memset(f->p + end, 0, f->cap - end);
-    f->n = end;
 }
 
 void disk_restart(struct disk *d, enum disk_loss loss, struct rng *rng) {
@@ -123,10 +63,9 @@ void disk_restart(struct disk *d, enum disk_loss loss, struct rng *rng) {
             erase(f); /* the folder was not synced either */
             continue;
         }
-        lose(f, loss, rng);
-        forget_before(f);
-        f->synced_n = f->n;
+        content_lose(&f->bytes, loss == DISK_LOSES_SECTORS, rng);
     }
+    if (loss != DISK_KEEPS_ALL && d->tree.n_files > 1) tree_lose(&d->tree, loss == DISK_LOSES_SECTORS, rng);
     drop_shared(d);
     d->dead = false;
     d->cut_after = -1;
@@ -134,11 +73,11 @@ void disk_restart(struct disk *d, enum disk_loss loss, struct rng *rng) {
 
 void disk_free(struct disk *d) {
     for (size_t i = 0; i < DISK_FILES; i++) erase(&d->files[i]);
+    tree_free(&d->tree);
     drop_shared(d);
 }
 
-/* False: the power is gone. */
-static bool powered(struct disk *d) {
+bool disk_step(struct disk *d) {
     if (d->cut_after == 0) d->dead = true;
     if (d->cut_after > 0) d->cut_after--;
     return !d->dead;
@@ -159,21 +98,23 @@ static int file_close(sqlite3_file *base) {
 static int file_read(sqlite3_file *base, void *out, int amount, sqlite3_int64 at) {
     struct handle *h = of(base);
     if (h->disk->dead) return SQLITE_IOERR_READ;
-    size_t n = (size_t)amount, from = (size_t)at, there = from < h->file->n ? h->file->n - from : 0;
+    size_t n = (size_t)amount, from = (size_t)at,
+           there = from < h->file->bytes.n ? h->file->bytes.n - from : 0;
     if (there >= n) {
-        memcpy(out, h->file->p + from, n);
+        memcpy(out, h->file->bytes.p + from, n);
         return SQLITE_OK;
     }
     memset(out, 0, n);
-    if (there > 0) memcpy(out, h->file->p + from, there);
+    if (there > 0) memcpy(out, h->file->bytes.p + from, there);
     return SQLITE_IOERR_SHORT_READ;
 }
 
-static void put(struct disk_file *f, const uint8_t *data, size_t n, size_t at) {
-    grow(f, at + n);
-    keep_before(f, at, at + n);
-    memcpy(f->p + at, data, n);
-    f->n = MAX(f->n, at + n);
+bool disk_takes(struct disk *d, size_t size, size_t end) {
+    size_t more = end > size ? end - size : 0;
+    if (d->full_after < 0) return true;
+    if ((uint64_t)d->full_after < more) return false;
+    d->full_after -= (int64_t)more;
+    return true;
 }
 
 static int file_write(sqlite3_file *base, const void *data, int amount, sqlite3_int64 at) {
@@ -182,42 +123,34 @@ static int file_write(sqlite3_file *base, const void *data, int amount, sqlite3_
     size_t n = (size_t)amount;
     bool was_dead = d->dead;
     d->writes++;
-    if (!powered(d)) {
-        if (!was_dead) put(h->file, data, n / 2, (size_t)at); /* half of it was on its way */
+    if (!disk_step(d)) {
+        if (!was_dead) content_put(&h->file->bytes, data, n / 2, (size_t)at); /* half of it was on its way */
         return SQLITE_IOERR_WRITE;
     }
-    if (d->full_after >= 0) {
-        size_t more = (size_t)at + n > h->file->n ? (size_t)at + n - h->file->n : 0;
-        if ((uint64_t)d->full_after < more) return SQLITE_FULL;
-        d->full_after -= (int64_t)more;
-    }
-    put(h->file, data, n, (size_t)at);
+    if (!disk_takes(d, h->file->bytes.n, (size_t)at + n)) return SQLITE_FULL;
+    content_put(&h->file->bytes, data, n, (size_t)at);
     return SQLITE_OK;
 }
 
 static int file_truncate(sqlite3_file *base, sqlite3_int64 size) {
     struct handle *h = of(base);
-    if (!powered(h->disk)) return SQLITE_IOERR_TRUNCATE;
-    if ((size_t)size >= h->file->n) return SQLITE_OK;
-    keep_before(h->file, (size_t)size, h->file->n);
-    memset(h->file->p + size, 0, h->file->n - (size_t)size);
-    h->file->n = (size_t)size;
+    if (!disk_step(h->disk)) return SQLITE_IOERR_TRUNCATE;
+    content_cut(&h->file->bytes, (size_t)size);
     return SQLITE_OK;
 }
 
 static int file_sync(sqlite3_file *base, int flags) {
     struct handle *h = of(base);
     (void)flags;
-    if (!powered(h->disk)) return SQLITE_IOERR_FSYNC;
+    if (!disk_step(h->disk)) return SQLITE_IOERR_FSYNC;
     h->disk->syncs++;
-    forget_before(h->file);
-    h->file->synced_n = h->file->n;
+    content_sync(&h->file->bytes);
     h->file->known = true;
     return SQLITE_OK;
 }
 
 static int file_size(sqlite3_file *base, sqlite3_int64 *size) {
-    *size = (sqlite3_int64)of(base)->file->n;
+    *size = (sqlite3_int64)of(base)->file->bytes.n;
     return SQLITE_OK;
 }
 
@@ -255,7 +188,8 @@ static int shm_map(sqlite3_file *base, int region, int size, int extend, void vo
     *out = NULL;
     if (region < 0 || (size_t)region >= LEN(h->disk->shared) || size != SHARED_BYTES)
         return SQLITE_IOERR_SHMMAP;
-    if (h->disk->shared[region] == NULL && extend) h->disk->shared[region] = must(calloc(1, SHARED_BYTES));
+    if (h->disk->shared[region] == NULL && extend)
+        h->disk->shared[region] = content_must(calloc(1, SHARED_BYTES));
     *out = h->disk->shared[region];
     return SQLITE_OK;
 }
@@ -320,7 +254,7 @@ static int fs_delete(sqlite3_vfs *vfs, const char *name, int sync) {
     (void)sync;
     struct disk_file *f = now_used == NULL ? NULL : find(now_used, name);
     if (f == NULL) return SQLITE_IOERR_DELETE_NOENT;
-    if (!powered(now_used)) return SQLITE_IOERR_DELETE;
+    if (!disk_step(now_used)) return SQLITE_IOERR_DELETE;
     erase(f);
     return SQLITE_OK;
 }
@@ -329,7 +263,7 @@ static int fs_access(sqlite3_vfs *vfs, const char *name, int flags, int *out) {
     (void)vfs;
     (void)flags;
     const struct disk_file *f = now_used == NULL ? NULL : find(now_used, name);
-    *out = f != NULL && (flags != SQLITE_ACCESS_EXISTS || f->n > 0);
+    *out = f != NULL && (flags != SQLITE_ACCESS_EXISTS || f->bytes.n > 0);
     return SQLITE_OK;
 }
 
@@ -371,6 +305,14 @@ static int fs_error(sqlite3_vfs *vfs, int n, char *out) {
 
 void disk_time(int64_t wall_ms) {
     now_ms = wall_ms;
+}
+
+int64_t disk_now_ms(void) {
+    return now_ms;
+}
+
+struct disk *disk_selected(void) {
+    return now_used;
 }
 
 void disk_select(struct disk *d) {

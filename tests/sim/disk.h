@@ -1,20 +1,18 @@
-/* tests/sim/disk.h: a disk in memory under SQLite (a VFS), whose power can fail: what was written and not
- * synced is lost then, wholly or in part, also in the middle of a commit.
+/* tests/sim/disk.h: a disk in memory whose power can fail: what was written and not synced is lost then,
+ * wholly or in part, also in the middle of a commit. Under SQLite it is a VFS; under lib/store/files.c and
+ * spool.c it is the system itself, below DISK_ROOT, in a program that is linked with posix.c.
  *
  * One thread. SQLite's files are named alike on every disk: disk_select says whose they are, before every
  * call of lib/store. */
 #pragma once
-#include "crypto/rng.h"
+#include "tests/sim/tree.h"
 
-enum { DISK_SECTOR = 512, DISK_PAGE = 4096, DISK_FILES = 4 };
+#define DISK_ROOT "/simulated"
+enum { DISK_FILES = 4 };
 
 struct disk_file {
     char *name; /* NULL: a free place */
-    uint8_t *p;
-    size_t n, cap;
-    size_t synced_n;  /* bytes at the last sync */
-    uint8_t **before; /* by page: as it was at the last sync; NULL: not written since */
-    size_t n_before;
+    struct content bytes;
     bool known; /* it was synced once: its name survives */
 };
 enum disk_loss {
@@ -24,6 +22,7 @@ enum disk_loss {
 };
 struct disk {
     struct disk_file files[DISK_FILES];
+    struct tree tree;   /* all but SQLite's */
     void *shared[8];    /* SQLite's shared memory, of 32 KiB each */
     int64_t cut_after;  /* the power fails at the write or sync behind so many; -1: it does not */
     int64_t full_after; /* bytes that may still be written; -1: no limit */
@@ -35,5 +34,12 @@ void disk_select(struct disk *d);
 /* The power comes back, without what was lost. All files must be closed (db_close) before. */
 void disk_restart(struct disk *d, enum disk_loss loss, struct rng *rng);
 void disk_free(struct disk *d);
-/* Wall time that SQLite sees. */
+/* Wall time that SQLite and files see. */
 void disk_time(int64_t wall_ms);
+
+/* ---- for posix.c */
+struct disk *disk_selected(void);
+int64_t disk_now_ms(void);
+bool disk_step(struct disk *d); /* a write, sync or change of names; false: the power is gone */
+/* A file of `size` bytes may reach up to `end`; false: the disk is full. */
+bool disk_takes(struct disk *d, size_t size, size_t end);

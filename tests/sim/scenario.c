@@ -1,156 +1,87 @@
-#include "tests/sim/scenario.h"
+#include "tests/sim/scenario_parts.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+
+#include "node/file_queue.h"
+#include "tests/sim/posix.h"
 
 enum {
     NODES_MAX = 2000,
     HEALED_MS = 2 * 3600 * 1000, /* virtual time in which everything must have arrived */
     STEP_MS = 500,
+    LOOK_MS = 20000, /* so often users look at what is offered */
     DEEP_EVERY = 64
 };
 
-struct sent {
-    uint8_t id[MESSAGE_ID];
-    struct map *by_id; /* once its id is known */
-    size_t from, to, size;
-    enum { ASKED, TAKEN, REFUSED, UNKNOWN } state; /* UNKNOWN: the sender died before it answered */
-    int64_t expires_ms;
-    bool done;    /* the sender let go of it as delivered */
-    bool refused; /* the receiver said so, finally */
-    size_t found; /* times in the receiver's inbox */
-    bool queued, failed;
-    char error[64];
-};
-struct scenario {
-    struct world *w;
-    struct rng rng;
-    size_t n;
-    struct sent *sent;
-    size_t n_sent, most;
-    struct map ids;
-    struct neighbours {
-        size_t *of;
-        size_t n;
-    } * near;
-    bool *denies; /* by node: takes messages of known peers only */
-    int64_t *wall_max;
-    int64_t end_us; /* of the faults */
-    bool private_network;
-    int64_t *last_row; /* while an inbox is walked: by sender */
-    size_t walked, crashes;
-    bool was_poor;
-};
-
-static size_t pick(struct scenario *s, size_t n) {
+size_t pick(struct scenario *s, size_t n) {
     return (size_t)rng_below(&s->rng, n);
 }
-static bool chance(struct scenario *s, size_t percent) {
+bool chance(struct scenario *s, size_t percent) {
     return pick(s, 100) < percent;
 }
-/* Small numbers more often than large ones. */
-static size_t skewed(struct scenario *s, size_t n) {
+size_t skewed(struct scenario *s, size_t n) {
     return pick(s, 1 + pick(s, n));
 }
 
-/* ---- what users do */
+/* ---- what users ask */
 
-static uint8_t filler(size_t message, size_t at) {
-    return (uint8_t)('a' + (message * 7 + at) % 26);
+bool is_running(const struct scenario *s, size_t node) {
+    return s->w->nodes[node]->up && !s->w->nodes[node]->stopping;
 }
 
-static void make_body(size_t message, size_t size, struct buf *out) {
-    buf_add_format(out, "m%zu:", message);
-    while (out->n < size) buf_add_byte(out, filler(message, out->n));
-}
-
-static void send_one(struct world *w, void *user, uint64_t arg) {
-    struct scenario *s = user;
-    size_t from = pick(s, s->n), size = chance(s, 90)   ? pick(s, 200)
-                                        : chance(s, 90) ? pick(s, 20000)
-                                                        : pick(s, 1000000);
-    if (s->n > 100) size = MIN(size, (size_t)5000);
-    (void)arg;
-    if (!w->nodes[from]->up || w->nodes[from]->stopping || s->near[from].n == 0 || s->n_sent == s->most)
-        return;
-    size_t to = s->near[from].of[pick(s, s->near[from].n)], index = s->n_sent++;
-    struct sent *m = &s->sent[index];
-    int64_t life = chance(s, 85) ? 7LL * 24 * 3600 * 1000 : 1000 + (int64_t)pick(s, 60000);
-    struct buf line = {.max = 4 << 20}, body = {.max = 2 << 20};
-    make_body(index, size, &body);
-    *m = (struct sent){.from = from, .to = to, .size = body.n};
-    m->expires_ms = world_clocks(w, w->nodes[from]).wall.ms + life;
-    buf_add_format(
-        &line, "{\"id\":%zu,\"method\":\"send\",\"params\":{\"peer\":\"%s\",\"expires_ms\":%lld,\"body\":\"",
-        index, chance(s, 50) ? world_address(w, to) : w->nodes[to]->id, (long long)life);
-    buf_add(&line, buf_view(&body));
-    buf_add_text(&line, chance(s, 10) ? "\",\"wait\":true}}" : "\"}}");
-    world_tell(w, from, 1, buf_view(&line));
+bool ask_node(struct scenario *s, size_t node, enum client client, size_t id, const char *method,
+              const char *params, ...) {
+    struct buf line = {.max = 4 << 20};
+    va_list ap, copy;
+    if (!is_running(s, node)) return false;
+    va_start(ap, params);
+    va_copy(copy, ap);
+    int n = vsnprintf(NULL, 0, params, copy);
+    va_end(copy);
+    buf_add_format(&line, "{\"id\":%zu,\"method\":\"%s\",\"params\":", id, method);
+    char *text = content_must(malloc((size_t)n + 1));
+    vsnprintf(text, (size_t)n + 1, params, ap);
+    va_end(ap);
+    buf_add_text(&line, text);
+    buf_add_byte(&line, '}');
+    free(text);
+    world_tell(s->w, node, client, buf_view(&line));
     buf_free(&line);
-    buf_free(&body);
+    return true;
+}
+
+size_t index_behind(char letter, struct bytes text) {
+    size_t colon = bytes_index(text, ':');
+    uint64_t v;
+    if (text.n < 2 || text.p[0] != (uint8_t)letter || colon >= text.n) return SIZE_MAX;
+    return bytes_to_u64(bytes_sub(text, 1, colon - 1), SIZE_MAX, &v) ? (size_t)v : SIZE_MAX;
 }
 
 static void on_answer(struct world *w, size_t node, uint32_t client, struct bytes line) {
     struct scenario *s = w->user;
     struct json_doc *doc = json_parse(line, NULL);
-    int64_t index = doc == NULL ? -1 : json_get_int(json_root(doc), "id", -1);
-    (void)client;
-    if (index >= 0 && (size_t)index < s->n_sent && s->sent[index].from == node) {
-        struct sent *m = &s->sent[index];
-        if (m->state != ASKED) world_break(w, "message %lld is answered twice", (long long)index);
-        m->state = json_get(json_root(doc), "error") == NULL ? TAKEN
-                   : s->was_poor                             ? UNKNOWN /* there was no memory to say so */
-                                                             : REFUSED;
-    } else {
+    const struct json *answer = doc == NULL ? NULL : json_root(doc);
+    int64_t id = json_get_int(answer, "id", -1);
+    if (id < 0 || client < CLIENT_SEND || client > CLIENT_FILE_CANCEL)
         world_break(w, "node %zu answers nobody's question: %.*s", node, (int)MIN(line.n, (size_t)200),
                     (const char *)line.p);
-    }
+    else if (json_get(answer, "event") == NULL && client >= CLIENT_FILE)
+        sent_files_answered(s, node, (enum client)client, (size_t)id, answer);
+    else if (json_get(answer, "event") == NULL)
+        mail_answered(s, node, (enum client)client, (size_t)id, answer);
     json_free(doc);
 }
 
-/* `wait` answers come late: what is in the outbox meanwhile was not promised yet. */
 static void on_end(struct world *w, size_t node) {
     struct scenario *s = w->user;
-    for (size_t i = 0; i < s->n_sent; i++)
-        if (s->sent[i].from == node && s->sent[i].state == ASKED) s->sent[i].state = UNKNOWN;
-}
-
-static size_t index_of(struct bytes body) {
-    size_t colon = bytes_index(body, ':');
-    uint64_t v;
-    if (body.n < 2 || body.p[0] != 'm' || colon >= body.n) return SIZE_MAX;
-    return bytes_to_u64(bytes_sub(body, 1, colon - 1), SIZE_MAX, &v) ? (size_t)v : SIZE_MAX;
+    mail_ended(s, node);
+    sent_files_ended(s, node);
 }
 
 static void on_store(struct world *w, size_t node, struct store_op *op, bool done) {
-    struct scenario *s = w->user;
-    if (done) return;
-    if (op->kind == STORE_OUTBOX_ADD) {
-        struct bytes in = buf_view(&op->in), frame;
-        struct message_frame f;
-        bool whole = false;
-        size_t need, index = SIZE_MAX;
-        if (message_frame_next(&in, &frame, &whole, &need) == OK && whole &&
-            message_frame_read(frame, &f, NULL) == OK)
-            index = index_of(f.message.body);
-        if (index >= s->n_sent || s->sent[index].by_id != NULL) {
-            world_break(w, "node %zu stores a message that nobody sent", node);
-            return;
-        }
-        struct sent *m = &s->sent[index];
-        memcpy(m->id, op->id, MESSAGE_ID);
-        m->by_id = &s->ids;
-        if (map_add(&s->ids, bytes_at(m->id, MESSAGE_ID), m) != OK)
-            world_break(w, "two messages have one id");
-    }
-    if (op->kind != STORE_OUTBOX_DONE && op->kind != STORE_OUTBOX_FAILED) return;
-    struct sent *m = map_find(&s->ids, bytes_at(op->id, MESSAGE_ID));
-    if (m == NULL || m->from != node)
-        world_break(w, "node %zu ends a message that it did not send", node);
-    else if (op->kind == STORE_OUTBOX_DONE)
-        m->done = true;
-    else
-        m->refused = true;
+    mail_store(w->user, node, op, done);
 }
 
 /* ---- limits, after each turn */
@@ -242,6 +173,7 @@ static void fault(struct world *w, void *user, uint64_t arg) {
     size_t kind = pick(s, 12);
     int64_t back_us = (int64_t)skewed(s, chance(s, 80) ? 10000 : 90000) * 1000;
     (void)arg;
+    if (s->healed && !s->only_messages) return; /* rounded to a moment too late */
     s->crashes += n->up && kind < 4;
     switch (kind) {
     case 0: world_kill(w, node); break;
@@ -258,13 +190,19 @@ static void fault(struct world *w, void *user, uint64_t arg) {
         w->split = true;
         world_call(w, back_us, heal, s, 0);
         return;
-    case 8: n->wall_offset_ms += (int64_t)skewed(s, 200000) - 100000; return;
+    case 8: {
+        int64_t jump = (int64_t)skewed(s, 200000) - 100000;
+        n->wall_offset_ms += jump;
+        s->went_back[node] |= jump < 0;
+        return;
+    }
     case 9:
         n->commit_us = (int64_t)skewed(s, 3000000);
         world_call(w, back_us, fast_again, s, node);
         return;
     case 10:
         n->disk.full_after = (int64_t)skewed(s, 200000);
+        s->was_full[node] = true;
         world_call(w, back_us, fast_again, s, node);
         return;
     default:
@@ -311,6 +249,8 @@ static void make_nodes(struct scenario *s) {
         if (chance(s, 5))
             buf_add_text(&ini, "maxConnections = 6\nreservedForTrusted = 0\nminConnections = 0\n");
         if (chance(s, 10)) buf_add_text(&ini, "[limits]\nmessages_in_flight = 3\n");
+        if (!s->only_messages && chance(s, 60))
+            buf_add_format(&ini, "[files]\nfrom = %s\n", chance(s, 70) ? "any" : "none");
         size_t boots = i == 0 ? 0 : 1 + skewed(s, MIN(i, (size_t)3));
         if (boots > 0) buf_add_text(&ini, "[discovery]\n");
         size_t me = world_add(w, "");
@@ -341,11 +281,8 @@ static void plan_all(struct scenario *s, size_t messages, size_t faults) {
     int64_t span = s->end_us - s->w->now_us;
     for (size_t i = 0; i < s->n; i++)
         world_call(s->w, (int64_t)pick(s, chance(s, 80) ? 1000000 : (size_t)span), restart, s, i);
-    for (size_t i = 0; i < messages;) {
-        int64_t at = (int64_t)pick(s, (size_t)span);
-        for (size_t burst = 1 + (chance(s, 20) ? skewed(s, 40) : 0); burst > 0 && i < messages; burst--, i++)
-            world_call(s->w, at, send_one, s, 0);
-    }
+    mail_plan(s, messages);
+    if (!s->only_messages) sent_files_plan(s);
     for (size_t i = 0; i < faults; i++) world_call(s->w, (int64_t)pick(s, (size_t)span), fault, s, 0);
     world_call(s->w, 3000000, revive, s, 0);
 }
@@ -356,11 +293,10 @@ static bool is_quiet(struct scenario *s) {
     struct world *w = s->w;
     for (size_t i = 0; i < s->n; i++)
         if (!w->nodes[i]->up || node_outbox(w->nodes[i]->node) > 0 || w->nodes[i]->waiting > 0 ||
-            w->nodes[i]->node->unended != NULL)
+            w->nodes[i]->node->unended != NULL || w->nodes[i]->node->files_out != NULL ||
+            w->nodes[i]->node->next_spool.us != 0 || w->nodes[i]->node->next_queue.us != 0)
             return false;
-    for (size_t i = 0; i < s->n_sent; i++)
-        if (s->sent[i].state == ASKED) return false;
-    return true;
+    return mail_is_quiet(s) && sent_files_is_quiet(s);
 }
 
 static void heal_all(struct scenario *s) {
@@ -378,85 +314,23 @@ static void heal_all(struct scenario *s) {
     }
 }
 
-static void walk_inbox(void *user, const struct sim_row *row) {
-    struct scenario *s = user;
-    struct world *w = s->w;
-    size_t index = index_of(row->body);
-    struct sent *m = index < s->n_sent ? &s->sent[index] : NULL;
-    if (m == NULL || m->to != s->walked || strcmp(row->peer, w->nodes[m->from]->id) != 0) {
-        world_break(w, "node %zu has a message that is not its own", s->walked);
-        return;
-    }
-    bool whole = row->body.n == m->size;
-    for (size_t i = bytes_index(row->body, ':') + 1; whole && i < row->body.n; i++)
-        whole = row->body.p[i] == filler(index, i);
-    if (!whole) world_break(w, "message %zu is not whole", index);
-    if (++m->found > 1)
-        world_break(w, "message %zu from node %zu is twice in the inbox of node %zu", index, m->from, m->to);
-    /* What expired on its way, as its sender was told, may come late (SEED=33031 NODES=30); so may what was
-     * refused, when that could not be written down before a crash (SEED=41536 NODES=5). */
-    if (m->failed || m->refused) return;
-    if (s->last_row[m->from] > (int64_t)index)
-        world_break(w, "message %zu from node %zu came to node %zu after message %lld", index, m->from, m->to,
-                    (long long)s->last_row[m->from]);
-    s->last_row[m->from] = (int64_t)index;
-}
-
-static void walk_outbox(void *user, const struct sim_row *row) {
-    struct scenario *s = user;
-    struct world *w = s->w;
-    size_t index = index_of(row->body);
-    struct sent *m = index < s->n_sent ? &s->sent[index] : NULL;
-    if (m == NULL || m->from != s->walked || m->queued || m->failed) {
-        world_break(w, "node %zu has a strange message in its outbox", s->walked);
-        return;
-    }
-    m->queued = !row->failed;
-    m->failed = row->failed;
-    snprintf(m->error, sizeof m->error, "%s", row->error);
-}
-
-static void judge(struct scenario *s, size_t i) {
-    struct world *w = s->w;
-    const struct sent *m = &s->sent[i];
-    bool there = m->found > 0;
-    if (m->queued)
-        world_break(w, "message %zu from node %zu to node %zu is queued for ever", i, m->from, m->to);
-    if (m->done && !there)
-        world_break(w, "message %zu was reported as delivered to node %zu, which does not have it", i, m->to);
-    if (m->state == TAKEN && !there && !m->failed)
-        world_break(w, "message %zu from node %zu to node %zu is lost", i, m->from, m->to);
-    if (m->state == REFUSED && (there || (m->failed && m->by_id == NULL)))
-        world_break(w, "message %zu was refused, and is there", i);
-    if (!m->failed) return;
-    if (strcmp(m->error, "expired") == 0) {
-        if (m->expires_ms > s->wall_max[m->from]) world_break(w, "message %zu expired too early", i);
-    } else if (strcmp(m->error, "DENIED") == 0) {
-        if (!s->denies[m->to]) world_break(w, "message %zu was denied", i);
-        if (there) world_break(w, "message %zu was denied, and is there", i);
-    } else {
-        world_break(w, "message %zu failed: %s", i, m->error);
-    }
-}
-
 static void check_all(struct scenario *s) {
     struct world *w = s->w;
-    for (size_t i = 0; i < s->n; i++) {
-        s->walked = i;
-        world_rows(w, i, false, walk_outbox, s);
-    }
+    sent_files_check(s);
+    mail_check(s);
+    sent_files_judge(s);
     for (size_t i = 0; i < s->n; i++) {
         struct why why;
-        s->walked = i;
-        for (size_t k = 0; k < s->n; k++) s->last_row[k] = -1;
-        world_rows(w, i, true, walk_inbox, s);
         disk_select(&w->nodes[i]->disk);
         if (w->nodes[i]->up && (s->n < 100 || i % 20 == 0) &&
             db_check(w->nodes[i]->db, s->n > 20, &why) != OK)
             world_break(w, "node %zu: %s", i, why.text);
         if (w->nodes[i]->up) deep(w, w->nodes[i]);
     }
-    for (size_t i = 0; i < s->n_sent; i++) judge(s, i);
+}
+
+static void *table(size_t n, size_t size) {
+    return content_must(calloc(n, size));
 }
 
 static void begin(struct scenario *s, uint64_t seed, size_t nodes) {
@@ -466,14 +340,18 @@ static void begin(struct scenario *s, uint64_t seed, size_t nodes) {
     make_network(s, &net);
     s->most = s->n > 100 ? s->n * 3 : 10 + skewed(s, 40 * s->n);
     s->w = world_new(seed, &net);
-    s->sent = calloc(s->most, sizeof *s->sent);
-    s->near = calloc(s->n, sizeof *s->near);
-    s->denies = calloc(s->n, sizeof *s->denies);
-    s->wall_max = calloc(s->n, sizeof *s->wall_max);
-    s->last_row = calloc(s->n, sizeof *s->last_row);
-    map_init(&s->ids, s->most + 1, 3, 4);
-    if (s->sent == NULL || s->near == NULL || s->denies == NULL || s->wall_max == NULL || s->last_row == NULL)
-        abort();
+    s->w->simulated_files = !s->only_messages;
+    if (!s->only_messages) s->most_files = s->n > 100 ? s->n / 4 : skewed(s, 4 * s->n);
+    s->sent = table(s->most, sizeof *s->sent);
+    s->files = table(s->most_files + 1, sizeof *s->files);
+    s->followers = table(s->n, sizeof *s->followers);
+    s->near = table(s->n, sizeof *s->near);
+    s->denies = table(s->n, sizeof *s->denies);
+    s->went_back = table(s->n, sizeof *s->went_back);
+    s->was_full = table(s->n, sizeof *s->was_full);
+    s->wall_max = table(s->n, sizeof *s->wall_max);
+    s->last_row = table(s->n, sizeof *s->last_row);
+    map_init(&s->ids, 100 * s->most, 3, 4);
     s->w->user = s;
     s->w->on_answer = on_answer;
     s->w->on_store = on_store;
@@ -486,6 +364,10 @@ static void dump(struct scenario *s) {
     struct world *w = s->w;
     for (size_t i = 0; i < s->n_sent; i++)
         if (s->sent[i].state == ASKED) printf("message %zu was not answered\n", i);
+    for (size_t i = 0; i < s->n_files; i++)
+        printf("file %zu from n%zu to n%zu: %zu bytes, id %s, asked %d, out %s %s, in %s, found %zu\n", i,
+               s->files[i].from, s->files[i].to, s->files[i].size, s->files[i].id, s->files[i].state,
+               s->files[i].state_out, s->files[i].error_out, s->files[i].state_in, s->files[i].found);
     size_t kinds[SIM_CALL + 1] = {0};
     for (size_t i = 0; i < w->n_heap; i++) kinds[w->heap[i].kind]++;
     for (size_t i = 0; i < LEN(kinds); i++) printf("events of kind %zu: %zu\n", i, kinds[i]);
@@ -508,6 +390,11 @@ static void dump(struct scenario *s) {
         if (!n->up) continue;
         for (const struct unended *u = n->node->unended; u != NULL; u = u->next)
             printf("  end of %lld is not written, waits %d\n", (long long)u->seq, u->op != NULL);
+        for (const struct file_out *f = n->node->files_out; f != NULL; f = f->next)
+            printf("  file to %.12s seq %lld size %llu done %llu stream %d waits %d over %d tries %u retry "
+                   "%lld\n",
+                   f->peer->text, (long long)f->seq, (unsigned long long)f->size, (unsigned long long)f->done,
+                   f->stream != NULL, f->waits, f->over, f->tries, (long long)f->retry_at.us);
         printf("  loaded %d connections %zu pending %zu dialing %zu dials %d lanes %d\n", n->node->loaded,
                n->node->n_connections, n->node->n_pending_in, n->node->n_dialing, n->node->dials != NULL,
                n->node->lanes != NULL);
@@ -532,10 +419,15 @@ static void finish(struct scenario *s, struct scenario_result *out) {
                                     .virtual_ms = w->now_us / 1000,
                                     .nodes = s->n,
                                     .messages = s->n_sent,
+                                    .files = s->n_files,
                                     .crashes = s->crashes};
     for (size_t i = 0; i < s->n_sent; i++) {
         out->delivered += s->sent[i].found > 0;
         out->failed += s->sent[i].failed;
+    }
+    for (size_t i = 0; i < s->n_files; i++) {
+        out->files_delivered += s->files[i].found > 0;
+        out->files_failed += strcmp(s->files[i].state_out, "failed") == 0;
     }
     snprintf(out->broken, sizeof out->broken, "%s", w->broken);
     for (size_t i = 0; i < s->n; i++) free(s->near[i].of);
@@ -543,15 +435,21 @@ static void finish(struct scenario *s, struct scenario_result *out) {
     size_t left = world_free(w);
     if (left != 0 && out->broken[0] == 0)
         snprintf(out->broken, sizeof out->broken, "%zu blocks of memory are left", left);
-    free(s->sent);
+    if (posix_open_count() != 0 && out->broken[0] == 0)
+        snprintf(out->broken, sizeof out->broken, "%zu descriptors are left", posix_open_count());
+    mail_free(s);
+    free(s->files);
     free(s->near);
     free(s->denies);
+    free(s->went_back);
+    free(s->was_full);
     free(s->wall_max);
     free(s->last_row);
 }
 
-void scenario_run(uint64_t seed, size_t nodes, bool verbose, struct scenario_result *out) {
-    struct scenario s = {.n = 0};
+void scenario_run(uint64_t seed, size_t nodes, bool only_messages, bool verbose,
+                  struct scenario_result *out) {
+    struct scenario s = {.only_messages = only_messages};
     begin(&s, seed, nodes);
     struct world *w = s.w;
     w->verbose = verbose;
@@ -562,7 +460,9 @@ void scenario_run(uint64_t seed, size_t nodes, bool verbose, struct scenario_res
     plan_all(&s, s.most, chance(&s, 10) ? 0 : skewed(&s, 4 + 3 * s.n));
     world_run(w, (s.end_us - w->now_us) / 1000);
     heal_all(&s);
+    s.healed = true;
     for (int64_t waited = 0; w->broken[0] == 0 && waited < HEALED_MS && !is_quiet(&s); waited += STEP_MS) {
+        if (waited % LOOK_MS == 0) sent_files_heal(&s);
         world_run(w, STEP_MS);
         for (size_t i = 0; i < s.n; i++) /* what failed within its last commit */
             if (!w->nodes[i]->up) world_start(w, i);

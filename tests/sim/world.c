@@ -215,6 +215,8 @@ size_t world_add(struct world *w, const char *ini) {
     identity_make(&n->self, &n->rng);
     peer_id_text(&n->self.peer, n->id);
     disk_open(&n->disk);
+    if (w->simulated_files && tree_make(&n->disk.tree, SIM_SPOOL, true, NULL) != 0) give_up("no spool");
+    tree_sync(&n->disk.tree, tree_find(&n->disk.tree, DISK_ROOT));
     n->powered = true;
     n->answer.max = ANSWER_MAX;
     map_init(&n->ends, 100000, 1, 2);
@@ -283,6 +285,11 @@ static bool open_database(struct sim_node *n, struct why *why) {
         setup.outgoing = outgoing;
         setup.received = received;
     }
+    if (n->world->simulated_files) {
+        setup.outgoing = DISK_ROOT "/outgoing";
+        setup.received = DISK_ROOT "/files";
+        setup.spool = SIM_SPOOL;
+    }
     disk_select(&n->disk);
     disk_time(world_clocks(n->world, n).wall.ms);
     return db_open(&n->db, &setup, why) == OK;
@@ -307,7 +314,8 @@ void world_start(struct world *w, size_t node) {
     n->waiting = 0;
     n->timer = MONO_NEVER;
     n->timer_at = 0;
-    log_init(&n->log, w->verbose ? LEVEL_DEBUG : LEVEL_INFO, LOG_TEXT);
+    /* Where memory is refused, each line more would change what happens. */
+    log_init(&n->log, w->verbose && w->poor == 0 ? LEVEL_DEBUG : LEVEL_INFO, LOG_TEXT);
     n->log.now = world_clocks(w, n);
     struct node_setup setup = {.self = &n->self,
                                .swarm_key = n->private_network ? n->swarm_key : NULL,
@@ -569,6 +577,9 @@ void world_tell(struct world *w, size_t node, uint32_t client, struct bytes line
     struct sim_node *n = w->nodes[node];
     struct node_client who = {.id = client, .fd = w->request_fd};
     if (!n->up) return;
+    if (w->verbose)
+        printf("%10.6f n%zu <- %u %.*s\n", (double)w->now_us / 1e6, node, client,
+               (int)MIN(line.n, (size_t)300), (const char *)line.p);
     w->request_fd = -1;
     node_now(n->node, world_clocks(w, n));
     node_request(n->node, &who, line);
@@ -622,8 +633,9 @@ void world_rows(struct world *w, size_t node, bool inbox, void (*each)(void *, c
         world_break(w, "node %zu: the database does not open: %s", node, why.text);
         return;
     }
-    const char *sql = inbox ? "SELECT peer, id, 0, '', body FROM inbox ORDER BY seq"
-                            : "SELECT peer, id, state = 'failed', last_error, body FROM outbox ORDER BY seq";
+    const char *sql =
+        inbox ? "SELECT peer, id, 0, '', body, seq, file FROM inbox ORDER BY seq"
+              : "SELECT peer, id, state = 'failed', last_error, body, seq, NULL FROM outbox ORDER BY seq";
     int rc = sqlite3_prepare_v2(n->db->sql, sql, -1, &s, NULL);
     while (rc == SQLITE_OK && sqlite3_step(s) == SQLITE_ROW) {
         struct sim_row row = {.failed = sqlite3_column_int(s, 2) != 0};
@@ -632,6 +644,8 @@ void world_rows(struct world *w, size_t node, bool inbox, void (*each)(void *, c
         snprintf(row.error, sizeof row.error, "%s", error == NULL ? "" : (const char *)error);
         if (sqlite3_column_bytes(s, 1) == MESSAGE_ID) memcpy(row.id, sqlite3_column_blob(s, 1), MESSAGE_ID);
         row.body = bytes_at(sqlite3_column_blob(s, 4), (size_t)sqlite3_column_bytes(s, 4));
+        row.seq = sqlite3_column_int64(s, 5);
+        row.file = bytes_at(sqlite3_column_text(s, 6), (size_t)sqlite3_column_bytes(s, 6));
         each(user, &row);
     }
     if (rc != SQLITE_OK) world_break(w, "node %zu: %s", node, sqlite3_errmsg(n->db->sql));

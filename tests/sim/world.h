@@ -19,6 +19,7 @@
 #include "store/db_query.h"
 #include "tests/sim/disk.h"
 
+#define SIM_SPOOL DISK_ROOT "/spool"
 enum { SIM_BACKLOG = 64, SIM_PORT = 4001, SIM_NOWHERE = 200 }; /* address number that nobody answers at */
 
 struct sim_network {
@@ -125,10 +126,11 @@ struct world {
     uint8_t *group; /* by node: nodes of different groups do not reach each other */
     bool split;
     bool verbose;
-    char files_at[200]; /* nodes keep large files in real folders below it; "": they keep none */
-    int request_fd;     /* goes along with the next request; -1: none (the node closes it) */
-    int answer_fd;      /* came with the last answer, closed with the next; -1: none */
-    unsigned poor;      /* of a thousand steps of a node: one of its next allocations is refused */
+    char files_at[200];   /* nodes keep large files in real folders below it; "": they keep none */
+    bool simulated_files; /* instead: on their disks, and a spool too, in a program linked with posix.c */
+    int request_fd;       /* goes along with the next request; -1: none (the node closes it) */
+    int answer_fd;        /* came with the last answer, closed with the next; -1: none */
+    unsigned poor;        /* of a thousand steps of a node: one of its next allocations is refused */
     uint64_t limit_breaks;
     char broken[512]; /* the first thing found wrong; "": none */
     /* Hooks; NULL: none. */
@@ -183,7 +185,8 @@ struct sim_row {
     uint8_t id[MESSAGE_ID];
     bool failed; /* outbox */
     char error[64];
-    struct bytes body; /* for the call */
+    int64_t seq;
+    struct bytes body, file; /* for the call; file: its name, "": a message */
 };
 void world_rows(struct world *w, size_t node, bool inbox, void (*each)(void *user, const struct sim_row *row),
                 void *user);
