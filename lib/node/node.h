@@ -92,7 +92,8 @@ void node_http_make_room(struct node *n);
 /* `remote` NULL: a unix socket. 0: close it. */
 uint32_t node_http_accepted(struct node *n, const struct endpoint *remote, bool tls);
 size_t node_http_room(const struct node *n, uint32_t id); /* bytes that it takes now; 0: do not read */
-void node_http_received(struct node *n, uint32_t id, struct bytes data); /* at most node_http_room */
+/* At most node_http_room. */
+void node_http_received(struct node *n, uint32_t id, struct bytes data);
 void node_http_ended(struct node *n, uint32_t id);                       /* the client sends no more */
 struct bytes node_http_tx(const struct node *n, uint32_t id);
 void node_http_sent(struct node *n, uint32_t id, size_t bytes);
