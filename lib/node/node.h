@@ -95,6 +95,12 @@ struct node_resources {
     int64_t resident_bytes, cpu_us, fds, fds_max, disk_used_percent, host_memory_percent;
 };
 void node_measured(struct node *n, const struct node_resources *r);
+/* And what it found out for health (node/health.h); turn_us: the longest turn since it last told. Every few
+ * seconds. */
+struct health_facts;
+void node_health_measured(struct node *n, const struct health_facts *f, int64_t turn_us);
+/* Judges, and appends the JSON of /health (operations.md S4). False: `out` refused. */
+bool health_write(struct node *n, struct buf *out);
 
 struct node_effect {
     enum node_effect_kind {
