@@ -1,5 +1,9 @@
 /* The node's own numbers come to its health: peers, outbox, faults, limits, clock; maintenance; results. */
+#include <stdio.h>
+
 #include "tests/node/help.h"
+
+#define PUT(to, text) snprintf(to, sizeof to, "%s", text)
 
 static const struct health_result *result(struct world *w, size_t i, enum health_check check) {
     health_update(node_of(w, i));
@@ -88,7 +92,7 @@ TEST(what_the_owner_measured_is_judged_and_told_once) {
     f.disk_percent = 10;
     f.has_certificate = true;
     f.certificate_seconds = 86400;
-    strcpy(f.files, "identity.key has mode 0644");
+    PUT(f.files, "identity.key has mode 0644");
     f.files_critical = true;
     node_health_measured(n, &f, 10);
     world_run(w, 20000);

@@ -1,6 +1,10 @@
 /* Every check: a healthy input is OK, its fault is found by it and by no other; thresholds at n and below. */
 #include "node/health.h"
+#include <stdio.h>
+
 #include "tests/test.h"
+
+#define PUT(to, text) snprintf(to, sizeof to, "%s", text)
 
 static struct config *config_of(const char *ini) {
     struct config_home home = {.home = "/h", .socket = "/h/s", .hostname = "host", .socketmode = "0600"};
@@ -134,24 +138,24 @@ TEST(each_fault_is_found_by_its_check_alone) {
     BAD(peers, OK, NO_LEVEL, (i.n.peers = 0, i.n.uptime_ms = 29999));
     BAD(database, CRITICAL, P1, i.n.database_faults = 1);
     BAD(database, CRITICAL, P1, i.n.store_stuck_ms = 10000);
-    BAD(database, CRITICAL, P1, strcpy(i.f.database, "is gone"));
+    BAD(database, CRITICAL, P1, PUT(i.f.database, "is gone"));
     BAD(database, WARNING, P2, i.n.database_full = 1);
-    BAD(identity, CRITICAL, P1, strcpy(i.f.identity, "is missing"));
+    BAD(identity, CRITICAL, P1, PUT(i.f.identity, "is missing"));
     BAD(certificate, OK, NO_LEVEL, (i.f.has_certificate = true, i.f.certificate_seconds = 21 * 86400));
     BAD(certificate, WARNING, P2, (i.f.has_certificate = true, i.f.certificate_seconds = 21 * 86400 - 1));
     BAD(certificate, CRITICAL, P1, (i.f.has_certificate = true, i.f.certificate_seconds = 3 * 86400 - 1));
     BAD(certificate, CRITICAL, P1, (i.f.has_certificate = true, i.f.certificate_seconds = -1));
-    BAD(certificate, CRITICAL, P1, (i.f.has_certificate = true, strcpy(i.f.certificate, "another's key")));
-    BAD(files, WARNING, P2, strcpy(i.f.files, "tokens has mode 0644"));
-    BAD(files, CRITICAL, P1, (strcpy(i.f.files, "identity.key has mode 0644"), i.f.files_critical = true));
+    BAD(certificate, CRITICAL, P1, (i.f.has_certificate = true, PUT(i.f.certificate, "another's key")));
+    BAD(files, WARNING, P2, PUT(i.f.files, "tokens has mode 0644"));
+    BAD(files, CRITICAL, P1, (PUT(i.f.files, "identity.key has mode 0644"), i.f.files_critical = true));
     BAD(clock, OK, NO_LEVEL, i.n.clock_offset_ms = -4999);
     BAD(clock, WARNING, P2, i.n.clock_offset_ms = -5000);
     BAD(clock, CRITICAL, P1, i.n.clock_offset_ms = 60000);
     BAD(clock, WARNING, P2, (i.n.clock_offset_ms = 60000, i.n.clock_peers = 2));
     BAD(clock, OK, NO_LEVEL, (i.n.clock_offset_ms = 60000, i.n.clock_peers = 0));
     BAD(logs, WARNING, P2, i.n.lines_lost = 1);
-    BAD(logs, WARNING, P2, strcpy(i.f.logs, "the log file is not open"));
-    BAD(limits, WARNING, P2, (i.n.limits_hit = 1, strcpy(i.n.limits, "outbox_messages")));
+    BAD(logs, WARNING, P2, PUT(i.f.logs, "the log file is not open"));
+    BAD(limits, WARNING, P2, (i.n.limits_hit = 1, PUT(i.n.limits, "outbox_messages")));
     config_free(c);
 }
 
