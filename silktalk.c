@@ -11,6 +11,7 @@
     X(restart, "restart", NODE, AP_CREATES, "stop and start the node")                                         \
     X(reload, "reload", NODE, AP_NODE, "read the configuration again and reopen the logs")                     \
     X(status, "status", NODE, AP_NODE, "the node at a glance")                                                 \
+    X(health, "health", NODE, AP_PLUGIN, "is the node well? one line for monitoring systems, within 3 s")      \
     X(id, "id", NODE, 0, "this node's Peer ID and addresses")                                                  \
     X(log, "log", NODE, AP_NODE, "show or change what is logged")                                              \
     X(diag, "diag", NODE, AP_NODE, "limits: used, most, hits and what happens there")                          \

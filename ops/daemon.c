@@ -221,6 +221,7 @@ static void tell_manager(struct daemon *d) {
 
 static void watch_turns(struct daemon *d) {
     struct loop_stats s = loop_stats(d->loop);
+    d->worst_turn_us = MAX(d->worst_turn_us, s.last_us);
     if (s.slow == d->slow_seen) return;
     d->slow_seen = s.slow;
     d->slow_part = s.slowest_part;
@@ -234,6 +235,7 @@ static struct mono next_deadline(const struct daemon *d) {
     at = mono_sooner(at, http_sockets_deadline(d));
     at = mono_sooner(at, notify_deadline(&d->notify));
     at = mono_sooner(at, log_deadline(&d->log));
+    at = mono_sooner(at, d->next_measure);
     if (d->notify.fd >= 0 && !d->stopping) at = mono_sooner(at, d->next_status);
     return d->stopping ? mono_sooner(at, d->stop_at) : at;
 }
@@ -246,6 +248,7 @@ static enum err run(struct daemon *d) {
         struct clocks now = loop_now(d->loop);
         d->log.now = now;
         node_now(d->node, now);
+        if (!d->stopping) measure_health(d);
         if (d->control != NULL && mono_due(control_deadline(d->control), now.mono))
             control_turn(d->control, now.mono);
         node_tick(d->node);

@@ -22,6 +22,7 @@
 #include "net/tcp.h"
 #include "node/node.h"
 #include "ops/cli.h"
+#include "ops/local_health.h"
 #include "store/store.h"
 
 enum { LISTENERS_MAX = 16, ENDED_MAX = 64 };
@@ -84,7 +85,10 @@ struct daemon {
     uint32_t ended[ENDED_MAX]; /* control clients that ask no more, but wait for answers */
     size_t n_ended;
     struct web web;
-    struct mono next_interfaces, next_status, measured;
+    struct mono next_interfaces, next_status, measured, next_measure;
+    struct local_health local;
+    int64_t worst_turn_us; /* since health was measured */
+    size_t listeners_lost; /* since the listeners were set */
     bool stopping, finish_now, draining;
     struct mono stop_at;
     uint64_t slow_seen;
@@ -120,5 +124,6 @@ void sink_close(struct daemon_log *s);
 
 /* ---- daemon_measure.c */
 void measure(struct daemon *d);
+void measure_health(struct daemon *d); /* every few seconds, by itself */
 
 #endif

@@ -52,7 +52,10 @@ enum log_component { LOG_COMPONENTS(LOG_COMPONENT_SYMBOL) COMPONENT_COUNT };
     X(EV_DNS_FAILED, DEBUG, dns, "Name not resolved", "name reason")                                          \
     X(EV_LIMIT_REACHED, WARN, node, "Limit reached", "limit max outcome")                                     \
     X(EV_SLOW_TURN, WARN, node, "Slow turn", "took part")                                                     \
-    X(EV_DISK_LOW, WARN, store, "Disk space low", "path free")                                                \
+    X(EV_DISK_LOW, WARN, store, "Disk space low", "part state")                                                \
+    X(EV_CLOCK_OFFSET, WARN, node, "Clock offset", "offset state")                                            \
+    X(EV_CERTIFICATE_EXPIRES, WARN, node, "Certificate expires", "path state")                                \
+    X(EV_MAINTENANCE, INFO, node, "Maintenance", "state uid")                                                 \
     X(EV_DATABASE_FAULT, ERROR, store, "Database fault", "operation reason")                                  \
     X(EV_MESSAGE_RECEIVED, INFO, message, "Message received", "peer id bytes")                                \
     X(EV_MESSAGE_SENT, INFO, message, "Message sent", "peer id bytes")                                        \

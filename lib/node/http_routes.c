@@ -32,22 +32,6 @@ const char *node_not_ready(const struct node *n) {
     return NULL;
 }
 
-bool node_health_json(const struct node *n, bool full, struct buf *out) {
-    struct json_out o = json_begin(out);
-    const char *state = node_state(n);
-    json_open(&o, NULL, '{');
-    json_put_str(&o, "status", strcmp(state, "healthy") == 0 ? "healthy" : "unhealthy");
-    if (full) {
-        json_put_str(&o, "node", cfg(n->config, node_name).text);
-        json_put_str(&o, "peer_id", n->self_text);
-        json_put_str(&o, "version", n->version);
-        json_put_wall(&o, "time", n->now.wall);
-        json_put_int(&o, "uptime_seconds", mono_diff_ms(n->now.mono, n->started) / 1000);
-    }
-    json_shut(&o, '}');
-    return strcmp(state, "healthy") == 0;
-}
-
 static void answer_text(struct node *n, struct http_client *c, int status, const char *text) {
     http_answer(
         n, c,
@@ -65,13 +49,19 @@ static void readyz(struct node *n, struct http_client *c, const struct caller *c
     answer_text(n, c, why == NULL ? 200 : 503, why == NULL ? "ok\n" : why);
 }
 
+/* With its checks, or, for callers from elsewhere, its state alone. */
 static void health(struct node *n, struct http_client *c, const struct caller *caller) {
     struct buf body = {.max = 256 << 10};
-    bool well = node_health_json(n, caller->full, &body);
-    buf_add_byte(&body, '\n');
+    bool whole = health_write(n, &body); /* judges anew */
+    bool well = strcmp(health_verdict(&n->health.judged), "unhealthy") != 0 && !n->stopping;
+    if (!caller->full) {
+        buf_clear(&body);
+        whole = buf_add_format(&body, "{\"schema\":\"silktalk.health/1\",\"status\":\"%s\"}", node_state(n));
+    }
+    whole = whole && buf_add_byte(&body, '\n');
+    int status = !whole ? 500 : well ? 200 : 503;
     http_answer(n, c,
-                &(struct http_answer){
-                    .status = well ? 200 : 503, .type = "application/json", .body = buf_view(&body)});
+                &(struct http_answer){.status = status, .type = "application/json", .body = buf_view(&body)});
     buf_free(&body);
 }
 

@@ -50,6 +50,7 @@ struct node *node_new(const struct node_setup *setup) {
     node_give(n, op);
     messenger_start(n);
     file_queue_start(n, 0);
+    health_start(n);
     n->request_fd = -1;
     n->next_upkeep = mono_add_ms(n->now.mono, PEERS_FLUSH_MS);
     n->next_maintain = mono_add_ms(n->now.mono, 2000);
@@ -147,6 +148,7 @@ void node_answer_with(struct node *n, uint32_t client, struct buf *line, int fd)
 void node_give(struct node *n, struct store_op *op) {
     if (op == NULL) return;
     op->given = n->now.mono;
+    if (n->store_in_flight == 0) n->health.store_moved = n->now.mono;
     if (op->now.ms == 0) op->now = n->now.wall;
     n->store_in_flight++;
     n->limits.of[LIMIT_STORE_QUEUE].used = n->store_in_flight;
@@ -193,6 +195,7 @@ static void maintained(struct node *n, struct store_op *op) {
 
 void node_stored(struct node *n, struct store_op *op) {
     n->store_in_flight--;
+    n->health.store_moved = n->now.mono;
     n->limits.of[LIMIT_STORE_QUEUE].used = n->store_in_flight;
     if (op->user != NULL) {
         control_stored(n, op); /* a request waits for it */
@@ -201,6 +204,7 @@ void node_stored(struct node *n, struct store_op *op) {
     switch ((int)op->kind) {
     case STORE_PEERS_LOAD: loaded_peers(n, op); break;
     case STORE_MAINTAIN: maintained(n, op); break;
+    case STORE_META_GET: health_stored(n, op); break;
     case STORE_PEER_PUT:
     case STORE_PEER_DROP:
     case STORE_STRANGER:
@@ -265,6 +269,7 @@ void node_tick(struct node *n) {
     file_queue_tick(n);
     control_tick(n);
     http_tick(n);
+    health_tick(n);
     if (mono_due(n->next_upkeep, now)) {
         n->next_upkeep = mono_add_ms(now, PEERS_FLUSH_MS);
         peers_flush(n, false);
@@ -386,10 +391,6 @@ void node_reconfigure(struct node *n, struct config *config, struct buf *changed
 }
 
 /* ---- what operators look at */
-
-const char *node_state(const struct node *n) {
-    return n->stopping ? "stopping" : n->loaded ? "healthy" : "starting";
-}
 
 void node_measured(struct node *n, const struct node_resources *r) {
     int64_t passed = n->now.mono.us - n->cpu_before.at.us;

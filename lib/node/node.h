@@ -104,8 +104,6 @@ uint32_t node_http_next(struct node *n); /* next client with new output, or that
 enum err node_http_tokens(struct node *n, struct bytes file, struct why *w);
 /* NULL: it carries messages. Else why not, a line with its \n. */
 const char *node_not_ready(const struct node *n);
-/* /health: with its checks, or (not full) its state alone. False: it is not well. */
-bool node_health_json(const struct node *n, bool full, struct buf *out);
 
 /* What the owner measured of this process, for `status`; -1: not known. */
 struct node_resources {
@@ -117,6 +115,12 @@ struct node_resources {
     int64_t resident_bytes, cpu_us, fds, fds_max, disk_used_percent, host_memory_percent;
 };
 void node_measured(struct node *n, const struct node_resources *r);
+/* And what it found out for health (node/health.h); turn_us: the longest turn since it last told. Every few
+ * seconds. */
+struct health_facts;
+void node_health_measured(struct node *n, const struct health_facts *f, int64_t turn_us);
+/* Judges, and appends the JSON of /health (operations.md S4). False: `out` refused. */
+bool health_write(struct node *n, struct buf *out);
 
 struct node_effect {
     enum node_effect_kind {
