@@ -85,13 +85,13 @@ bool node_paused(const struct node *n);
 bool node_client_busy(const struct node *n, uint32_t client); /* it waits for an answer */
 uint64_t node_outbox(const struct node *n);                   /* messages not delivered yet */
 
-/* ---- HTTP (operations.md S4): its clients, by ids of their own. Bytes come and go as those of connections. */
+/* ---- HTTP (operations.md S4): its clients, by ids of their own; bytes as of connections */
 /* False: all places are taken; node_http_make_room lets the longest idle client go. */
 bool node_http_accepting(const struct node *n);
 void node_http_make_room(struct node *n);
 /* `remote` NULL: a unix socket. 0: close it. */
 uint32_t node_http_accepted(struct node *n, const struct endpoint *remote, bool tls);
-size_t node_http_room(const struct node *n, uint32_t id); /* bytes that it takes now; 0: do not read */
+size_t node_http_room(const struct node *n, uint32_t id); /* bytes it takes now; 0: do not read */
 /* At most node_http_room. */
 void node_http_received(struct node *n, uint32_t id, struct bytes data);
 void node_http_ended(struct node *n, uint32_t id);                       /* the client sends no more */
