@@ -12,6 +12,10 @@
     X(reload, "reload", NODE, AP_NODE, "read the configuration again and reopen the logs")                     \
     X(status, "status", NODE, AP_NODE, "the node at a glance")                                                 \
     X(health, "health", NODE, AP_PLUGIN, "is the node well? one line for monitoring systems, within 3 s")      \
+    X(health_check, "health-check", NODE, AP_PLUGIN, "health, and tell somebody when it changes")              \
+    X(maintenance, "maintenance", NODE, AP_NODE, "silence alerts for a while, and tell peers")                 \
+    X(netcheck, "netcheck", NODE, AP_NODE, "try listener, bootstrap peers, names and clock")                   \
+    X(selftest, "selftest", HELP, 0, "try what this program is made of, on this machine")                      \
     X(id, "id", NODE, 0, "this node's Peer ID and addresses")                                                  \
     X(log, "log", NODE, AP_NODE, "show or change what is logged")                                              \
     X(diag, "diag", NODE, AP_NODE, "limits: used, most, hits and what happens there")                          \
