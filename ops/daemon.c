@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "gen/page.h"
 #include "gen/version.h"
 
 enum { LOCK_WAIT_MS = 30000, STATUS_EVERY_MS = 10000, SLOW_TURN_MS = 100, EFFECTS_PER_TURN = 100000 };
@@ -400,6 +401,7 @@ static enum err make_node(struct daemon *d, struct config *config, const uint8_t
                                .now = clocks_now(),
                                .version = SILKTALK_VERSION,
                                .home = d->home->dir,
+                               .page = bytes_at(silktalk_page, sizeof silktalk_page - 1),
                                .pid = (int)getpid()};
     rng_system(&setup.rng);
     d->node = node_new(&setup);

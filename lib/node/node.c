@@ -36,6 +36,7 @@ struct node *node_new(const struct node_setup *setup) {
     n->started = setup->now.mono;
     n->version = setup->version;
     n->home = setup->home;
+    n->page = setup->page;
     n->pid = setup->pid;
     n->private_network = setup->swarm_key != NULL;
     if (setup->swarm_key != NULL) memcpy(n->swarm_key, setup->swarm_key, sizeof n->swarm_key);

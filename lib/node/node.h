@@ -20,6 +20,7 @@ struct node_setup {
     struct rng rng;
     struct clocks now;
     const char *version, *home; /* borrowed */
+    struct bytes page;          /* HTML of GET /, borrowed; its style and script are in one element each */
     int pid;
 };
 struct node *node_new(const struct node_setup *setup); /* NULL: out of memory (config is freed then too) */

@@ -2,6 +2,8 @@
 """HTTP of a running daemon, asked with curl and jq as an operator would, and with clients that break the rules.
 
 Environment: SILKTALK, TMPDIR. Prints what went wrong; exit 0 when nothing did."""
+import base64
+import hashlib
 import json
 import os
 import re
@@ -91,6 +93,20 @@ def manual(n):
     check(code == 200 and "Content-Length" in body and "no-store" in body, "HEAD /health")
 
 
+def page(n):
+    r = subprocess.run(["curl", "-s", "-i", f"http://127.0.0.1:{n.port}/"], capture_output=True, text=True).stdout
+    head, _, html = r.partition("\r\n\r\n")
+    for kind in ("style", "script"):
+        inside = html.split(f"<{kind}>")[1].split(f"</{kind}>")[0].encode()
+        digest = base64.b64encode(hashlib.sha256(inside).digest()).decode()
+        check(f"{kind}-src 'sha256-{digest}'" in head, f"the policy has not the hash of the page's {kind}")
+    check("default-src 'none'" in head and "unsafe" not in head, f"the policy: {head}")
+    check(html.count("<script") == 1 and html.count("<style") == 1, "one script, one style")
+    for word in ("innerHTML", "outerHTML", "document.write", "eval(", " onclick", "https://", " src=", "style="):
+        check(word not in html, f"the page has {word}")
+    check(html.count("http://") == html.count("http://www.w3.org/2000/svg"), "an address outside in the page")
+
+
 def tokens(n):
     read = n.cli("token", "create", "web", "-q")
     check(re.fullmatch(r"[\w-]{43}", read) is not None, f"a token: {read!r}")
@@ -173,6 +189,7 @@ def main():
         n = Node(folder + "/home")
         try:
             manual(n)
+            page(n)
             tokens(n)
             clients(n)
             listening(n)
