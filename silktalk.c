@@ -33,6 +33,7 @@
     X(outbox, "outbox", MESSAGES, 0, "messages not delivered yet: list, retry, cancel")                  \
     X(file, "file", MESSAGES, AP_NODE, "large files: list, accept, save, cancel")                              \
     X(config, "config", CONFIG, AP_INIT, "make, show, check and change the configuration")                  \
+    X(token, "token", CONFIG, 0, "access tokens for HTTP: create, revoke, list")                                \
     X(import, "import", CONFIG, AP_CREATES, "bring an old JavaScript installation over")                       \
     X(migrate, "migrate", CONFIG, AP_CREATES | AP_HIDDEN, "the same as import")                                \
     X(applets, "applets", HELP, 0, "list the applets, or install links to them")                               \

@@ -97,10 +97,12 @@ static enum err reload(struct daemon *d) {
     struct buf changed = {.max = 8192}, pending = {.max = 8192};
     notify_reloading(&d->notify);
     enum err e = home_config(d->home, &config, &w);
+    if (e == OK) e = http_read_tokens(d, config, &w);
     if (e == OK && !cli_given(d->cli, "listen")) e = listeners_set(d, config, &w);
     if (e == OK) {
         node_reconfigure(d->node, config, &changed, &pending);
         listeners_tell(d);
+        http_listen(d, node_config(d->node));
         LOG(&d->log, EV_CONFIG_RELOADED, kv_text("changed", buf_view(&changed)),
             kv_text("restart_pending", buf_view(&pending)));
     } else {
@@ -230,6 +232,7 @@ static void watch_turns(struct daemon *d) {
 static struct mono next_deadline(const struct daemon *d) {
     struct mono at = mono_sooner(node_deadline(d->node), links_deadline(d));
     at = mono_sooner(at, control_deadline(d->control));
+    at = mono_sooner(at, http_sockets_deadline(d));
     at = mono_sooner(at, notify_deadline(&d->notify));
     at = mono_sooner(at, log_deadline(&d->log));
     at = mono_sooner(at, d->next_measure);
@@ -252,6 +255,7 @@ static enum err run(struct daemon *d) {
         take_effects(d);
         links_flush(d);
         take_effects(d); /* what writing brought about */
+        http_turn(d);
         links_turn(d);
         drop_ended(d);
         if (node_stop_asked(d->node, &drain_ms)) begin_stop(d, "asked by `silktalk stop`", drain_ms);
@@ -457,12 +461,14 @@ static enum err start(struct daemon *d, struct timing *t) {
     if (d->node == NULL) goto out;
     config = NULL; /* the node's now */
     if (e == OK) e = listeners_set(d, node_config(d->node), &d->why);
+    if (e == OK) e = http_read_tokens(d, node_config(d->node), &d->why);
     if (e == OK) e = open_control(d, node_config(d->node));
     if (e == OK) e = loop_watch(d->loop, d->signals.fd, LOOP_READ, "signals", signals_ready, d);
     if (e == OK) e = loop_watch(d->loop, store_fd(d->store), LOOP_READ, "store", store_ready, d);
     if (e == OK) e = loop_watch(d->loop, closing_fd(d->closing), LOOP_READ, "closing", closing_ready, d);
     if (e != OK) goto out;
     listeners_tell(d);
+    http_listen(d, node_config(d->node));
     t->listen = lap(&last);
     home_old_installation(d->home, false, old);
     if (old[0] != 0) LOG(&d->log, EV_OLD_INSTALLATION, kv_str("path", old));
@@ -504,6 +510,7 @@ static void say_ready(struct daemon *d, const struct timing *t) {
 static void finish(struct daemon *d, int64_t began) {
     if (d->loop != NULL && d->node != NULL) {
         listeners_close(d);
+        http_close(d);
         links_close(d);
     }
     if (d->control != NULL) control_close(d->control);
@@ -550,6 +557,7 @@ int daemon_main(struct cli *c) {
     d->home = &c->home;
     d->lock.fd = d->signals.fd = d->acceptor.spare = d->notify.fd = -1;
     for (size_t i = 0; i < LISTENERS_MAX; i++) d->listeners[i].fd = -1;
+    http_init(d);
     d->accepting = true;
     map_init(&d->links, 20000, 1, 2); /* our own ids: nobody chooses them */
     log_init(&d->log, LEVEL_INFO, LOG_TEXT);

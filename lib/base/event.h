@@ -26,7 +26,7 @@ enum log_component { LOG_COMPONENTS(LOG_COMPONENT_SYMBOL) COMPONENT_COUNT };
     X(EV_RELOAD_REJECTED, ERROR, config, "Reload rejected", "file line reason")                               \
     X(EV_LOG_REOPENED, INFO, node, "Log reopened", "path")                                                    \
     X(EV_LOG_LEVEL, INFO, node, "Log level", "part threshold until")                                          \
-    X(EV_LISTENING, INFO, net, "Listening", "addr")                                                           \
+    X(EV_LISTENING, INFO, net, "Listening", "addr protocol")                                                      \
     X(EV_LISTENER_SKIPPED, INFO, net, "Listener skipped", "addr reason")                                      \
     X(EV_LISTENER_LOST, ERROR, net, "Listener lost", "addr reason")                                           \
     X(EV_IDENTITY_LOADED, INFO, node, "Identity loaded", "peer path")                                         \

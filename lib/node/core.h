@@ -389,6 +389,8 @@ struct node {
     } latency; /* ring of the last ones, for p95 */
     uint64_t record_seq;
     bool announce_changed;
+    struct http *http; /* NULL: no client has come yet */
+    bool http_ready;   /* requests wait in input that has come */
     struct node_health health;
 };
 

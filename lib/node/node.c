@@ -1,4 +1,5 @@
 #include "node/core.h"
+#include "node/http.h"
 
 #include <stdio.h>
 
@@ -67,6 +68,7 @@ void node_free(struct node *n) {
     n->sweep = true;
     connection_sweep(n);
     swarm_sweep(n);
+    http_free(n);
     control_free(n);
     messenger_free(n);
     file_queue_free(n);
@@ -131,6 +133,12 @@ void node_answer(struct node *n, uint32_t client, struct buf *line) {
 }
 
 void node_answer_with(struct node *n, uint32_t client, struct buf *line, int fd) {
+    if ((client & HTTP_CLIENT) != 0) {
+        http_control_answer(n, client, buf_view(line));
+        buf_free(line);
+        client = 0;
+        if (fd < 0) return;
+    }
     struct node_effect e = {
         .kind = EFFECT_ANSWER, .id = client, .line = buf_view(line), .owned = *line, .fd = fd};
     *line = (struct buf){NULL, 0, 0, line->max};
@@ -260,6 +268,7 @@ void node_tick(struct node *n) {
     messenger_tick(n);
     file_queue_tick(n);
     control_tick(n);
+    http_tick(n);
     health_tick(n);
     if (mono_due(n->next_upkeep, now)) {
         n->next_upkeep = mono_add_ms(now, PEERS_FLUSH_MS);
@@ -282,6 +291,7 @@ struct mono node_deadline(const struct node *n) {
     at = mono_sooner(at, messenger_deadline(n));
     at = mono_sooner(at, throttle_node_deadline(n));
     if (!n->stopping) at = mono_sooner(at, n->next_files);
+    at = mono_sooner(at, http_deadline(n));
     return mono_sooner(at, control_requests_deadline(n));
 }
 

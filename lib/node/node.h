@@ -85,6 +85,26 @@ bool node_paused(const struct node *n);
 bool node_client_busy(const struct node *n, uint32_t client); /* it waits for an answer */
 uint64_t node_outbox(const struct node *n);                   /* messages not delivered yet */
 
+/* ---- HTTP (operations.md S4): its clients, by ids of their own; bytes as of connections */
+/* False: all places are taken; node_http_make_room lets the longest idle client go. */
+bool node_http_accepting(const struct node *n);
+void node_http_make_room(struct node *n);
+/* `remote` NULL: a unix socket. 0: close it. */
+uint32_t node_http_accepted(struct node *n, const struct endpoint *remote, bool tls);
+size_t node_http_room(const struct node *n, uint32_t id); /* bytes it takes now; 0: do not read */
+/* At most node_http_room. */
+void node_http_received(struct node *n, uint32_t id, struct bytes data);
+void node_http_ended(struct node *n, uint32_t id);                       /* the client sends no more */
+struct bytes node_http_tx(const struct node *n, uint32_t id);
+void node_http_sent(struct node *n, uint32_t id, size_t bytes);
+bool node_http_done(const struct node *n, uint32_t id); /* all is sent: close it */
+void node_http_gone(struct node *n, uint32_t id);       /* its socket is closed */
+uint32_t node_http_next(struct node *n); /* next client with new output, or that is done; 0: none */
+/* The text of http.tokenFile replaces the tokens known. E_INPUT: nothing changed. */
+enum err node_http_tokens(struct node *n, struct bytes file, struct why *w);
+/* NULL: it carries messages. Else why not, a line with its \n. */
+const char *node_not_ready(const struct node *n);
+
 /* What the owner measured of this process, for `status`; -1: not known. */
 struct node_resources {
     struct node_loop { /* the owner's loop: turns in microseconds; slow: longer than 10 ms */
