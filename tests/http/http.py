@@ -94,7 +94,7 @@ def manual(n):
 
 
 def page(n):
-    r = subprocess.run(["curl", "-s", "-i", f"http://127.0.0.1:{n.port}/"], capture_output=True, text=True).stdout
+    r = subprocess.run(["curl", "-s", "-i", f"http://127.0.0.1:{n.port}/"], capture_output=True).stdout.decode()
     head, _, html = r.partition("\r\n\r\n")
     for kind in ("style", "script"):
         inside = html.split(f"<{kind}>")[1].split(f"</{kind}>")[0].encode()
