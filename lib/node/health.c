@@ -87,7 +87,7 @@ static double count(const struct config *c, enum config_key key) {
 
 static void judge_node(const struct health_input *in, struct health_result *r) {
     const struct health_numbers *n = in->numbers;
-    thresholds(r, NAN, NAN, SLOW_TURN_MS / 1000);
+    thresholds(r, NAN, NAN, SLOW_TURN_MS / 1000.0);
     if (n == NULL && in->unreachable) {
         DUNNO(r, "%s", in->down);
         return;
