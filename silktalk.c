@@ -11,6 +11,9 @@
     X(restart, "restart", NODE, AP_CREATES, "stop and start the node")                                         \
     X(reload, "reload", NODE, AP_NODE, "read the configuration again and reopen the logs")                     \
     X(status, "status", NODE, AP_NODE, "the node at a glance")                                                 \
+    X(top, "top", NODE, AP_NODE, "the node live: peers, rates, latency, queues")                               \
+    X(report, "report", NODE, AP_NODE, "trends of the node's own figures, and when a limit will be reached")   \
+    X(events, "events", NODE, AP_NODE, "what happens, as it happens")                                          \
     X(id, "id", NODE, 0, "this node's Peer ID and addresses")                                                  \
     X(log, "log", NODE, AP_NODE, "show or change what is logged")                                              \
     X(diag, "diag", NODE, AP_NODE, "limits: used, most, hits and what happens there")                          \

@@ -10,6 +10,7 @@
 #include "base/map.h"
 #include "base/mem.h"
 #include "loop/clocks.h"
+#include "loop/host.h"
 #include "loop/lock.h"
 #include "loop/loop.h"
 #include "loop/notify.h"
@@ -67,6 +68,9 @@ struct daemon {
     struct mono next_interfaces, next_status, measured;
     bool stopping, finish_now, draining;
     struct mono stop_at;
+    struct host host;
+    struct log_tally tally;
+    char log_folder[PATH_SIZE], data_folder[PATH_SIZE];
     uint64_t slow_seen;
     const char *slow_part; /* of the last slow turn */
     struct why why;
@@ -91,6 +95,7 @@ void sink_drain(struct daemon_log *s, struct log *log);
 void sink_close(struct daemon_log *s);
 
 /* ---- daemon_measure.c */
-void measure(struct daemon *d);
+/* What process and host use goes to the node, unless that is known and younger than age_ms. */
+void measure(struct daemon *d, int64_t age_ms);
 
 #endif
