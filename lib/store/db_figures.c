@@ -79,8 +79,23 @@ enum err figures_add(struct db *db, struct store_op *op) {
     return OK;
 }
 
-static void put_item(struct json_out *o, const struct query *q) {
-    json_open(o, NULL, '{');
+/* The next of a list of objects without brackets. */
+static struct json_out item_begin(struct store_op *op) {
+    bool good = op->count == 0 || buf_add_byte(&op->out, ',');
+    struct json_out o = json_begin(&op->out);
+    o.bad = !good;
+    json_open(&o, NULL, '{');
+    op->count++;
+    return o;
+}
+
+static bool item_end(struct json_out *o) {
+    json_shut(o, '}');
+    return json_end(o);
+}
+
+static bool put_item(struct store_op *op, const struct query *q) {
+    struct json_out item = item_begin(op), *o = &item;
     json_put_time(o, "at", column_int(q, 0));
     for (int i = 0; i < FIGURE_COUNT; i++) {
         if (sqlite3_column_type(q->s, 1 + i) == SQLITE_NULL)
@@ -88,24 +103,21 @@ static void put_item(struct json_out *o, const struct query *q) {
         else
             json_put_int(o, names[i], column_int(q, 1 + i));
     }
-    json_shut(o, '}');
+    return item_end(o);
 }
 
 enum err figures_read(struct db *db, struct store_op *op) {
     if (op->seq != FIGURES_MINUTE_S && op->seq != FIGURES_HOUR_S)
         return fail(&op->why, E_INPUT, "figures are by 60 or 3600 seconds");
-    struct json_out o = json_begin(&op->out);
+    bool good = true;
     struct query q = query_open(db, SQL_FIGURES_READ);
     bind_int(&q, 1, op->seq);
     bind_int(&q, 2, op->when.ms);
     bind_count(&q, 3, op->count == 0 ? DB_LIST_MAX : MIN(op->count, (uint64_t)DB_LIST_MAX));
     op->count = 0;
-    while (query_row(&q)) {
-        put_item(&o, &q);
-        op->count++;
-    }
+    while (good && query_row(&q)) good = put_item(op, &q);
     query_end(&q);
-    return o.bad ? fail(&op->why, E_MEMORY, "out of memory for figures") : OK;
+    return !good ? fail(&op->why, E_MEMORY, "out of memory for figures") : OK;
 }
 
 /* What is grouped by; and the columns of the statement's row that are shown. */
@@ -125,13 +137,13 @@ enum err log_counts(struct db *db, struct store_op *op) {
     for (size_t i = 0; i < LEN(groupings); i++)
         if (strcmp(groupings[i].by, op->text) == 0) g = &groupings[i];
     if (g == NULL) return fail(&op->why, E_USAGE, "counts are by hour, day, event, peer or all");
-    struct json_out o = json_begin(&op->out);
+    bool good = true;
     struct query q = query_open(db, g->sql);
     bind_int(&q, 1, hour_of(MAX(op->when.ms, (int64_t)0)));
     bind_int(&q, 2, DB_LIST_MAX);
     op->count = 0;
-    while (query_row(&q)) {
-        json_open(&o, NULL, '{');
+    while (good && query_row(&q)) {
+        struct json_out o = item_begin(op);
         if (g->at) json_put_time(&o, "at", column_int(&q, 0));
         if (g->level) json_put(&o, "level", column_bytes(&q, 1));
         if (g->event) json_put(&o, "event", column_bytes(&q, 2));
@@ -140,9 +152,8 @@ enum err log_counts(struct db *db, struct store_op *op) {
         else if (g->peer)
             json_put(&o, "peer", column_bytes(&q, 3));
         json_put_int(&o, "count", column_int(&q, 4));
-        json_shut(&o, '}');
-        op->count++;
+        good = item_end(&o);
     }
     query_end(&q);
-    return o.bad ? fail(&op->why, E_MEMORY, "out of memory for counts") : OK;
+    return !good ? fail(&op->why, E_MEMORY, "out of memory for counts") : OK;
 }
