@@ -14,6 +14,11 @@
     X(top, "top", NODE, AP_NODE, "the node live: peers, rates, latency, queues")                               \
     X(report, "report", NODE, AP_NODE, "trends of the node's own figures, and when a limit will be reached")   \
     X(events, "events", NODE, AP_NODE, "what happens, as it happens")                                          \
+    X(health, "health", NODE, AP_PLUGIN, "is the node well? one line for monitoring systems, within 3 s")      \
+    X(health_check, "health-check", NODE, AP_PLUGIN, "health, and tell somebody when it changes")              \
+    X(maintenance, "maintenance", NODE, AP_NODE, "silence alerts for a while, and tell peers")                 \
+    X(netcheck, "netcheck", NODE, AP_NODE, "try listener, bootstrap peers, names and clock")                   \
+    X(selftest, "selftest", HELP, 0, "try what this program is made of, on this machine")                      \
     X(id, "id", NODE, 0, "this node's Peer ID and addresses")                                                  \
     X(log, "log", NODE, AP_NODE, "show or change what is logged")                                              \
     X(diag, "diag", NODE, AP_NODE, "limits: used, most, hits and what happens there")                          \
@@ -30,6 +35,7 @@
     X(outbox, "outbox", MESSAGES, 0, "messages not delivered yet: list, retry, cancel")                  \
     X(file, "file", MESSAGES, AP_NODE, "large files: list, accept, save, cancel")                              \
     X(config, "config", CONFIG, AP_INIT, "make, show, check and change the configuration")                  \
+    X(token, "token", CONFIG, 0, "access tokens for HTTP: create, revoke, list")                                \
     X(import, "import", CONFIG, AP_CREATES, "bring an old JavaScript installation over")                       \
     X(migrate, "migrate", CONFIG, AP_CREATES | AP_HIDDEN, "the same as import")                                \
     X(applets, "applets", HELP, 0, "list the applets, or install links to them")                               \

@@ -281,6 +281,7 @@ static int run_applet(struct cli *c, int argc, char **argv, int from) {
     } else {
         if (e == OK) e = home_find(&c->home, &c->choice, creates_home(c), &c->why);
         code = e == OK ? c->applet->main(c) : cli_exit(c, e);
+        if (e != OK && (c->applet->flags & AP_PLUGIN) != 0) code = 3;
     }
     code = flush_output(c, code);
     control_client_close(&c->node);

@@ -27,6 +27,7 @@ enum applet_flag {
     AP_CREATES = 2, /* chooses ~/.silktalk even when it is not there yet */
     AP_HIDDEN = 4,
     AP_RAW = 8,  /* options end at the first word that is none (programs to run) */
+    AP_PLUGIN = 32, /* exits 3 where others exit 2: monitoring systems take 2 for CRITICAL */
     AP_INIT = 16 /* AP_CREATES for its word `init` alone */
 };
 #define APPLET_GROUPS(X)                                                                                     \

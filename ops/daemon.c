@@ -98,10 +98,12 @@ static enum err reload(struct daemon *d) {
     struct buf changed = {.max = 8192}, pending = {.max = 8192};
     notify_reloading(&d->notify);
     enum err e = home_config(d->home, &config, &w);
+    if (e == OK) e = http_read_tokens(d, config, &w);
     if (e == OK && !cli_given(d->cli, "listen")) e = listeners_set(d, config, &w);
     if (e == OK) {
         node_reconfigure(d->node, config, &changed, &pending);
         listeners_tell(d);
+        http_listen(d, node_config(d->node));
         LOG(&d->log, EV_CONFIG_RELOADED, kv_text("changed", buf_view(&changed)),
             kv_text("restart_pending", buf_view(&pending)));
     } else {
@@ -220,6 +222,7 @@ static void tell_manager(struct daemon *d) {
 
 static void watch_turns(struct daemon *d) {
     struct loop_stats s = loop_stats(d->loop);
+    d->worst_turn_us = MAX(d->worst_turn_us, s.last_us);
     if (s.slow == d->slow_seen) return;
     d->slow_seen = s.slow;
     d->slow_part = s.slowest_part;
@@ -230,8 +233,10 @@ static void watch_turns(struct daemon *d) {
 static struct mono next_deadline(const struct daemon *d) {
     struct mono at = mono_sooner(node_deadline(d->node), links_deadline(d));
     at = mono_sooner(at, control_deadline(d->control));
+    at = mono_sooner(at, http_sockets_deadline(d));
     at = mono_sooner(at, notify_deadline(&d->notify));
     at = mono_sooner(at, log_deadline(&d->log));
+    at = mono_sooner(at, d->next_measure);
     if (d->notify.fd >= 0 && !d->stopping) at = mono_sooner(at, d->next_status);
     return d->stopping ? mono_sooner(at, d->stop_at) : at;
 }
@@ -244,6 +249,7 @@ static enum err run(struct daemon *d) {
         struct clocks now = loop_now(d->loop);
         d->log.now = now;
         node_now(d->node, now);
+        if (!d->stopping) measure_health(d);
         if (d->control != NULL && mono_due(control_deadline(d->control), now.mono))
             control_turn(d->control, now.mono);
         measure(d, MEASURE_MS);
@@ -251,6 +257,7 @@ static enum err run(struct daemon *d) {
         take_effects(d);
         links_flush(d);
         take_effects(d); /* what writing brought about */
+        http_turn(d);
         links_turn(d);
         drop_ended(d);
         if (node_stop_asked(d->node, &drain_ms)) begin_stop(d, "asked by `silktalk stop`", drain_ms);
@@ -461,12 +468,14 @@ static enum err start(struct daemon *d, struct timing *t) {
     if (d->node == NULL) goto out;
     config = NULL; /* the node's now */
     if (e == OK) e = listeners_set(d, node_config(d->node), &d->why);
+    if (e == OK) e = http_read_tokens(d, node_config(d->node), &d->why);
     if (e == OK) e = open_control(d, node_config(d->node));
     if (e == OK) e = loop_watch(d->loop, d->signals.fd, LOOP_READ, "signals", signals_ready, d);
     if (e == OK) e = loop_watch(d->loop, store_fd(d->store), LOOP_READ, "store", store_ready, d);
     if (e == OK) e = loop_watch(d->loop, closing_fd(d->closing), LOOP_READ, "closing", closing_ready, d);
     if (e != OK) goto out;
     listeners_tell(d);
+    http_listen(d, node_config(d->node));
     t->listen = lap(&last);
     home_old_installation(d->home, false, old);
     if (old[0] != 0) LOG(&d->log, EV_OLD_INSTALLATION, kv_str("path", old));
@@ -508,6 +517,7 @@ static void say_ready(struct daemon *d, const struct timing *t) {
 static void finish(struct daemon *d, int64_t began) {
     if (d->loop != NULL && d->node != NULL) {
         listeners_close(d);
+        http_close(d);
         links_close(d);
     }
     if (d->control != NULL) control_close(d->control);
@@ -554,6 +564,7 @@ int daemon_main(struct cli *c) {
     d->home = &c->home;
     d->lock.fd = d->signals.fd = d->acceptor.spare = d->notify.fd = -1;
     for (size_t i = 0; i < LISTENERS_MAX; i++) d->listeners[i].fd = -1;
+    http_init(d);
     d->accepting = true;
     map_init(&d->links, 20000, 1, 2); /* our own ids: nobody chooses them */
     log_init(&d->log, LEVEL_INFO, LOG_TEXT);

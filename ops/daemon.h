@@ -2,6 +2,7 @@
  *
  *   daemon.c         start, turns, signals, reload, stop
  *   daemon_link.c    connections: sockets <-> the node's connections; listeners; names
+ *   daemon_http.c    HTTP sockets
  *   daemon_log.c     log lines to stderr, journal and file
  *   daemon_measure.c what the process uses, for `status` */
 #ifndef SILKTALK_OPS_DAEMON_H
@@ -22,6 +23,7 @@
 #include "net/tcp.h"
 #include "node/node.h"
 #include "ops/cli.h"
+#include "ops/local_health.h"
 #include "store/store.h"
 
 enum { LISTENERS_MAX = 16, ENDED_MAX = 64 };
@@ -44,6 +46,24 @@ struct link { /* one TCP connection */
     bool connecting;
     unsigned interest;
 };
+/* HTTP: see daemon_http.c */
+enum { WEB_LINKS = 40, WEB_LISTENERS = 8 };
+struct web {
+    struct web_link {
+        struct daemon *daemon;
+        int fd; /* -1: free */
+        uint32_t id;
+        unsigned interest;
+        bool ended; /* the client sends no more */
+    } links[WEB_LINKS];
+    struct web_listener {
+        struct daemon *daemon;
+        int fd; /* -1: free */
+        char text[256], path[256]; /* as in http.listen; of a unix socket */
+    } listeners[WEB_LISTENERS];
+    struct mono again; /* one of them could not be opened */
+    bool told;
+};
 struct daemon {
     struct cli *cli;
     const struct home *home;
@@ -65,7 +85,11 @@ struct daemon {
     struct map links;          /* by connection id */
     uint32_t ended[ENDED_MAX]; /* control clients that ask no more, but wait for answers */
     size_t n_ended;
-    struct mono next_interfaces, next_status, measured;
+    struct web web;
+    struct mono next_interfaces, next_status, measured, next_measure;
+    struct local_health local;
+    int64_t worst_turn_us; /* since health was measured */
+    size_t listeners_lost; /* since the listeners were set */
     bool stopping, finish_now, draining;
     struct mono stop_at;
     struct host host;
@@ -88,6 +112,14 @@ void links_turn(struct daemon *d); /* after the node's turn: accepting, pauses, 
 void links_close(struct daemon *d);
 struct mono links_deadline(const struct daemon *d);
 
+/* ---- daemon_http.c */
+void http_init(struct daemon *d);
+void http_listen(struct daemon *d, const struct config *config); /* opens and closes; never fails */
+enum err http_read_tokens(struct daemon *d, const struct config *config, struct why *w);
+void http_turn(struct daemon *d);
+void http_close(struct daemon *d);
+struct mono http_sockets_deadline(const struct daemon *d);
+
 /* ---- daemon_log.c */
 void sink_open(struct daemon_log *s, const char *path);
 bool sink_reopen(struct daemon_log *s, struct why *w);
@@ -97,5 +129,7 @@ void sink_close(struct daemon_log *s);
 /* ---- daemon_measure.c */
 /* What process and host use goes to the node, unless that is known and younger than age_ms. */
 void measure(struct daemon *d, int64_t age_ms);
+void measure(struct daemon *d);
+void measure_health(struct daemon *d); /* every few seconds, by itself */
 
 #endif

@@ -171,6 +171,7 @@ static void accept_ready(void *user, int fd, unsigned ready) {
                     endpoint_text(&d->listeners[k].local, addr);
                     d->listeners[k].fd = -1;
                 }
+            d->listeners_lost++;
             LOG(&d->log, EV_LISTENER_LOST, kv_str("addr", addr), kv_str("reason", w.text));
             loop_drop(d->loop, fd);
             tcp_close(fd);
@@ -238,6 +239,7 @@ enum err listeners_set(struct daemon *d, const struct config *config, struct why
     bool before[LISTENERS_MAX], keep[LISTENERS_MAX] = {false};
     size_t n = cfg(config, network_listen).list.n;
     enum err e = OK;
+    d->listeners_lost = 0;
     for (size_t k = 0; k < LISTENERS_MAX; k++) before[k] = d->listeners[k].fd >= 0;
     for (size_t i = 0; i < n && e == OK; i++) {
         struct endpoint at;

@@ -49,3 +49,20 @@ void measure(struct daemon *d, int64_t age_ms) {
     measure_loop(d, &r.loop);
     node_measured(d->node, &r);
 }
+
+void measure_health(struct daemon *d) {
+    enum { HEALTH_EVERY_MS = 5000 };
+    struct mono now = loop_now(d->loop).mono;
+    const struct config *c = node_config(d->node);
+    struct health_facts f;
+    if (d->next_measure.us > now.us) return;
+    d->next_measure = mono_add_ms(now, HEALTH_EVERY_MS);
+    local_health_cpu(&d->local, now);
+    local_health(&d->local, d->home, c, &d->identity.peer, &f);
+    f.lines_lost = d->sink.lost + d->log.dropped;
+    f.listeners_lost = d->listeners_lost;
+    if (d->sink.fd < 0 && d->sink.path[0] != 0)
+        snprintf(f.logs, sizeof f.logs, "the log file is not open");
+    node_health_measured(d->node, &f, d->worst_turn_us);
+    d->worst_turn_us = 0;
+}

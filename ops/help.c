@@ -21,7 +21,8 @@ const char *const help_exit_codes[EXIT_CODES] = {"done",
                                                  "done in part, or indirectly",
                                                  "busy or full, try again",
                                                  "timed out"};
-const struct help_link help_links[] = {{"silktalkd", "daemon"}, {NULL, NULL}};
+const struct help_link help_links[] = {
+    {"silktalkd", "daemon"}, {"silktalk-health-check", "health-check"}, {NULL, NULL}};
 
 const char *help_group(enum applet_group g) {
 #define TITLE(symbol, title) [GROUP_##symbol] = title,

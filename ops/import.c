@@ -126,8 +126,8 @@ static enum err place_key(struct cli *c, struct plan *p) {
     struct why inner;
     enum err e = read_file(c, target, KEY_FILE_MAX, &there);
     p->key_step = KEY_NEW;
-    if (e == E_NOT_FOUND) return OK;
-    if (e == OK) e = identity_import(buf_view(&there), &id, &inner);
+    if (e != OK) return e == E_NOT_FOUND ? OK : e;
+    e = identity_import(buf_view(&there), &id, &inner);
     if (e == OK && p->has_identity && peer_id_eq(&id.peer, &p->identity.peer)) {
         bool ours = identity_read(buf_view(&there), &id, &inner) == OK;
         struct file_facts facts = {.mode = 0};
@@ -278,7 +278,8 @@ static enum err import(struct cli *c, struct plan *p) {
     char id[PEER_TEXT_MAX];
     enum err e = find_folder(c, p);
     if (e == OK) e = read_conf(c, p);
-    if (e == OK) e = read_keys(c, p);
+    if (e != OK || p->config == NULL) return e;
+    e = read_keys(c, p);
     if (e == OK) e = look_at_data(c, p);
     if (e == OK && !c->dry_run) e = carry_out(c, p);
     if (e != OK) return e;

@@ -39,6 +39,12 @@ static void show_node(const struct cli *c, const struct json *r) {
     if (c->colour_out) fputs(healthy ? "\033[32m" : "\033[33m", stdout);
     text(state, "status");
     if (c->colour_out) fputs("\033[0m", stdout);
+    if (json_bool(json_get(state, "maintenance"), false)) {
+        struct buf until = {.max = 128};
+        cli_time(json_get(state, "maintenance_until"), &until);
+        printf("; maintenance %s%s", until.n > 0 ? "until " : "", buf_cstr(&until));
+        buf_free(&until);
+    }
     for (size_t i = 0; i < json_count(pending); i++) {
         struct bytes key = json_bytes(json_at(pending, i));
         printf("%s%.*s", i == 0 ? "; restart pending: " : ", ", (int)key.n, (const char *)key.p);
@@ -105,7 +111,11 @@ static void show_rest(const struct json *r) {
     const struct json *problems = json_get(json_get(r, "problems"), "items");
     if (json_count(problems) == 0) puts("Problems   none");
     for (size_t i = 0; i < json_count(problems); i++) {
-        fputs("Problems   ", stdout);
+        fputs(i == 0 ? "Problems   " : "           ", stdout);
+        text(json_at(problems, i), "finding");
+        putchar(' ');
+        text(json_at(problems, i), "level");
+        putchar(' ');
         text(json_at(problems, i), "text");
         puts("");
     }

@@ -26,7 +26,7 @@ enum log_component { LOG_COMPONENTS(LOG_COMPONENT_SYMBOL) COMPONENT_COUNT };
     X(EV_RELOAD_REJECTED, ERROR, config, "Reload rejected", "file line reason")                               \
     X(EV_LOG_REOPENED, INFO, node, "Log reopened", "path")                                                    \
     X(EV_LOG_LEVEL, INFO, node, "Log level", "part threshold until")                                          \
-    X(EV_LISTENING, INFO, net, "Listening", "addr")                                                           \
+    X(EV_LISTENING, INFO, net, "Listening", "addr protocol")                                                      \
     X(EV_LISTENER_SKIPPED, INFO, net, "Listener skipped", "addr reason")                                      \
     X(EV_LISTENER_LOST, ERROR, net, "Listener lost", "addr reason")                                           \
     X(EV_IDENTITY_LOADED, INFO, node, "Identity loaded", "peer path")                                         \
@@ -52,7 +52,10 @@ enum log_component { LOG_COMPONENTS(LOG_COMPONENT_SYMBOL) COMPONENT_COUNT };
     X(EV_DNS_FAILED, DEBUG, dns, "Name not resolved", "name reason")                                          \
     X(EV_LIMIT_REACHED, WARN, node, "Limit reached", "limit max outcome")                                     \
     X(EV_SLOW_TURN, WARN, node, "Slow turn", "took part")                                                     \
-    X(EV_DISK_LOW, WARN, store, "Disk space low", "path free")                                                \
+    X(EV_DISK_LOW, WARN, store, "Disk space low", "part state")                                                \
+    X(EV_CLOCK_OFFSET, WARN, node, "Clock offset", "offset state")                                            \
+    X(EV_CERTIFICATE_EXPIRES, WARN, node, "Certificate expires", "path state")                                \
+    X(EV_MAINTENANCE, INFO, node, "Maintenance", "state uid")                                                 \
     X(EV_DATABASE_FAULT, ERROR, store, "Database fault", "operation reason")                                  \
     X(EV_MESSAGE_RECEIVED, INFO, message, "Message received", "peer id bytes")                                \
     X(EV_MESSAGE_SENT, INFO, message, "Message sent", "peer id bytes")                                        \

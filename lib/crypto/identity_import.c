@@ -84,8 +84,8 @@ static enum err from_json(struct bytes text, struct identity *id, struct why *w)
     struct json_doc *doc = json_parse(text, &inner);
     const struct json *root = doc == NULL ? NULL : json_root(doc);
     struct bytes key = json_get_bytes(root, "privKey"), name = json_get_bytes(root, "id");
-    struct peer_id claimed;
-    struct identity made;
+    struct peer_id claimed = {.n = 0};
+    struct identity made = {.secret = {0}};
     enum err e;
     if (doc == NULL)
         e = fail(w, E_INPUT, "this is no JSON: %.120s", inner.text);

@@ -38,7 +38,7 @@ static bool secret(const char *path) {
     static const char *const words[] = {"key", "secret", "pass", "token", "credential"};
     char low[PATH_MAX_BYTES];
     size_t n = 0;
-    for (; path[n] != 0 && n < sizeof low - 1; n++)
+    for (; n < sizeof low - 1 && path[n] != 0; n++)
         low[n] = path[n] >= 'A' && path[n] <= 'Z' ? (char)(path[n] - 'A' + 'a') : path[n];
     low[n] = 0;
     for (size_t i = 0; i < LEN(words); i++)

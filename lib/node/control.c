@@ -184,7 +184,9 @@ void control_stored(struct node *n, struct store_op *op) {
         store_op_free(op);
         return;
     }
-    if (op->err != OK)
+    if (op->kind == STORE_META_GET && (op->err == OK || op->err == E_NOT_FOUND))
+        health_check_stored(r, op);
+    else if (op->err != OK)
         control_error(r, &op->why);
     else if (op->kind == STORE_TOTALS)
         status_stored(n, r, op);

@@ -78,6 +78,7 @@ void status_stored(struct node *n, struct request *r, struct store_op *op);
     X("figures", method_figures) X("log.stats", method_log_stats) X("events", method_events) X("top", method_top) X("log.level", method_log_level) \
     X("file", method_file) X("file.list", method_file) X("file.accept", method_file_accept)                   \
     X("file.cancel", method_file_cancel) X("file.open", method_file_open)                                     \
+    X("health", method_health) X("maintenance", method_maintenance) X("check.last", method_check)             \
     X("config.list", method_config_list) X("reload", method_reload) X("stop", method_stop)
 /* clang-format on */
 #define CONTROL_DECLARE(name, run) control_method run;

@@ -60,6 +60,9 @@ static void put_node(struct json_out *o, const struct node *n) {
     json_shut(o, '}');
     json_open(o, "state", '{');
     json_put_str(o, "status", node_state(n));
+    const struct node_maintenance *m = &n->health.maintenance;
+    json_put_bool(o, "maintenance", m->on);
+    json_put_wall(o, "maintenance_until", m->on ? m->until : (struct wall){0});
     json_open(o, "restart_pending", '[');
     struct bytes words = buf_view(&n->restart_pending), word;
     while (bytes_split(&words, ' ', &word)) json_put(o, NULL, word);
@@ -150,6 +153,7 @@ void status_stored(struct node *n, struct request *r, struct store_op *op) {
     json_shut(&o, '}');
     json_open(&o, "problems", '{');
     json_open(&o, "items", '[');
+    health_problems_json(n, &o);
     json_shut(&o, ']');
     json_shut(&o, '}');
     control_finish(r, &line, &o);

@@ -8,6 +8,7 @@
  *   peers.c       the peer book: ids, names, addresses, what is remembered of each
  *   access.c      who may connect, who may send
  *   messenger.c   outbox and inbox: lanes that send, streams that receive
+ *   health_node.c is the node well: its numbers, maintenance, results of checks
  *   control*.c    requests of the CLI
  *
  * Nothing here frees what its caller still uses: connections, streams and dials are marked dead and swept by
@@ -19,6 +20,7 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "node/figures.h"
+#include "node/health.h"
 #include "node/node.h"
 #include "node/recent.h"
 #include "proto/file.h"
@@ -274,6 +276,41 @@ struct throttle { /* see throttle.c */
     bool waited_for; /* somebody found no room */
 };
 
+enum {
+    HEALTH_LIMITS = 11,            /* limits that health looks at */
+    HEALTH_PAST = 361,             /* records of the last hour, one in 10 s: the longest health.window */
+    HEALTH_CLOCKS = 16,            /* peers whose clocks are remembered, each for so long: */
+    HEALTH_CLOCK_MS = 3600 * 1000,
+    HEALTH_PERIODS = 3             /* daily, weekly, monthly */
+};
+struct node_health {
+    struct health judged;
+    struct health_facts facts; /* by the owner */
+    bool measured;
+    int64_t turn_us; /* the longest since the last measurement */
+    struct mono next, store_moved;
+    struct health_past { /* counters as they were */
+        struct mono at;
+        uint64_t operations, failed, latencies, database_faults, database_full, lines_lost,
+            limits[HEALTH_LIMITS];
+    } past[HEALTH_PAST];
+    size_t n_past; /* ever written */
+    struct health_clock {
+        struct peer_id peer;
+        int64_t offset_ms; /* our clock less the peer's */
+        struct mono at;
+    } clocks[HEALTH_CLOCKS];
+    struct node_maintenance {
+        bool on;
+        struct wall since, until; /* until 0: till it is switched off */
+        char text[200];
+    } maintenance;
+    struct health_report { /* of `silktalk check` */
+        struct wall at;
+        enum health_status status;
+    } reports[HEALTH_PERIODS];
+};
+
 struct totals {
     uint64_t messages_in, messages_out, operations, operations_failed, delivered;
 };
@@ -299,18 +336,6 @@ struct counts {
         unsigned code;
         uint64_t n;
     } http[HTTP_COUNTS_MAX];
-};
-/* What other modules know and metrics show. */
-struct shown {
-    int health;        /* 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN; -1: not judged */
-    struct shown_check {
-        const char *name; /* literal */
-        int status;
-    } checks[32];
-    size_t n_checks;
-    bool clock_known, reload_failed;
-    int64_t clock_offset_ms;
-    struct wall certificate_ends; /* 0: there is none */
 };
 /* Of the store, as it last said (STORE_TOTALS); -1: not known. */
 struct stored {
@@ -384,7 +409,7 @@ struct node {
     struct throttle upload, download, download_bulk;
     struct totals totals;
     struct counts counts;
-    struct shown shown;
+    bool reload_failed;
     struct stored stored;
     struct mono next_totals;
     struct figures figures;
@@ -396,10 +421,23 @@ struct node {
     struct buf restart_pending; /* names of keys that wait for a restart */
     uint64_t record_seq;
     bool announce_changed;
+    struct http *http; /* NULL: no client has come yet */
+    bool http_ready;   /* requests wait in input that has come */
+    struct node_health health;
 };
 
+/* ---- health_node.c */
+const char *node_state(const struct node *n); /* the verdict of health; or "starting", "stopping" */
+void health_start(struct node *n);            /* asks the store for what was kept */
+void health_tick(struct node *n);
+void health_update(struct node *n); /* judges now */
+void health_stored(struct node *n, const struct store_op *op);            /* STORE_META_GET of health_start */
+void health_check_stored(struct request *r, const struct store_op *op);   /* and of a request */
+bool health_clock(const struct node *n, int64_t *offset_ms); /* ours less that of peers; false: nothing is known */
+void health_problems_json(const struct node *n, struct json_out *o);      /* items of `status` */
+void health_clock_seen(struct node *n, const struct connection *c, uint64_t received_ms); /* a receipt came */
+
 /* ---- node.c */
-const char *node_state(const struct node *n);                /* "healthy", "stopping"... */
 void node_push(struct node *n, const struct node_effect *e); /* queues an effect */
 void node_give(struct node *n, struct store_op *op);         /* EFFECT_STORE; NULL is fine */
 void node_operation(struct node *n, bool failed);             /* of messages and streams: one has ended */

@@ -112,6 +112,7 @@ static enum err take_message(struct stream *s, const struct message_frame *f, st
 static enum err take_receipt(struct stream *s, const struct receipt *r) {
     struct lane *l = ((struct message_stream *)s->state)->lane;
     bool first = !l->busy;
+    if (r->status == RECEIPT_STORED) health_clock_seen(s->connection->node, s->connection, r->received_ms);
     enum err e = lane_receipt(l, r);
     if (first && l->busy) s->deadline = mono_add_ms(s->connection->node->now.mono, LAST_RECEIPTS_MS);
     return e;

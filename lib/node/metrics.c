@@ -223,12 +223,21 @@ static void put_process_start_time_seconds(struct writer *w) {
     put_start_time_seconds(w);
 }
 
+/* As a plugin would say it: what could not be judged is worse than OK, and better than a warning. */
 static void put_health_status(struct writer *w) {
-    known(w, w->n->shown.health);
+    static const int rank[HEALTH_STATUS_COUNT] = {
+        [HEALTH_UNKNOWN] = 1, [HEALTH_WARNING] = 2, [HEALTH_CRITICAL] = 3};
+    const struct health *h = &w->n->health.judged;
+    enum health_status worst = HEALTH_OK;
+    if (!h->begun) return;
+    for (size_t i = 0; i < HEALTH_CHECK_COUNT; i++)
+        if (h->of[i].judged && rank[h->of[i].status] > rank[worst]) worst = h->of[i].status;
+    single(w, (double)worst);
 }
 static void put_health_check_status(struct writer *w) {
-    const struct shown *s = &w->n->shown;
-    for (size_t i = 0; i < s->n_checks; i++) sample(w, LABELS(s->checks[i].name), s->checks[i].status);
+    const struct health *h = &w->n->health.judged;
+    for (size_t i = 0; h->begun && i < HEALTH_CHECK_COUNT; i++)
+        sample(w, LABELS(health_rows[i].name), (double)h->of[i].status);
 }
 
 static void put_connections(struct writer *w) {
@@ -295,7 +304,8 @@ static void put_streams_opened_total(struct writer *w) {
             sample(w, LABELS(protocol_names[i], ways[k]), (double)w->n->counts.streams[i][k]);
 }
 static void put_clock_offset_seconds(struct writer *w) {
-    if (w->n->shown.clock_known) single(w, (double)w->n->shown.clock_offset_ms / 1000);
+    int64_t offset_ms;
+    if (health_clock(w->n, &offset_ms)) single(w, (double)offset_ms / 1000);
 }
 static void put_network_bytes_total(struct writer *w) {
     by_way(w, w->n->counts.network_bytes);
@@ -358,7 +368,9 @@ static void put_file_bytes_total(struct writer *w) {
     by_way(w, w->n->counts.protocol_bytes[PROTOCOL_FILE]);
 }
 static void put_certificate_not_after_timestamp_seconds(struct writer *w) {
-    seconds(w, w->n->shown.certificate_ends);
+    const struct health_facts *f = &w->n->health.facts;
+    if (f->has_certificate && isfinite(f->certificate_seconds))
+        single(w, floor((double)w->n->now.wall.ms / 1000 + f->certificate_seconds));
 }
 
 static void put_limit_used(struct writer *w) {
@@ -441,7 +453,7 @@ static void put_http_requests_total(struct writer *w) {
     }
 }
 static void put_config_reload_ok(struct writer *w) {
-    single(w, w->n->shown.reload_failed ? 0 : 1);
+    single(w, w->n->reload_failed ? 0 : 1);
 }
 
 static void put_process_cpu_seconds_total(struct writer *w) {

@@ -1,5 +1,6 @@
 #include "base/json.h"
 #include "node/core.h"
+#include "node/http.h"
 
 #include <stdio.h>
 
@@ -39,7 +40,6 @@ struct node *node_new(const struct node_setup *setup) {
     n->pid = setup->pid;
     n->source_id = setup->source_id;
     n->resources = node_resources_unknown;
-    n->shown.health = -1;
     n->stored = (struct stored){{0}, -1, -1, -1, -1, -1, -1, -1, -1};
     for (size_t i = 0; i < SPACE_USES; i++) {
         n->folders[i] = setup->folders[i];
@@ -59,6 +59,7 @@ struct node *node_new(const struct node_setup *setup) {
     messenger_start(n);
     file_queue_start(n, 0);
     figures_start(n);
+    health_start(n);
     n->request_fd = -1;
     n->next_upkeep = mono_add_ms(n->now.mono, PEERS_FLUSH_MS);
     n->next_maintain = mono_add_ms(n->now.mono, 2000);
@@ -76,6 +77,7 @@ void node_free(struct node *n) {
     n->sweep = true;
     connection_sweep(n);
     swarm_sweep(n);
+    http_free(n);
     control_free(n);
     messenger_free(n);
     file_queue_free(n);
@@ -140,6 +142,12 @@ void node_answer(struct node *n, uint32_t client, struct buf *line) {
 }
 
 void node_answer_with(struct node *n, uint32_t client, struct buf *line, int fd) {
+    if ((client & HTTP_CLIENT) != 0) {
+        http_control_answer(n, client, buf_view(line));
+        buf_free(line);
+        client = 0;
+        if (fd < 0) return;
+    }
     struct node_effect e = {
         .kind = EFFECT_ANSWER, .id = client, .line = buf_view(line), .owned = *line, .fd = fd};
     *line = (struct buf){NULL, 0, 0, line->max};
@@ -149,6 +157,7 @@ void node_answer_with(struct node *n, uint32_t client, struct buf *line, int fd)
 void node_give(struct node *n, struct store_op *op) {
     if (op == NULL) return;
     op->given = n->now.mono;
+    if (n->store_in_flight == 0) n->health.store_moved = n->now.mono;
     if (op->now.ms == 0) op->now = n->now.wall;
     n->store_in_flight++;
     n->limits.of[LIMIT_STORE_QUEUE].used = n->store_in_flight;
@@ -228,6 +237,7 @@ void node_stored(struct node *n, struct store_op *op) {
     n->counts.db_errors += op->err == E_IO || op->err == E_MEMORY;
     if (op->commit_us > 0) histogram_add(&n->counts.commit, op->commit_us);
     if (op->kind == STORE_TOTALS) keep_totals(n, op);
+    n->health.store_moved = n->now.mono;
     n->limits.of[LIMIT_STORE_QUEUE].used = n->store_in_flight;
     if (op->user != NULL) {
         control_stored(n, op); /* a request waits for it */
@@ -244,6 +254,7 @@ void node_stored(struct node *n, struct store_op *op) {
     case STORE_SPACE:
         if (op->err == OK) space_read(buf_view(&op->out), n->spaces);
         break;
+    case STORE_META_GET: health_stored(n, op); break;
     case STORE_PEER_PUT:
     case STORE_PEER_DROP:
     case STORE_STRANGER:
@@ -333,6 +344,8 @@ void node_tick(struct node *n) {
         n->next_totals = MONO_NEVER;
         node_give(n, store_op_new(STORE_TOTALS));
     }
+    http_tick(n);
+    health_tick(n);
     if (mono_due(n->next_upkeep, now)) {
         n->next_upkeep = mono_add_ms(now, PEERS_FLUSH_MS);
         peers_flush(n, false);
@@ -357,6 +370,7 @@ struct mono node_deadline(const struct node *n) {
     at = mono_sooner(at, messenger_deadline(n));
     at = mono_sooner(at, throttle_node_deadline(n));
     if (!n->stopping) at = mono_sooner(at, n->next_files);
+    at = mono_sooner(at, http_deadline(n));
     return mono_sooner(at, control_requests_deadline(n));
 }
 
@@ -406,7 +420,7 @@ void node_client_gone(struct node *n, uint32_t client) {
     control_client_gone(n, client);
 }
 void node_reloaded(struct node *n, const struct why *why, struct bytes changed, struct bytes pending) {
-    n->shown.reload_failed = why != NULL;
+    n->reload_failed = why != NULL;
     control_reloaded(n, why, changed, pending);
 }
 const struct config *node_config(const struct node *n) {
@@ -458,10 +472,6 @@ void node_reconfigure(struct node *n, struct config *config, struct buf *changed
 }
 
 /* ---- what operators look at */
-
-const char *node_state(const struct node *n) {
-    return n->stopping ? "stopping" : n->loaded ? "healthy" : "starting";
-}
 
 void node_measured(struct node *n, const struct node_resources *r) {
     n->resources = *r;

@@ -88,6 +88,26 @@ bool node_paused(const struct node *n);
 bool node_client_busy(const struct node *n, uint32_t client); /* it waits for an answer */
 uint64_t node_outbox(const struct node *n);                   /* messages not delivered yet */
 
+/* ---- HTTP (operations.md S4): its clients, by ids of their own; bytes as of connections */
+/* False: all places are taken; node_http_make_room lets the longest idle client go. */
+bool node_http_accepting(const struct node *n);
+void node_http_make_room(struct node *n);
+/* `remote` NULL: a unix socket. 0: close it. */
+uint32_t node_http_accepted(struct node *n, const struct endpoint *remote, bool tls);
+size_t node_http_room(const struct node *n, uint32_t id); /* bytes it takes now; 0: do not read */
+/* At most node_http_room. */
+void node_http_received(struct node *n, uint32_t id, struct bytes data);
+void node_http_ended(struct node *n, uint32_t id);                       /* the client sends no more */
+struct bytes node_http_tx(const struct node *n, uint32_t id);
+void node_http_sent(struct node *n, uint32_t id, size_t bytes);
+bool node_http_done(const struct node *n, uint32_t id); /* all is sent: close it */
+void node_http_gone(struct node *n, uint32_t id);       /* its socket is closed */
+uint32_t node_http_next(struct node *n); /* next client with new output, or that is done; 0: none */
+/* The text of http.tokenFile replaces the tokens known. E_INPUT: nothing changed. */
+enum err node_http_tokens(struct node *n, struct bytes file, struct why *w);
+/* NULL: it carries messages. Else why not, a line with its \n. */
+const char *node_not_ready(const struct node *n);
+
 enum { NODE_LOOP_BUCKETS = 24 };
 /* What the owner measured of this process and its host; -1: not known. */
 struct node_resources {
@@ -111,6 +131,12 @@ int64_t node_cpu_permille(const struct node_resources *r);
 void node_measured(struct node *n, const struct node_resources *r);
 /* An HTTP request was answered: `path` is a literal of the table of routes ("/health"; "other"). */
 void node_count_http(struct node *n, const char *path, unsigned code);
+/* And what it found out for health (node/health.h); turn_us: the longest turn since it last told. Every few
+ * seconds. */
+struct health_facts;
+void node_health_measured(struct node *n, const struct health_facts *f, int64_t turn_us);
+/* Judges, and appends the JSON of /health (operations.md S4). False: `out` refused. */
+bool health_write(struct node *n, struct buf *out);
 
 struct node_effect {
     enum node_effect_kind {

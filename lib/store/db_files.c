@@ -216,12 +216,12 @@ static void drop_half_copies(struct db *db) {
 }
 
 enum err file_queue(struct db *db, struct store_op *op) {
-    if (db->files == NULL) return no_files(op);
+    op->count = 0;
+    if (db->files == NULL) return OK; /* nothing to send, and no reason to ask again */
     if (op->seq == 0) drop_half_copies(db);
     struct query q = query_open(db, SQL_FILE_QUEUE);
     bind_int(&q, 1, op->seq);
     enum err e = OK;
-    op->count = 0;
     while (e == OK && query_row(&q)) {
         struct peer_id peer;
         struct bytes offer = column_bytes(&q, 4);

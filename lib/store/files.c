@@ -271,8 +271,7 @@ enum err files_write(struct files *f, const struct files_part *p, uint64_t *safe
             return e;
         }
         s->at = p->at;
-        s->synced = s->started = MIN(p->safe,
-                                     p->at); /* a slot that is closed by now wrote what lies between */
+        s->synced = s->started = MIN(p->safe, p->at); /* a slot closed by now wrote what lies between */
     }
     if (s->at != p->at) {
         slot_close(s); /* begins anew where the row says */

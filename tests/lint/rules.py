@@ -32,7 +32,7 @@ COVERED_BY = {
     "crypto/peer_ecdsa": "crypto/key", "crypto/peer_id": "crypto/key", "crypto/peer_rsa": "crypto/key",
     "crypto/peer_secp256k1": "crypto/key", "crypto/shake": "crypto/hash",
     "loop/clocks": "loop/loop", "net/closing": "net/tcp", "net/interfaces": "net/tcp",
-    "net/control_client": "net/control",
+    "net/control_client": "net/control", "node/http_routes": "node/http",
     "store/db": "store/store", "store/db_counters": "store/batch",
     "store/db_inbox": "store/inbox", "store/db_message": "store/inbox", "store/db_outbox": "store/outbox",
     "store/db_peers": "store/peers", "store/db_query": "store/batch", "store/db_schema": "store/store",

@@ -76,3 +76,72 @@ static inline struct stream *file_stream_at(struct world *w, size_t i) {
             if (!s->dead && s->negotiated && s->protocol == PROTOCOL_FILE) return s;
     return NULL;
 }
+
+/* What the store of each node is asked for files, and how answers of one kind are changed: in w->user. */
+struct probe {
+    struct {
+        uint64_t given[STORE_KINDS];
+        int64_t at_us[64];        /* when OFFERs were given */
+        size_t parts, most_parts; /* bytes of READ and WRITE at the store */
+        uint64_t read;            /* bytes asked with READ */
+        uint64_t first;           /* offset of the first READ behind the last TRIED */
+        uint64_t told;            /* offset that the last OFFER was answered */
+    } of[4];
+    size_t node; /* whose answers are changed: */
+    enum store_kind kind;
+    unsigned after, times; /* not the first `after`; then so many */
+    void (*change)(struct store_op *op, int64_t arg);
+    int64_t arg;
+};
+static inline void probe_store(struct world *w, size_t node, struct store_op *op, bool done) {
+    struct probe *p = w->user;
+    bool part = op->kind == STORE_FILE_READ || op->kind == STORE_FILE_WRITE;
+    size_t n = op->kind == STORE_FILE_READ ? (size_t)op->bytes : op->in.n;
+    if (!done) {
+        if (op->kind == STORE_FILE_OFFER)
+            p->of[node].at_us[p->of[node].given[op->kind] % LEN(p->of[node].at_us)] = w->now_us;
+        p->of[node].given[op->kind]++;
+        if (part) p->of[node].parts += n;
+        p->of[node].most_parts = MAX(p->of[node].most_parts, p->of[node].parts);
+        if (op->kind == STORE_FILE_TRIED) p->of[node].first = UINT64_MAX;
+        if (op->kind == STORE_FILE_READ) {
+            p->of[node].read += op->bytes;
+            if (p->of[node].first == UINT64_MAX) p->of[node].first = op->count;
+        }
+        return;
+    }
+    if (part) p->of[node].parts -= MIN(n, p->of[node].parts);
+    if (op->kind == STORE_FILE_OFFER) p->of[node].told = op->count;
+    if (p->change == NULL || node != p->node || op->kind != p->kind) return;
+    if (p->after > 0) {
+        p->after--;
+    } else if (p->times > 0) {
+        p->times--;
+        p->change(op, p->arg);
+    }
+}
+static inline void probe_in(struct world *w, struct probe *p) {
+    w->user = p;
+    w->on_store = probe_store;
+}
+static inline void change_status(struct store_op *op, int64_t status) {
+    op->status = (enum receipt_status)status;
+}
+static inline void change_error(struct store_op *op, int64_t error) {
+    op->err = fail(&op->why, (enum err)error, "a disk of this test");
+}
+
+/* Rows of a node that have this state. */
+static inline size_t rows_in(struct world *w, size_t node, const char *state) {
+    char sql[100];
+    snprintf(sql, sizeof sql, "SELECT count(*) FROM files WHERE state = '%s'", state);
+    return world_count(w, node, sql);
+}
+/* The id of a node's first file. */
+static inline const char *first_id(struct world *w, size_t node) {
+    static char id[33];
+    const char *at = strstr(world_ask(w, node, "file", "{}"), "\"id\":\"");
+    CHECK(at != NULL);
+    memcpy(id, at + 6, 32);
+    return id;
+}

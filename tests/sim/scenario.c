@@ -336,6 +336,7 @@ static void *table(size_t n, size_t size) {
 static void begin(struct scenario *s, uint64_t seed, size_t nodes) {
     struct sim_network net;
     s->rng = rng_seeded(seed * 2 + 1);
+    s->open_before = posix_open_count();
     s->n = nodes > 0 ? MIN(nodes, (size_t)NODES_MAX) : 2 + skewed(s, 11);
     make_network(s, &net);
     s->most = s->n > 100 ? s->n * 3 : 10 + skewed(s, 40 * s->n);
@@ -435,8 +436,9 @@ static void finish(struct scenario *s, struct scenario_result *out) {
     size_t left = world_free(w);
     if (left != 0 && out->broken[0] == 0)
         snprintf(out->broken, sizeof out->broken, "%zu blocks of memory are left", left);
-    if (posix_open_count() != 0 && out->broken[0] == 0)
-        snprintf(out->broken, sizeof out->broken, "%zu descriptors are left", posix_open_count());
+    size_t open = posix_open_count();
+    if (open > s->open_before && out->broken[0] == 0)
+        snprintf(out->broken, sizeof out->broken, "%zu descriptors are left", open - s->open_before);
     mail_free(s);
     free(s->files);
     free(s->near);

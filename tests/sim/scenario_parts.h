@@ -70,7 +70,7 @@ struct scenario {
     int64_t end_us; /* of the faults */
     bool private_network, healed;
     int64_t *last_row; /* while an inbox is walked: by sender */
-    size_t walked, crashes;
+    size_t walked, crashes, open_before;
     const int64_t *expected; /* while an inbox is walked: rows that its follower was given */
     size_t n_expected;
     bool was_poor;

@@ -334,6 +334,12 @@ void world_start(struct world *w, size_t node) {
     world_turn(w, n);
 }
 
+/* What was handed over and not taken: the system closes it. */
+static void close_handed(const struct store_op *op) {
+    for (; op != NULL; op = op->next)
+        if (op->fd >= 0) close(op->fd);
+}
+
 /* Everything of the process goes. */
 static void end(struct sim_node *n) {
     if (n->world->on_end != NULL) n->world->on_end(n->world, n->index);
@@ -341,6 +347,7 @@ static void end(struct sim_node *n) {
     n->life++;
     node_free(n->node);
     n->node = NULL;
+    close_handed(n->doing != NULL ? n->doing : n->todo);
     if (n->doing != NULL)
         store_op_list_free(n->doing); /* and what waits behind */
     else

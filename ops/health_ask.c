@@ -1,0 +1,278 @@
+#include "ops/health_ask.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#include "base/text.h"
+#include "gen/version.h"
+#include "loop/clocks.h"
+#include "loop/lock.h"
+#include "ops/local_health.h"
+
+enum { JSON_MAX = 256 << 10 };
+static const char *const words[] = {"OK", "WARNING", "CRITICAL", "UNKNOWN"};
+static const char *const states[] = {"healthy", "degraded", "unhealthy", "degraded"};
+
+/* ---- the guard */
+
+static void too_long(int number) {
+    static const char line[] =
+        "SILKTALK CRITICAL - node does not answer, and this host's disk or memory hangs\n";
+    (void)number;
+    _exit(write(STDOUT_FILENO, line, sizeof line - 1) < 0 ? 2 : 2);
+}
+
+void health_guard(bool on) {
+    struct itimerval t = {{0, 0}, {0, 0}};
+    if (on) t.it_value = (struct timeval){HEALTH_TOTAL_MS / 1000, HEALTH_TOTAL_MS % 1000 * 1000};
+    signal(SIGALRM, on ? too_long : SIG_DFL);
+    setitimer(ITIMER_REAL, &t, NULL);
+}
+
+/* ---- asking */
+
+static bool process_stopped(pid_t pid) {
+    char path[64], text[512];
+    snprintf(path, sizeof path, "/proc/%ld/stat", (long)pid);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) return false;
+    ssize_t n = read(fd, text, sizeof text - 1);
+    close(fd);
+    text[n > 0 ? n : 0] = 0;
+    const char *name_end = strrchr(text, ')'); /* the name may hold anything */
+    return name_end != NULL && name_end[1] == ' ' && (name_end[2] == 'T' || name_end[2] == 't');
+}
+
+/* Why there is no answer, as words behind "node ". *unknown: it may well be fine. */
+static void explain(struct cli *c, const struct config *config, enum err e, bool *unknown, char out[160]) {
+    struct lock_holder holder;
+    char who[64] = "";
+    enum err held = lock_look(cfg(config, node_data).text, &holder, NULL);
+    *unknown = e == E_DENIED;
+    if (held == OK && holder.pid > 0) snprintf(who, sizeof who, " (pid %ld)", (long)holder.pid);
+    if (e == E_DENIED)
+        snprintf(out, 160, "%.150s", c->why.text);
+    else if (held == OK && holder.pid > 0 && process_stopped(holder.pid))
+        snprintf(out, 160, "is stopped (pid %ld): kill -CONT %ld", (long)holder.pid, (long)holder.pid);
+    else if (held == OK || e == E_TIMEOUT)
+        snprintf(out, 160, "runs, but does not answer%s", who);
+    else
+        snprintf(out, 160, "is not running");
+}
+
+static enum err judge_here(struct cli *c, enum err asked, struct buf *out) {
+    struct config *defaults = NULL;
+    const struct config *config;
+    struct local_health local = {.n_cpu = 0};
+    struct health_facts facts;
+    struct health h = {.begun = false};
+    struct why w, kept = c->why;
+    char down[160];
+    bool unknown;
+    bool bad = cli_config(c) != OK;
+    struct why config_why = c->why;
+    c->why = kept;
+    if (bad && home_config_text(&c->home, BYTES(""), false, &defaults, &w) != OK) return E_MEMORY;
+    config = bad ? defaults : c->config;
+    explain(c, config, asked, &unknown, down);
+    if (bad) snprintf(down, sizeof down, "is not running: %.140s", config_why.text);
+    local_health(&local, &c->home, config, NULL, &facts);
+    struct wall now = clocks_now().wall;
+    health_judge(&h,
+                 &(struct health_input){
+                     .config = config, .facts = &facts, .down = down, .unreachable = unknown, .now = now});
+    struct json_out o = json_begin(out);
+    json_open(&o, NULL, '{');
+    json_put_str(&o, "schema", "silktalk.health/1");
+    json_put_str(&o, "status", health_verdict(&h));
+    json_put_str(&o, "node", cfg(config, node_name).text);
+    json_put_null(&o, "peer_id");
+    json_put_str(&o, "version", SILKTALK_VERSION);
+    json_put_wall(&o, "time", now);
+    json_put_null(&o, "uptime_seconds");
+    json_put_null(&o, "maintenance");
+    health_checks_json(&h, &o);
+    json_open(&o, "last_checks", '[');
+    json_shut(&o, ']');
+    json_shut(&o, '}');
+    config_free(defaults);
+    return json_end(&o) ? OK : E_MEMORY;
+}
+
+static enum err ask_node(struct cli *c, struct health_answer *out) {
+    int64_t wait = c->timeout_given ? MIN(c->timeout_ms, (int64_t)HEALTH_ANSWER_MS) : HEALTH_ANSWER_MS;
+    c->timeout_ms = wait; /* of connecting and sending too */
+    enum err e = cli_call(c, "health", (struct bytes){NULL, 0}, wait, &out->doc, &out->health);
+    const struct config *config = c->config;
+    if (e == E_DENIED && config != NULL && cfg(config, node_monitorSocket).text[0] != 0) {
+        struct why first = c->why;
+        snprintf(c->home.socket, sizeof c->home.socket, "%.*s", PATH_SIZE - 1,
+                 cfg(config, node_monitorSocket).text);
+        c->home.socket_given = true;
+        e = cli_call(c, "health", (struct bytes){NULL, 0}, wait, &out->doc, &out->health);
+        if (e != OK) {
+            c->why = first;
+            e = E_DENIED;
+        }
+    }
+    return e;
+}
+
+enum err health_ask(struct cli *c, struct health_answer *out) {
+    *out = (struct health_answer){NULL, NULL, false};
+    enum err e = ask_node(c, out);
+    if (e == OK && json_is_array(json_get(out->health, "checks"))) {
+        out->from_node = true;
+        return OK;
+    }
+    json_free(out->doc);
+    out->doc = NULL;
+    struct buf text = {.max = JSON_MAX};
+    e = judge_here(c, e, &text);
+    if (e == OK) out->doc = json_parse(buf_view(&text), &c->why);
+    buf_free(&text);
+    if (out->doc == NULL) return fail(&c->why, E_MEMORY, "out of memory");
+    out->health = json_root(out->doc);
+    return OK;
+}
+
+void health_answer_free(struct health_answer *a) {
+    json_free(a->doc);
+    a->doc = NULL;
+}
+
+/* ---- showing */
+
+bool health_wanted(const struct json *check, const char *only) {
+    struct bytes list = bytes_of(only), word, name = json_get_bytes(check, "name");
+    if (only == NULL) return true;
+    while (bytes_split(&list, ',', &word))
+        if (bytes_eq(bytes_trim(word), name)) return true;
+    return false;
+}
+
+enum err health_only(struct cli *c, const char *only) {
+    struct bytes list = bytes_of(only), word;
+    while (bytes_split(&list, ',', &word)) {
+        size_t i = 0;
+        word = bytes_trim(word);
+        while (i < HEALTH_CHECK_COUNT && !bytes_is(word, health_rows[i].name)) i++;
+        if (i == HEALTH_CHECK_COUNT)
+            return fail(&c->why, E_USAGE, "there is no check %.*s", (int)MIN(word.n, (size_t)40),
+                        (const char *)word.p);
+    }
+    return OK;
+}
+
+/* What is not judged counts only for those who ask for it by name. */
+static enum health_status counted(const struct json *check, const char *only) {
+    enum health_status s = health_status_of(json_get_bytes(check, "status"));
+    if (!health_wanted(check, only)) return HEALTH_OK;
+    return only != NULL || json_get_bool(check, "judged", true) ? s : HEALTH_OK;
+}
+
+int health_code(const struct json *health, const char *only) {
+    static const int urgent[] = {0, 2, 3, 1}; /* CRITICAL, WARNING, UNKNOWN, OK */
+    int worst = HEALTH_OK;
+    size_t i = 0;
+    const struct json *check, *checks = json_get(health, "checks");
+    while (json_item(checks, &i, &check)) {
+        int s = (int)counted(check, only);
+        if (urgent[s] > urgent[worst]) worst = s;
+    }
+    return worst;
+}
+
+static void add_message(const struct json *check, struct buf *out) {
+    if (out->n > 0) buf_add_text(out, "; ");
+    buf_add(out, json_get_bytes(check, "name"));
+    buf_add_text(out, " ");
+    struct bytes m = json_get_bytes(check, "message");
+    for (size_t i = 0; i < m.n; i++) buf_add_byte(out, m.p[i] == '|' || m.p[i] == '\n' ? ' ' : m.p[i]);
+}
+
+void health_words(const struct json *health, const char *only, struct buf *out) {
+    size_t i = 0;
+    const struct json *check, *checks = json_get(health, "checks");
+    for (int pass = HEALTH_CRITICAL; pass != HEALTH_OK; pass = pass == HEALTH_CRITICAL  ? HEALTH_WARNING
+                                                               : pass == HEALTH_WARNING ? HEALTH_UNKNOWN
+                                                                                        : HEALTH_OK)
+        for (i = 0; json_item(checks, &i, &check);)
+            if ((int)counted(check, only) == pass) add_message(check, out);
+    if (out->n > 0) return;
+    for (i = 0; json_item(checks, &i, &check);) {
+        struct bytes name = json_get_bytes(check, "name");
+        bool shown = only != NULL || bytes_is(name, "node") || bytes_is(name, "peers") ||
+                     bytes_is(name, "outbox");
+        if (shown && health_wanted(check, only)) add_message(check, out);
+    }
+}
+
+static void number(const struct json *v, struct buf *out) {
+    if (json_is_number(v)) buf_add_format(out, "%.7g", json_real(v, 0));
+}
+
+/* 'label'=value[UOM];[warn];[crit];[min];[max] */
+static void perfdata(const struct json *check, struct buf *out) {
+    struct bytes unit = json_get_bytes(check, "unit"), name = json_get_bytes(check, "name");
+    bool below = false;
+    if (!json_is_text(json_get(check, "unit"))) return;
+    for (size_t i = 0; i < HEALTH_CHECK_COUNT; i++)
+        if (bytes_is(name, health_rows[i].name)) below = health_rows[i].below;
+    buf_add_text(out, " ");
+    buf_add(out, name);
+    buf_add_text(out, "=");
+    if (json_is_number(json_get(check, "value"))) {
+        buf_add_format(out, bytes_is(unit, "%") ? "%.3g" : "%.7g", json_real(json_get(check, "value"), 0));
+        buf_add(out, unit);
+    } else {
+        buf_add_text(out, "U");
+    }
+    static const char *const keys[] = {"warning", "critical"};
+    for (size_t i = 0; i < LEN(keys); i++) {
+        buf_add_text(out, ";");
+        number(json_get(check, keys[i]), out);
+        if (below && json_is_number(json_get(check, keys[i]))) buf_add_text(out, ":");
+    }
+    buf_add_text(out, bytes_is(unit, "%") ? ";0;100" : ";0");
+}
+
+void health_line(const struct json *health, const char *only, struct buf *out) {
+    struct buf text = {.max = 4096};
+    size_t i = 0;
+    const struct json *check, *checks = json_get(health, "checks");
+    health_words(health, only, &text);
+    buf_add_format(out, "SILKTALK %s - ", words[health_code(health, only)]);
+    if (json_is_object(json_get(health, "maintenance"))) buf_add_text(out, "maintenance; ");
+    cli_safe(buf_view(&text), false, out);
+    buf_add_text(out, " |");
+    while (json_item(checks, &i, &check))
+        if (health_wanted(check, only)) perfdata(check, out);
+    buf_free(&text);
+}
+
+void health_json(const struct json *health, const char *only, struct buf *out) {
+    struct json_out o = json_begin(out);
+    struct bytes key;
+    const struct json *v, *check;
+    size_t i = 0, k = 0;
+    json_open(&o, NULL, '{');
+    while (json_member(health, &i, &key, &v)) {
+        if (only != NULL && bytes_is(key, "status")) {
+            json_put_str(&o, "status", states[health_code(health, only)]);
+        } else if (bytes_is(key, "checks")) {
+            json_open(&o, "checks", '[');
+            while (json_item(v, &k, &check))
+                if (health_wanted(check, only)) json_put_value(&o, NULL, check);
+            json_shut(&o, ']');
+        } else {
+            json_key(&o, key);
+            json_put_value(&o, NULL, v);
+        }
+    }
+    json_shut(&o, '}');
+    json_end(&o);
+}

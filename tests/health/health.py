@@ -1,0 +1,232 @@
+"""Each check's real fault, found by that check alone; the node dead and stopped; the Nagios line."""
+import os
+import re
+import shutil
+import signal
+import subprocess
+import time
+
+from common import BUSY, WORK, Daemon, answer, bad, eventually, good, health, new_home, run
+
+STRANGER = "/ip4/127.0.0.1/tcp/1/p2p/12D3KooWBtg3aaRMjxwedh83aGiUkwSxDwUZkzuJcfaqUmo7R3pq"
+CHECKS = ("node cpu memory disk connections latency errors outbox peers database backup identity certificate files clock "
+          "audit logs limits").split()
+
+
+def only(home, name, status, level, what):
+    eventually(f"{what}: {name} is {status}, alone: {bad(home)}", lambda: bad(home) == {name: (status, level)})
+    verdict, code = health(home)
+    if not BUSY & {c["name"] for c in verdict["checks"] if c["status"] != "ok"}:
+        assert verdict["status"] == ("unhealthy" if status == "critical" else "degraded"), verdict
+        assert code == {"warning": 1, "critical": 2, "unknown": 3}[status], code
+    one = run(home, "health", "-c", name)
+    assert one.returncode == {"warning": 1, "critical": 2}[status] and f" {status.upper()} - {name} " in one.stdout, one
+    print(f"ok {what}: {one.stdout.split('|')[0].strip()}")
+
+
+def well(home, what):
+    eventually(f"{what}: all is well: {bad(home)}", lambda: bad(home) == {})
+
+
+def set_keys(home, **keys):
+    for key, value in keys.items():
+        key = key.replace("_", ".", 1)
+        good(home, *(["config", "unset", key] if value is None else ["config", "set", key, value]))
+
+
+def the_line(home):
+    r = run(home, "health", "-v")
+    line, *rest = r.stdout.splitlines()
+    m = re.fullmatch(r"SILKTALK (OK|WARNING|CRITICAL|UNKNOWN) - ([^|]+) \|((?: [a-z]+=(?:U|[-\d.e+]+(?:%|s|));[^ ;]*;[^ ;]*;0(?:;100)?)+)", line)
+    assert m, line
+    names = [p.split("=")[0] for p in m[3].split()]
+    assert names == [c for c in CHECKS if c not in ("database", "identity", "files", "audit", "logs")], names
+    assert [x.split()[0] for x in rest[:len(CHECKS)]] == CHECKS, rest
+    assert " cpu=" in line and ";70;90;0;100" in line and re.search(r" latency=(U|[\d.e-]+s);0\.5;1;0( |$)", line), line
+    assert run(home, "health", "-c", "nothing").returncode == 3 and run(home, "health", "--nothing").returncode == 3
+    assert run(home, "health", "-c", "backup").returncode == 3  # who asks for it by name is told
+    for part in ("delivery D",):
+        assert part in run(home, "health", "-c", "backup").stdout
+
+
+def dead_and_stopped():
+    home = new_home("dead")
+    r = run(home, "health")
+    assert r.returncode == 2 and r.stdout.startswith("SILKTALK CRITICAL - node is not running |"), r
+    d = Daemon(home)
+    d.p.send_signal(signal.SIGSTOP)
+    began = time.monotonic()
+    r = run(home, "health")
+    took = time.monotonic() - began
+    assert r.returncode == 2 and "node is stopped" in r.stdout and took < 3, (r, took)
+    checks = {c["name"]: c for c in health(home)[0]["checks"]}
+    assert checks["node"]["level"] == "P0" and checks["disk"]["status"] != "unknown", checks["disk"]
+    d.p.send_signal(signal.SIGCONT)
+    well(home, "after it goes on")
+    d.end(signal.SIGKILL)
+    assert bad(home) == {"node": ("critical", "P0")}, bad(home)
+    os.rename(home + "/identity.key", home + "/aside")
+    assert set(bad(home)) == {"node", "identity"}, bad(home)
+    os.rename(home + "/aside", home + "/identity.key")
+    with open(home + "/data/silktalk.db", "r+b") as f:
+        f.write(b"no database")
+    assert set(bad(home)) == {"node", "database"}, bad(home)
+    print("ok dead, stopped, and its files")
+
+
+def faults_of_files(home):
+    key = home + "/identity.key"
+    os.chmod(key, 0o644)
+    only(home, "files", "critical", "P1", "an identity that others may read")
+    with open(home + "/log/silktalk.log", encoding="utf-8") as f:
+        assert "ERROR node: Identity permissions" in f.read()
+    os.chmod(key, 0o600)
+    well(home, "mode of the identity")
+    os.rename(key, key + ".aside")
+    only(home, "identity", "critical", "P1", "the identity is gone")
+    os.rename(key + ".aside", key)
+    well(home, "identity")
+    with open(home + "/swarm.key", "w", encoding="utf-8") as f:
+        f.write("x")
+    os.chmod(home + "/swarm.key", 0o644)
+    only(home, "files", "warning", "P2", "a secret that others may read")
+    os.unlink(home + "/swarm.key")
+    well(home, "mode of a secret")
+    db = home + "/data/silktalk.db"
+    os.rename(db, db + ".aside")
+    only(home, "database", "critical", "P1", "the database is gone")
+    os.rename(db + ".aside", db)
+    well(home, "database")
+
+
+def thresholds(home):
+    set_keys(home, health_memoryNormal="0", health_memoryWarning="0")
+    only(home, "memory", "warning", "P2", "memory over its threshold")
+    set_keys(home, health_memoryWarning=None, health_memoryNormal=None)
+    set_keys(home, health_diskNormal="0", health_diskWarning="0", health_diskCritical="0.001")
+    only(home, "disk", "critical", "P1", "a disk over its threshold")
+    with open(home + "/log/silktalk.log", encoding="utf-8") as f:
+        assert "WARN store: Disk space low" in f.read()
+    set_keys(home, health_diskCritical=None, health_diskWarning=None, health_diskNormal=None)
+    well(home, "thresholds")
+
+
+def full_disk(home):
+    folder = WORK + "/small"
+    os.mkdir(folder)
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "none", folder], capture_output=True, check=False).returncode:
+        print("no small disk can be mounted: left out")
+        return
+    try:
+        home = new_home("small", files_receiveDir=folder)
+        d = Daemon(home)
+        well(home, "an empty disk")
+        with open(folder + "/x", "wb") as f:
+            f.write(b"x" * 990000)
+        only(home, "disk", "critical", "P1", "a full disk")
+        os.unlink(folder + "/x")
+        well(home, "a disk that is empty again")
+        d.end()
+    finally:
+        subprocess.run(["umount", folder], check=False)
+
+
+def peers_and_messages(home, a, b_home, b):
+    good(home, "connect", b.address, "--yes")
+    good(b_home, "connect", a.address, "--yes")
+    well(home, "connected")
+    set_keys(home, health_connectionsNormal="0", health_connectionsWarning="1")
+    only(home, "connections", "warning", "P2", "connections over their threshold")
+    set_keys(home, health_connectionsWarning=None, health_connectionsNormal=None)
+    set_keys(home, health_minSamples="3")
+    b.p.send_signal(signal.SIGSTOP)
+    for i in range(3):
+        good(home, "send", b.id, f"slow {i}")
+    time.sleep(1.2)  # this is the fault
+    b.p.send_signal(signal.SIGCONT)
+    only(home, "latency", "critical", "P1", "a peer that is slow to answer")
+    set_keys(home, health_minSamples="1000", health_outboxAgeWarning="1s")
+    good(home, "send", STRANGER, "never")
+    only(home, "outbox", "warning", "P2", "a message that nobody takes")
+    set_keys(home, health_outboxAgeWarning=None, messages_outboxMax="1")
+    assert run(home, "send", STRANGER, "too many").returncode == 9
+    only(home, "limits", "warning", "P2", "a limit that was hit")
+    for o in answer(home, "outbox")["items"]:
+        good(home, "outbox", "cancel", o["id"], "--yes")
+
+
+def refused(name):
+    """Messages that the other side refuses; then it goes away."""
+    home, b_home = new_home(name, health_minSamples="3"), new_home(name + "-b", messages_from="allowed")
+    a, b = Daemon(home), Daemon(b_home)
+    good(home, "connect", b.address, "--yes")
+    for i in range(3):
+        good(home, "send", b.id, f"refused {i}")
+    only(home, "errors", "critical", "P1", "messages that are refused")
+    set_keys(home, health_minSamples="1000")
+    well(home, "too few samples")
+    b.end()
+    only(home, "peers", "critical", "P1", "the only peer is gone")
+    a.end()
+
+
+def certificates():
+    for days, status, level in ((1, "critical", "P1"), (10, "warning", "P2"), (100, "", "")):
+        home = new_home(f"certificate{days}")
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days",
+                        str(days), "-subj", "/CN=test", "-keyout", home + "/tls.key", "-out", home + "/tls.pem"],
+                       check=True, capture_output=True)
+        os.chmod(home + "/tls.key", 0o600)
+        with open(home + "/config.ini", "a", encoding="utf-8") as f:  # both at once: they go together
+            f.write(f"\n[http]\ntlsCert = {home}/tls.pem\ntlsKeyFile = {home}/tls.key\n")
+        d = Daemon(home)
+        if status:
+            only(home, "certificate", status, level, f"a certificate of {days} days")
+            with open(home + "/log/silktalk.log", encoding="utf-8") as f:
+                assert "WARN node: Certificate expires" in f.read()
+        else:
+            well(home, "a good certificate")
+            subprocess.run(["openssl", "ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", home + "/tls.key"],
+                           check=True, capture_output=True)
+            os.chmod(home + "/tls.key", 0o600)
+            only(home, "certificate", "critical", "P1", "a key that does not fit")
+        d.end()
+
+
+def processor(home):
+    BUSY.clear()
+    set_keys(home, health_cpuNormal="0", health_cpuWarning="0", health_cpuCritical="100")
+    eventually("cpu over its threshold", lambda: bad(home).get("cpu", ("", ""))[0] in ("warning", "critical"), 120)
+    assert set(bad(home)) == {"cpu"}, bad(home)
+
+
+def main():
+    home, b_home = new_home("a"), new_home("b")
+    daemons = []
+    try:
+        dead_and_stopped()
+        a = Daemon(home)
+        daemons.append(a)
+        well(home, "a fresh node")
+        verdict, code = health(home)
+        assert [c["name"] for c in verdict["checks"]] == CHECKS and verdict["peer_id"] == a.id, verdict
+        the_line(home)
+        b = Daemon(b_home)
+        daemons.append(b)
+        peers_and_messages(home, a, b_home, b)
+        refused("refused")
+        if shutil.which("openssl"):
+            certificates()
+        full_disk(home)
+        processor(b_home)
+        BUSY.add("cpu")
+        c_home = new_home("c")
+        daemons.append(Daemon(c_home))
+        thresholds(c_home)
+        faults_of_files(c_home)
+    finally:
+        for d in daemons:
+            d.end()
+
+
+main()
