@@ -9,7 +9,7 @@
 #include "gen/version.h"
 
 enum { LOCK_WAIT_MS = 30000, STATUS_EVERY_MS = 10000, SLOW_TURN_MS = 100, EFFECTS_PER_TURN = 100000 };
-enum { MEASURE_ASKED_MS = 1000, MEASURE_MS = 9000 }; /* the second rides on turns that the node's upkeep makes anyway */
+enum { MEASURE_MS = 9000 }; /* rides on turns that the node's upkeep makes anyway */
 
 APPLET(daemon)
 const struct opt daemon_opts[] = {

@@ -128,8 +128,8 @@ void sink_close(struct daemon_log *s);
 
 /* ---- daemon_measure.c */
 /* What process and host use goes to the node, unless that is known and younger than age_ms. */
+enum { MEASURE_ASKED_MS = 1000 }; /* before an answer that may show it */
 void measure(struct daemon *d, int64_t age_ms);
-void measure(struct daemon *d);
 void measure_health(struct daemon *d); /* every few seconds, by itself */
 
 #endif

@@ -433,7 +433,8 @@ void health_tick(struct node *n);
 void health_update(struct node *n); /* judges now */
 void health_stored(struct node *n, const struct store_op *op);            /* STORE_META_GET of health_start */
 void health_check_stored(struct request *r, const struct store_op *op);   /* and of a request */
-bool health_clock(const struct node *n, int64_t *offset_ms); /* ours less that of peers; false: nothing is known */
+/* Our clock less that of peers. False: nothing is known. */
+bool health_clock(const struct node *n, int64_t *offset_ms);
 void health_problems_json(const struct node *n, struct json_out *o);      /* items of `status` */
 void health_clock_seen(struct node *n, const struct connection *c, uint64_t received_ms); /* a receipt came */
 

@@ -153,7 +153,8 @@ static void histogram(struct writer *w, const uint64_t *buckets, const int64_t *
     for (size_t i = 0; i < n; i++) {
         all += buckets[i];
         snprintf(le, sizeof le, "%.9g", (double)bounds_us[i] / 1000000);
-        if (strpbrk(le, ".e") == NULL) strcat(le, ".0"); /* OpenMetrics wants them as floats */
+        bool whole = strpbrk(le, ".e") == NULL; /* OpenMetrics wants them as floats */
+        if (whole) snprintf(le, sizeof le, "%.1f", (double)bounds_us[i] / 1000000);
         line(w, "_bucket", NULL, le, (double)all);
     }
     all += buckets[n];

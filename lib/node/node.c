@@ -226,7 +226,8 @@ void node_operation(struct node *n, bool failed) {
 }
 
 void node_count_http(struct node *n, const char *path, unsigned code) {
-    struct http_count *c = n->counts.http, *end = c + HTTP_COUNTS_MAX - 1; /* the last one takes what has no place */
+    /* The last one takes what has no place. */
+    struct http_count *c = n->counts.http, *end = c + HTTP_COUNTS_MAX - 1;
     while (c < end && c->path != NULL && (c->code != code || strcmp(c->path, path) != 0)) c++;
     if (c->path == NULL) *c = (struct http_count){c == end ? "other" : path, c == end ? 0 : code, 0};
     c->n++;

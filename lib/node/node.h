@@ -120,7 +120,7 @@ struct node_resources {
     } loop;
     int64_t resident_bytes, cpu_us, fds, fds_max; /* of this process */
     int64_t own_cpu_permille, host_cpu_permille;  /* over 60 s: of one core; of all */
-    int64_t memory_permille;                      /* used, of the host or of the control group's limit: the larger */
+    int64_t memory_permille; /* used, of the host or of the control group's limit: the larger */
     int64_t memory_total, memory_available, cgroup_limit, cgroup_used; /* bytes */
     int64_t load_milli[3];
     uint64_t log_lost; /* lines that could not be written */

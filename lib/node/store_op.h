@@ -117,16 +117,19 @@ enum store_kind {
     STORE_META_PUT,  /* text = key; in/out = value */
     STORE_CONFIGURE, /* limits[0] bytes of page cache, [1] most bytes of the file (database.cacheSize,
                         maxSize) */
-    /* Figures (node/figures.h). ADD: when: the minute; in: FIGURE_COUNT values (i64 BE), then counts of events:
-     * repeated { u16 BE event, u8 n, peer as text, u32 BE count }. The hour's row is made anew from its minutes;
-     * what is too old goes, some rows a call. */
+    /* Figures (node/figures.h). ADD: when: the minute; in: FIGURE_COUNT values (i64 BE), then counts of
+     * events: repeated { u16 BE event, u8 n, peer as text, u32 BE count }. The hour's row is made anew from its
+     * minutes; what is too old goes, some rows a call. */
     STORE_FIGURES_ADD,
-    STORE_FIGURES, /* rows of span `seq` (60 or 3600 s) since `when`, oldest first, at most count (0: 5000; the
-                      newest are kept); JSON items: at, and each figure by its name */
-    STORE_LOG_COUNTS, /* since `when` (its hour), text = by: "hour": items at level count; "day": the same; "event":
-                         level event count; "peer": peer level count; "all": at level event peer count (newest
-                         first, at most 5000). peer "" is null */
-    STORE_SPACE,     /* in: folders (space_ask); out: struct space_use of each that is there (space_read) */
+    /* Rows of span `seq` (60 or 3600 s) since `when`, oldest first, at most count (0: 5000; the newest are
+     * given). JSON items: at, and each figure by its name. */
+    STORE_FIGURES,
+    /* Since `when` (its hour), text = by: "hour", "day": items at level count; "event": level event count;
+     * "peer": level peer count; "all": at level event peer count (newest first). At most 5000. peer is null
+     * where there is none. */
+    STORE_LOG_COUNTS,
+    /* in: folders (space_ask); out: struct space_use of each that is there (space_read) */
+    STORE_SPACE,
     STORE_KINDS
 };
 enum { INBOX_STRANGER = 1, INBOX_UNREAD = 2, INBOX_MARK = 4 };

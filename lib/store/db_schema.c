@@ -73,8 +73,8 @@ static const struct {
      " inbox INTEGER, peers_known INTEGER, slow_turns INTEGER, log_warnings INTEGER,"
      " log_errors INTEGER,"
      " PRIMARY KEY(span_s, at_ms)) WITHOUT ROWID;"
-     "CREATE TABLE log_counts(hour_ms INTEGER NOT NULL, event TEXT NOT NULL, peer TEXT NOT NULL, level TEXT NOT NULL,"
-     " count INTEGER NOT NULL, PRIMARY KEY(hour_ms, event, peer)) WITHOUT ROWID;"},
+     "CREATE TABLE log_counts(hour_ms INTEGER NOT NULL, event TEXT NOT NULL, peer TEXT NOT NULL,"
+     " level TEXT NOT NULL, count INTEGER NOT NULL, PRIMARY KEY(hour_ms, event, peer)) WITHOUT ROWID;"},
 };
 
 /* What SQLite would do with mode 0644, and through a link. A file that is there is never opened here: closing

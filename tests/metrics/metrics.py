@@ -98,7 +98,7 @@ def check_formats(a, b):
     assert x[("silktalk_connections", (("direction", "out"), ("path", "direct")))] == 1
     assert x[("silktalk_db_commit_seconds_count", ())] > 0
     assert 0 < x[("silktalk_disk_used_ratio", (("use", "data"),))] <= 1
-    assert x[("silktalk_process_resident_memory_bytes", ())] > 1 << 20
+    assert x[("process_resident_memory_bytes", ())] > 1 << 20
     return x
 
 
