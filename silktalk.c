@@ -16,6 +16,7 @@
     X(events, "events", NODE, AP_NODE, "what happens, as it happens")                                          \
     X(health, "health", NODE, AP_PLUGIN, "is the node well? one line for monitoring systems, within 3 s")      \
     X(health_check, "health-check", NODE, AP_PLUGIN, "health, and tell somebody when it changes")              \
+    X(check, "check", NODE, AP_PLUGIN, "the daily, weekly or monthly list, looked at by machine")              \
     X(maintenance, "maintenance", NODE, AP_NODE, "silence alerts for a while, and tell peers")                 \
     X(netcheck, "netcheck", NODE, AP_NODE, "try listener, bootstrap peers, names and clock")                   \
     X(selftest, "selftest", HELP, 0, "try what this program is made of, on this machine")                      \

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "gen/page.h"
 #include "gen/version.h"
 
 enum { LOCK_WAIT_MS = 30000, STATUS_EVERY_MS = 10000, SLOW_TURN_MS = 100, EFFECTS_PER_TURN = 100000 };
@@ -405,6 +406,7 @@ static enum err make_node(struct daemon *d, struct config *config, const uint8_t
                                .source_id = SILKTALK_SOURCE_ID,
                                .folders = {[SPACE_DATA] = d->data_folder,
                                            [SPACE_LOGS] = d->log_folder[0] == 0 ? NULL : d->log_folder},
+                               .page = bytes_at(silktalk_page, sizeof silktalk_page - 1),
                                .pid = (int)getpid()};
     rng_system(&setup.rng);
     snprintf(d->data_folder, sizeof d->data_folder, "%s", cfg(config, node_data).text);

@@ -421,6 +421,7 @@ struct node {
     struct buf restart_pending; /* names of keys that wait for a restart */
     uint64_t record_seq;
     bool announce_changed;
+    struct bytes page; /* GET / */
     struct http *http; /* NULL: no client has come yet */
     bool http_ready;   /* requests wait in input that has come */
     struct node_health health;

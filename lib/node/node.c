@@ -37,6 +37,7 @@ struct node *node_new(const struct node_setup *setup) {
     n->started = setup->now.mono;
     n->version = setup->version;
     n->home = setup->home;
+    n->page = setup->page;
     n->pid = setup->pid;
     n->source_id = setup->source_id;
     n->resources = node_resources_unknown;

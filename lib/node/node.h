@@ -23,6 +23,7 @@ struct node_setup {
     const char *source_id;      /* of the program, for metrics; NULL: unknown */
     /* whose disks are watched (borrowed), by enum space_kind; NULL: none */
     const char *folders[SPACE_USES];
+    struct bytes page;          /* HTML of GET /, borrowed; its style and script are in one element each */
     int pid;
 };
 struct node *node_new(const struct node_setup *setup); /* NULL: out of memory (config is freed then too) */

@@ -118,8 +118,8 @@ enum store_kind {
     STORE_CONFIGURE, /* limits[0] bytes of page cache, [1] most bytes of the file (database.cacheSize,
                         maxSize) */
     /* Figures (node/figures.h). ADD: when: the minute; in: FIGURE_COUNT values (i64 BE), then counts of
-     * events: repeated { u16 BE event, u8 n, peer as text, u32 BE count }. The hour's row is made anew from its
-     * minutes; what is too old goes, some rows a call. */
+     * events: repeated { u16 BE event, u8 n, peer as text, u32 BE count }. The hour's row is made anew from
+     * its minutes; what is too old goes, some rows a call. */
     STORE_FIGURES_ADD,
     /* Rows of span `seq` (60 or 3600 s) since `when`, oldest first, at most count (0: 5000; the newest are
      * given). JSON items: at, and each figure by its name. */

@@ -117,17 +117,21 @@ def full_disk(home):
     if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "none", folder], capture_output=True, check=False).returncode:
         print("no small disk can be mounted: left out")
         return
+    home = new_home("small", files_receiveDir=folder)
+    d = Daemon(home)
     try:
-        home = new_home("small", files_receiveDir=folder)
-        d = Daemon(home)
         well(home, "an empty disk")
-        with open(folder + "/x", "wb") as f:
-            f.write(b"x" * 990000)
+        with open(folder + "/x", "wb", buffering=0) as f:
+            try:
+                while True:
+                    f.write(b"x" * 4096)
+            except OSError:
+                pass  # that is what is wanted
         only(home, "disk", "critical", "P1", "a full disk")
         os.unlink(folder + "/x")
         well(home, "a disk that is empty again")
-        d.end()
     finally:
+        d.end()
         subprocess.run(["umount", folder], check=False)
 
 

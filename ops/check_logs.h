@@ -1,0 +1,26 @@
+/* ops/check_logs.h: what the log files say, for items D2 and W1 of `silktalk check`. */
+#ifndef SILKTALK_OPS_CHECK_LOGS_H
+#define SILKTALK_OPS_CHECK_LOGS_H
+
+#include "base/base.h"
+
+enum { CHECK_LOG_MAX = 64 << 20 }; /* bytes of the file's end that are read */
+
+struct log_counts {
+    uint64_t errors, warnings;               /* in the last 24 h */
+    uint64_t errors_before, warnings_before; /* in the up to 7 days before */
+    double days;                             /* how many the file has of these */
+    char fresh[96];                          /* a text of the last 24 h that was not there before; "" */
+};
+/* False: there is no file, or it may not be read. Text and JSON lines. */
+bool check_logs(const char *path, struct wall now, struct log_counts *out);
+/* One line: false when it has no time or no level. */
+bool check_log_line(struct bytes line, struct wall *at, struct bytes *level, struct bytes *text);
+
+struct archive_facts {
+    size_t count, bad, old, missing_days;
+    char bad_name[96];
+};
+bool check_archive(const char *path, struct wall now, int64_t retention_ms, struct archive_facts *out);
+
+#endif
