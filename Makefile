@@ -91,7 +91,7 @@ deps: $(BUILD)/deps/musl/.done ## fetch, check and build the third-party librari
 # ---- generated headers: rewritten only when their content changes
 # The source id is the hash of everything that makes the executable. A commit id would differ between a clone and
 # a tarball of the same source, and between two commits that only change a text; two equal trees give equal bytes.
-ID_FILES := $(sort $(wildcard VERSION Makefile silktalk.c lib/*/*.[ch] ops/*.[ch] contrib/deps/NOTICES) $(DEPS_INPUT))
+ID_FILES := $(sort $(wildcard VERSION Makefile silktalk.c lib/*/*.[ch] lib/node/page.html ops/*.[ch] contrib/deps/NOTICES) $(DEPS_INPUT))
 $(BUILD)/gen/version.h: $(ID_FILES)
 	@mkdir -p $(@D)
 	@id=$$(sha256sum $(ID_FILES) | sha256sum | cut -c1-12); \
@@ -103,7 +103,13 @@ $(BUILD)/gen/notices.h: contrib/deps/NOTICES LICENSE
 	echo 'static const unsigned char silktalk_notices[] = {'; \
 	{ cat LICENSE; printf '\n'; cat contrib/deps/NOTICES; } | od -An -v -tu1 | sed 's/  */ /g; s/^ //; s/ /,/g; s/$$/,/'; \
 	echo '0};'; } >$@
-GEN := $(BUILD)/gen/version.h $(BUILD)/gen/notices.h
+$(BUILD)/gen/page.h: lib/node/page.html
+	@mkdir -p $(@D)
+	@{ echo '#pragma once'; echo '/* lib/node/page.html: the status page at /; ends with a 0. */'; \
+	echo 'static const unsigned char silktalk_page[] = {'; \
+	od -An -v -tu1 lib/node/page.html | sed 's/  */ /g; s/^ //; s/ /,/g; s/$$/,/'; \
+	echo '0};'; } >$@
+GEN := $(BUILD)/gen/version.h $(BUILD)/gen/notices.h $(BUILD)/gen/page.h
 .PHONY: gen
 gen: $(GEN)
 

@@ -66,7 +66,7 @@ static void link_ready(void *user, int fd, unsigned ready) {
     if ((ready & LOOP_READ) != 0 && room > 0) {
         enum err e = tcp_read(fd, data, room, &n, &w);
         if (e == OK) {
-            measure(d);
+            measure(d, MEASURE_ASKED_MS);
             node_http_received(d->node, l->id, bytes_at(data, n));
         } else if (e == E_CLOSED) {
             l->ended = true;
@@ -176,30 +176,35 @@ static void open_listener(struct daemon *d, struct web_listener *l, const struct
         return;
     }
     l->fd = -1;
-    if (d->web.again.us == 0 || d->web.told == false)
-        LOG(&d->log, EV_LISTENER_SKIPPED, kv_str("addr", l->text), kv_str("reason", w.text));
+    if (!d->web.told) LOG(&d->log, EV_LISTENER_SKIPPED, kv_str("addr", l->text), kv_str("reason", w.text));
     d->web.again = mono_add_ms(loop_now(d->loop).mono, HTTP_AGAIN_MS);
 }
 
+static struct web_listener *find_listener(struct daemon *d, const char *text) {
+    for (size_t k = 0; k < LEN(d->web.listeners); k++)
+        if (d->web.listeners[k].fd >= 0 && strcmp(d->web.listeners[k].text, text) == 0)
+            return &d->web.listeners[k];
+    return NULL;
+}
+
+/* First closes what is not wanted any more: 0.0.0.0 may follow 127.0.0.1 at the same port. */
 void http_listen(struct daemon *d, const struct config *config) {
     const struct config_list *list = &cfg(config, http_listen).list;
-    bool wanted[LEN(d->web.listeners)] = {false};
     d->web.told = d->web.again.us != 0;
     d->web.again = MONO_NEVER;
-    for (size_t i = 0; i < list->n; i++) {
-        struct web_listener *place = NULL;
-        bool there = false;
-        for (size_t k = 0; k < LEN(d->web.listeners); k++) {
-            struct web_listener *l = &d->web.listeners[k];
-            if (l->fd >= 0 && strcmp(l->text, list->texts[i]) == 0) wanted[k] = there = true;
-            if (l->fd < 0 && place == NULL) place = l;
-        }
-        if (there || place == NULL) continue;
-        open_listener(d, place, list, i);
-        wanted[place - d->web.listeners] = true;
+    for (size_t k = 0; k < LEN(d->web.listeners); k++) {
+        bool wanted = false;
+        for (size_t i = 0; i < list->n; i++) wanted |= strcmp(d->web.listeners[k].text, list->texts[i]) == 0;
+        if (d->web.listeners[k].fd >= 0 && !wanted) close_listener(&d->web.listeners[k]);
     }
-    for (size_t k = 0; k < LEN(d->web.listeners); k++)
-        if (d->web.listeners[k].fd >= 0 && !wanted[k]) close_listener(&d->web.listeners[k]);
+    for (size_t i = 0; i < list->n; i++) {
+        if (find_listener(d, list->texts[i]) != NULL) continue;
+        for (size_t k = 0; k < LEN(d->web.listeners); k++)
+            if (d->web.listeners[k].fd < 0) {
+                open_listener(d, &d->web.listeners[k], list, i);
+                break;
+            }
+    }
 }
 
 /* Off this host only with tokens: without them anybody could ask for nothing but a word, and an operator

@@ -123,7 +123,7 @@ static enum err create(struct cli *c, struct token_file *f) {
     return OK;
 }
 
-static enum err revoke(struct cli *c, struct token_file *f) {
+static enum err revoke_token(struct cli *c, struct token_file *f) {
     if (!tokens_drop(&f->tokens, bytes_of(c->args[1])))
         return fail(&c->why, E_NOT_FOUND, "there is no token %s; see `silktalk token list`", c->args[1]);
     if (cli_would(c, "revoke the token %s", c->args[1])) return OK;
@@ -187,7 +187,7 @@ int token_main(struct cli *c) {
     enum err e = is_list ? OK : config_file_open(c, 0, &f.conf);
     if (e == OK) e = cli_config(c);
     if (e == OK) e = read_tokens(c, &f);
-    if (e == OK) e = is_list ? list(c, &f) : is_create ? create(c, &f) : revoke(c, &f);
+    if (e == OK) e = is_list ? list(c, &f) : is_create ? create(c, &f) : revoke_token(c, &f);
     if (!is_list) config_file_close(&f.conf);
     tokens_free(&f.tokens);
     if (as_owner) home_as_self();

@@ -2,6 +2,8 @@
 #include "node/http.h"
 
 #include "base/json.h"
+#include "node/metrics.h"
+#include "crypto/hash.h"
 
 #include <stdio.h>
 #include <strings.h>
@@ -11,6 +13,7 @@ enum may { MAY_ALL, MAY_LOCAL, MAY_READ, MAY_MESSAGES, MAY_ADMIN };
 
 struct caller {
     bool full; /* more than the bare state may be told */
+    struct bytes accept;
     enum may may;
 };
 struct route {
@@ -66,10 +69,57 @@ static void health(struct node *n, struct http_client *c, const struct caller *c
     buf_free(&body);
 }
 
+static void metrics(struct node *n, struct http_client *c, const struct caller *caller) {
+    struct buf body = {.max = METRICS_SIZE};
+    bool open = bytes_has(caller->accept, BYTES("application/openmetrics-text"));
+    bool whole = metrics_write(n, &body, open);
+    const char *type = open ? METRICS_TYPE_OPEN : METRICS_TYPE;
+    http_answer(n, c,
+                &(struct http_answer){.status = whole ? 200 : 500, .type = type, .body = buf_view(&body)});
+    buf_free(&body);
+}
+
+/* ---- the page */
+
+/* Only this page's own script and style run: their hashes are all that the policy allows. */
+static bool add_hash(struct bytes html, struct buf *out, const char *directive, const char *begin,
+                     const char *finish) {
+    const uint8_t *from = memmem(html.p, html.n, begin, strlen(begin));
+    const uint8_t *to = from == NULL ? NULL
+                                     : memmem(from, (size_t)(html.p + html.n - from), finish, strlen(finish));
+    uint8_t hash[32];
+    if (to == NULL) return false;
+    from += strlen(begin);
+    hash_sha256(bytes_at(from, (size_t)(to - from)), hash);
+    return buf_add_format(out, "%s 'sha256-", directive) && base64_encode(out, bytes_at(hash, 32), false) &&
+           buf_add_text(out, "'; ");
+}
+
+static void page(struct node *n, struct http_client *c, const struct caller *caller) {
+    struct buf fields = {.max = 1024};
+    (void)caller;
+    bool good = buf_add_text(&fields, "Content-Security-Policy: default-src 'none'; connect-src 'self'; "
+                                      "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; ") &&
+                add_hash(n->page, &fields, "style-src", "<style>", "</style>") &&
+                add_hash(n->page, &fields, "script-src", "<script>", "</script>") &&
+                buf_add_text(&fields, "\r\n");
+    if (good)
+        http_answer(n, c,
+                    &(struct http_answer){.status = 200,
+                                          .type = "text/html; charset=utf-8",
+                                          .body = n->page,
+                                          .fields = buf_cstr(&fields)});
+    else
+        http_refuse(n, c, 500, "there is no page", NULL);
+    buf_free(&fields);
+}
+
 /* clang-format off */
 static const struct route routes[] = {
+    {HTTP_GET, "/", MAY_LOCAL, page, NULL, NULL, 0},
     {HTTP_GET, "/livez", MAY_LOCAL, livez, NULL, NULL, 0},
     {HTTP_GET, "/readyz", MAY_LOCAL, readyz, NULL, NULL, 0},
+    {HTTP_GET, "/metrics", MAY_LOCAL, metrics, NULL, NULL, 0},
     {HTTP_GET, "/health", MAY_ALL, health, NULL, NULL, 0},
     {HTTP_GET, "/api/v1/status", MAY_READ, NULL, "status", NULL, 200},
     {HTTP_GET, "/api/v1/health", MAY_READ, NULL, "health", NULL, 200},
@@ -80,6 +130,7 @@ static const struct route routes[] = {
     {HTTP_GET, "/api/v1/explain/", MAY_READ, NULL, "explain", "peer", 200},
     {HTTP_GET, "/api/v1/limits", MAY_READ, NULL, "diag.limits", NULL, 200},
     {HTTP_GET, "/api/v1/loop", MAY_READ, NULL, "diag.loop", NULL, 200},
+    {HTTP_GET, "/api/v1/figures", MAY_READ, NULL, "figures", NULL, 200},
     {HTTP_GET, "/api/v1/config", MAY_READ, NULL, "config.list", NULL, 200},
     {HTTP_GET, "/api/v1/bootstrap", MAY_READ, NULL, "bootstrap.list", NULL, 200},
     {HTTP_GET, "/api/v1/outbox", MAY_READ, NULL, "outbox", NULL, 200},
@@ -177,7 +228,7 @@ static void put_number(struct json_out *o, const char *key, struct bytes query, 
 
 static void run_control(struct node *n, struct http_client *c, const struct route *route,
                         const struct http_request *r, struct bytes rest, struct bytes body) {
-    static const char *const words[] = {"from", "search", "since", "event", "level", "peer"};
+    static const char *const words[] = {"from", "search", "since", "event", "level", "peer", "span"};
     struct buf line = {.max = body.n + 16384}, name = {.max = HTTP_PATH_MAX};
     struct json_doc *doc = body.n == 0 ? NULL : json_parse(body, NULL);
     bool bad = body.n > 0 && (doc == NULL || !json_is_object(json_root(doc)));
@@ -262,6 +313,7 @@ void http_route(struct node *n, struct http_client *c, const struct http_request
     const struct route *route = find(r, &other_method, &rest);
     c->counted = route == NULL ? "other" : route->path;
     int status = judge(n, c, r, route, &caller, &text);
+    caller.accept = r->accept;
     if (status == 404 && other_method) {
         status = 405;
         text = "not with this method";

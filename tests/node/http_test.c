@@ -169,6 +169,19 @@ TEST(pages_of_other_sites_and_other_names_are_refused) {
     end_world(w);
 }
 
+TEST(the_page_comes_with_a_policy_of_hashes) {
+    struct world *w = quiet_world();
+    node_with(w, ANY);
+    CHECK(ask(w, &loopback, "GET /", "") == 500, "this node has none");
+    node_of(w, 0)->page = BYTES("<style>abc</style><script></script>");
+    CHECK(ask(w, &loopback, "GET /", "Sec-Fetch-Site: cross-site\r\n") == 200, "a link to it");
+    CHECK(strstr(said, "; style-src 'sha256-ungWv48Bz+pBQUDeXa4iI7ADYaOWF3qctBD/YfIAFa0='; script-src "
+                       "'sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU='; \r\n") != NULL);
+    CHECK(strstr(said, "Content-Security-Policy: default-src 'none'; connect-src 'self'; ") != NULL);
+    CHECK(ask(w, &elsewhere, "GET /", "") == 401);
+    end_world(w);
+}
+
 TEST(guessing_is_stopped_for_a_minute) {
     char token[SCOPE_COUNT][200];
     struct world *w = world_with_tokens(token);

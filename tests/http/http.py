@@ -1,0 +1,206 @@
+#!/usr/bin/env python3
+"""HTTP of a running daemon, asked with curl and jq as an operator would, and with clients that break the rules.
+
+Environment: SILKTALK, TMPDIR. Prints what went wrong; exit 0 when nothing did."""
+import base64
+import hashlib
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+
+EXE = os.environ.get("SILKTALK", "build/silktalk")
+wrong = []
+
+
+def check(good, what):
+    if not good:
+        wrong.append(what)
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+class Node:
+    def __init__(self, path, extra=""):
+        self.home, self.port = path, free_port()
+        self.cli("config", "init")
+        with open(path + "/config.ini", "w", encoding="utf-8") as f:
+            f.write(f"[network]\nlisten = /ip4/127.0.0.1/tcp/0\n[http]\nlisten = 127.0.0.1:{self.port}, "
+                    f"unix:{path}/http.sock\n{extra}")
+        os.chmod(path + "/config.ini", 0o640)
+        self.log = open(path + "/stderr", "wb")
+        self.process = subprocess.Popen([EXE, "daemon", "--home", path], stderr=self.log)
+        self.wait(lambda: self.curl("/readyz")[0] == 200, "the node is not ready")
+
+    def cli(self, *args, code=0):
+        r = subprocess.run([EXE, args[0], "--home", self.home, *args[1:]], capture_output=True, text=True, timeout=60)
+        check(code is None or r.returncode == code, f"{args}: exit {r.returncode}: {r.stdout} {r.stderr}")
+        return r.stdout.strip()
+
+    def wait(self, true, what, seconds=60):
+        end = time.monotonic() + seconds
+        while not true():
+            if time.monotonic() > end:
+                raise SystemExit(f"gave up: {what}")
+            time.sleep(0.05)
+
+    def curl(self, path, *args):
+        r = subprocess.run(["curl", "-s", "-m", "30", "-w", "\n%{http_code}", *args,
+                            f"http://127.0.0.1:{self.port}{path}"], capture_output=True, text=True)
+        body, _, code = r.stdout.rpartition("\n")
+        return int(code or 0), body
+
+    def dial(self):
+        s = socket.create_connection(("127.0.0.1", self.port), timeout=30)
+        return s
+
+    def stderr(self):
+        with open(self.home + "/stderr", encoding="utf-8", errors="replace") as f:
+            return f.read()
+
+    def stop(self):
+        self.process.send_signal(signal.SIGTERM)
+        check(self.process.wait(30) == 0, "the daemon's exit status")
+
+
+def bearer(token):
+    return ("-H", f"Authorization: Bearer {token}")
+
+
+def manual(n):
+    """Section 3.3 of the operations manual, but for the port."""
+    line = f"curl -s http://127.0.0.1:{n.port}/health | jq -r .status"
+    out = subprocess.run(["sh", "-c", line], capture_output=True, text=True).stdout.strip()
+    check(out in ("healthy", "degraded"), f"the manual's line says {out!r}")
+    code, body = n.curl("/health")
+    health = json.loads(body)
+    check(code == 200 and health["status"] == out, "/health")
+    for key in ("node", "peer_id", "version", "time", "uptime_seconds", "maintenance", "checks"):
+        check(key in health, f"/health has no {key}")
+    r = subprocess.run(["curl", "-s", "--unix-socket", n.home + "/http.sock", "http://localhost/livez"],
+                       capture_output=True, text=True)
+    check(r.stdout == "ok\n", f"over the unix socket: {r.stdout!r}")
+    code, body = n.curl("/health", "-I")
+    check(code == 200 and "Content-Length" in body and "no-store" in body, "HEAD /health")
+
+
+def page(n):
+    r = subprocess.run(["curl", "-s", "-i", f"http://127.0.0.1:{n.port}/"], capture_output=True).stdout.decode()
+    head, _, html = r.partition("\r\n\r\n")
+    for kind in ("style", "script"):
+        inside = html.split(f"<{kind}>")[1].split(f"</{kind}>")[0].encode()
+        digest = base64.b64encode(hashlib.sha256(inside).digest()).decode()
+        check(f"{kind}-src 'sha256-{digest}'" in head, f"the policy has not the hash of the page's {kind}")
+    check("default-src 'none'" in head and "unsafe" not in head, f"the policy: {head}")
+    check(html.count("<script") == 1 and html.count("<style") == 1, "one script, one style")
+    for word in ("innerHTML", "outerHTML", "document.write", "eval(", " onclick", "https://", " src=", "style="):
+        check(word not in html, f"the page has {word}")
+    check(html.count("http://") == html.count("http://www.w3.org/2000/svg"), "an address outside in the page")
+
+
+def tokens(n):
+    read = n.cli("token", "create", "web", "-q")
+    check(re.fullmatch(r"[\w-]{43}", read) is not None, f"a token: {read!r}")
+    admin = json.loads(n.cli("token", "create", "ops", "--scope", "admin", "--for", "1h", "--json"))["token"]
+    check(n.curl("/api/v1/status")[0] == 401, "the API without a token")
+    code, body = n.curl("/api/v1/status", *bearer(read))
+    check(code == 200 and json.loads(body)["schema"] == "silktalk.status/1", f"status: {code} {body[:100]}")
+    check(n.curl("/api/v1/messages", *bearer(read))[0] == 403, "messages with a read token")
+    check(n.curl("/api/v1/reload", "-X", "POST", *bearer(admin))[0] == 200, "reload")
+    listed = {i["name"]: i["scope"] for i in json.loads(n.cli("token", "list", "--json"))["items"]}
+    check(listed == {"web": "read", "ops": "admin"}, f"token list: {listed}")
+    check(read not in open(n.home + "/tokens", encoding="utf-8").read(), "the token is in its file")
+    check(os.stat(n.home + "/tokens").st_mode & 0o7777 in (0o600, 0o640), "mode of the token file")
+    n.cli("token", "create", "web", code=1)
+    n.cli("token", "revoke", "web")
+    n.cli("token", "revoke", "web", code=4)
+    check(n.curl("/api/v1/status", *bearer(read))[0] == 401, "a revoked token")
+    for _ in range(8):
+        last = n.curl("/health", *bearer("guess"))[0]
+    check(last == 429, f"guessing: {last}")
+    check("Failed authentication" in n.stderr() and read not in n.stderr(), "the log of it")
+
+
+def clients(n):
+    """1,000 connections that say nothing, and some that say too much, do not keep others out."""
+    idle = []
+    for _ in range(1000):
+        try:
+            idle.append(n.dial())
+        except OSError:
+            pass
+        if len(idle) % 100 == 0:
+            check(n.curl("/livez")[0] == 200, f"/livez beside {len(idle)} idle connections")
+    check(n.curl("/health")[0] == 200, "/health beside 1,000 idle connections")
+    n.cli("status")
+    for s in idle:
+        s.close()
+    s = n.dial()
+    s.sendall(b"GET / HTTP/1.1\r\nA: " + b"a" * 9000)
+    check(b" 431 " in s.recv(1000), "a huge head")
+    s.close()
+    for text, want in ((b"GET /livez HTTP/1.1\r\nHost: evil.example\r\n\r\n", b" 421 "),
+                       (b"\x16\x03\x01\x02\x00\x01\x00\r\n\r\n", b" 400 "),
+                       (b"POST /livez HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n", b" 501 ")):
+        s = n.dial()
+        s.sendall(text)
+        check(want in s.recv(1000), f"{text!r}")
+        s.close()
+    s = n.dial()  # one byte at a time, and half-closed
+    for b in b"GET /livez HTTP/1.0\r\nHost: localhost\r\n\r\n":
+        s.sendall(bytes([b]))
+    s.shutdown(socket.SHUT_WR)
+    check(b"200 OK" in s.recv(1000), "one byte at a time")
+    s.close()
+
+
+def listening(n):
+    """A new http.listen is applied by reload; a port that is taken is said, and keeps nothing from running."""
+    taken = socket.socket()
+    taken.bind(("127.0.0.1", 0))
+    taken.listen()
+    port = taken.getsockname()[1]
+    n.cli("config", "set", "http.listen", f"127.0.0.1:{port}, 127.0.0.1:{n.port}")
+    check(n.curl("/livez")[0] == 200, "what stays in http.listen")
+    n.wait(lambda: "Listener skipped" in n.stderr(), "no word of the taken port")
+    check(not os.path.exists(n.home + "/http.sock"), "the unix socket is left")
+    n.cli("config", "set", "http.listen", f"0.0.0.0:{n.port}")
+    check(n.process.poll() is None and n.curl("/livez")[0] == 200, "0.0.0.0 in the place of 127.0.0.1")
+    os.rename(n.home + "/tokens", n.home + "/tokens.away")
+    n.cli("reload", code=6)
+    check("Reload rejected" in n.stderr(), "0.0.0.0 without tokens")
+    os.rename(n.home + "/tokens.away", n.home + "/tokens")
+    n.cli("config", "set", "http.listen", "off")
+    check(n.curl("/livez")[0] == 0, "http.listen = off")
+    taken.close()
+
+
+def main():
+    with tempfile.TemporaryDirectory(dir=os.environ.get("TMPDIR")) as folder:
+        n = Node(folder + "/home")
+        try:
+            manual(n)
+            page(n)
+            tokens(n)
+            clients(n)
+            listening(n)
+        finally:
+            n.stop()
+    for w in wrong:
+        print(w)
+    if not wrong:
+        print("the manual's line, tokens, 1,000 idle clients, reload of http.listen")
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
