@@ -11,6 +11,9 @@
     X(restart, "restart", NODE, AP_CREATES, "stop and start the node")                                         \
     X(reload, "reload", NODE, AP_NODE, "read the configuration again and reopen the logs")                     \
     X(status, "status", NODE, AP_NODE, "the node at a glance")                                                 \
+    X(top, "top", NODE, AP_NODE, "the node live: peers, rates, latency, queues")                               \
+    X(report, "report", NODE, AP_NODE, "trends of the node's own figures, and when a limit will be reached")   \
+    X(events, "events", NODE, AP_NODE, "what happens, as it happens")                                          \
     X(health, "health", NODE, AP_PLUGIN, "is the node well? one line for monitoring systems, within 3 s")      \
     X(health_check, "health-check", NODE, AP_PLUGIN, "health, and tell somebody when it changes")              \
     X(check, "check", NODE, AP_PLUGIN, "the daily, weekly or monthly list, looked at by machine")              \

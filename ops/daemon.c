@@ -10,6 +10,7 @@
 #include "gen/version.h"
 
 enum { LOCK_WAIT_MS = 30000, STATUS_EVERY_MS = 10000, SLOW_TURN_MS = 100, EFFECTS_PER_TURN = 100000 };
+enum { MEASURE_MS = 9000 }; /* rides on turns that the node's upkeep makes anyway */
 
 APPLET(daemon)
 const struct opt daemon_opts[] = {
@@ -58,7 +59,7 @@ static void control_ready(void *user, int fd, unsigned ready) {
             .id = e.client, .uid = e.peer.uid, .pid = (uint32_t)e.peer.pid, .fd = e.fd};
         switch (e.kind) {
         case CONTROL_LINE:
-            measure(d);
+            measure(d, MEASURE_ASKED_MS);
             node_request(d->node, &client, e.line);
             if (client.fd >= 0) close(client.fd); /* no method took it */
             break;
@@ -252,6 +253,7 @@ static enum err run(struct daemon *d) {
         if (!d->stopping) measure_health(d);
         if (d->control != NULL && mono_due(control_deadline(d->control), now.mono))
             control_turn(d->control, now.mono);
+        measure(d, MEASURE_MS);
         node_tick(d->node);
         take_effects(d);
         links_flush(d);
@@ -401,9 +403,14 @@ static enum err make_node(struct daemon *d, struct config *config, const uint8_t
                                .now = clocks_now(),
                                .version = SILKTALK_VERSION,
                                .home = d->home->dir,
+                               .source_id = SILKTALK_SOURCE_ID,
+                               .folders = {[SPACE_DATA] = d->data_folder,
+                                           [SPACE_LOGS] = d->log_folder[0] == 0 ? NULL : d->log_folder},
                                .page = bytes_at(silktalk_page, sizeof silktalk_page - 1),
                                .pid = (int)getpid()};
     rng_system(&setup.rng);
+    snprintf(d->data_folder, sizeof d->data_folder, "%s", cfg(config, node_data).text);
+    host_open(&d->host, NULL, NULL, setup.now.mono);
     d->node = node_new(&setup);
     return d->node == NULL ? fail(&d->why, E_MEMORY, "out of memory") : OK;
 }
@@ -563,8 +570,12 @@ int daemon_main(struct cli *c) {
     d->accepting = true;
     map_init(&d->links, 20000, 1, 2); /* our own ids: nobody chooses them */
     log_init(&d->log, LEVEL_INFO, LOG_TEXT);
+    d->log.tally = &d->tally;
     d->log.now = clocks_now();
     sink_open(&d->sink, c->home.log_file);
+    snprintf(d->log_folder, sizeof d->log_folder, "%s", d->sink.path);
+    char *slash = strrchr(d->log_folder, '/');
+    if (slash != NULL) *slash = 0;
     notify_open(&d->notify, getenv("NOTIFY_SOCKET"), getenv("WATCHDOG_USEC"),
                 NULL); /* else it stays silent */
     unsetenv("NOTIFY_SOCKET");

@@ -11,6 +11,7 @@
 #include "base/map.h"
 #include "base/mem.h"
 #include "loop/clocks.h"
+#include "loop/host.h"
 #include "loop/lock.h"
 #include "loop/loop.h"
 #include "loop/notify.h"
@@ -91,6 +92,9 @@ struct daemon {
     size_t listeners_lost; /* since the listeners were set */
     bool stopping, finish_now, draining;
     struct mono stop_at;
+    struct host host;
+    struct log_tally tally;
+    char log_folder[PATH_SIZE], data_folder[PATH_SIZE];
     uint64_t slow_seen;
     const char *slow_part; /* of the last slow turn */
     struct why why;
@@ -123,7 +127,9 @@ void sink_drain(struct daemon_log *s, struct log *log);
 void sink_close(struct daemon_log *s);
 
 /* ---- daemon_measure.c */
-void measure(struct daemon *d);
+/* What process and host use goes to the node, unless that is known and younger than age_ms. */
+enum { MEASURE_ASKED_MS = 1000 }; /* before an answer that may show it */
+void measure(struct daemon *d, int64_t age_ms);
 void measure_health(struct daemon *d); /* every few seconds, by itself */
 
 #endif

@@ -66,7 +66,7 @@ static void link_ready(void *user, int fd, unsigned ready) {
     if ((ready & LOOP_READ) != 0 && room > 0) {
         enum err e = tcp_read(fd, data, room, &n, &w);
         if (e == OK) {
-            measure(d);
+            measure(d, MEASURE_ASKED_MS);
             node_http_received(d->node, l->id, bytes_at(data, n));
         } else if (e == E_CLOSED) {
             l->ended = true;

@@ -92,8 +92,10 @@ static void show_rest(const struct json *r) {
     const struct json *s = json_get(r, "storage"), *u = json_get(r, "resources");
     char size[32];
     size_text((uint64_t)number(s, "data_bytes"), size);
-    puts("DHT        unknown"); /* of later deliveries, as logs and backup */
-    printf("Storage    data %s  logs unknown  ", size);
+    puts("DHT        unknown"); /* of later deliveries, as backup */
+    printf("Storage    data %s", size);
+    size_text((uint64_t)number(s, "logs_bytes"), size);
+    printf("  logs %s  ", json_is_number(json_get(s, "logs_bytes")) ? size : "unknown");
     percent("disk", json_get(s, "disk_percent"));
     fputs("  backup unknown\nResources  ", stdout);
     percent("cpu", json_get(u, "cpu_percent"));

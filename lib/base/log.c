@@ -15,12 +15,13 @@ enum { RECORD_HEAD = 1 + 1 + 8 + 4 };
 static const char *const level_words[LEVEL_COUNT] = {"DEBUG", "INFO", "WARN", "ERROR"};
 
 void log_init(struct log *log, enum log_level level, enum log_format format) {
-    *log = (struct log){.format = format, .lines = {.max = LOG_BUFFER_MAX}};
+    *log = (struct log){.format = format, .lines = {.max = LOG_BUFFER_MAX}, .tap = {.max = LOG_TAP_MAX}};
     log_set_level(log, level);
 }
 
 void log_free(struct log *log) {
     buf_free(&log->lines);
+    buf_free(&log->tap);
     log->taken = 0;
 }
 
@@ -185,10 +186,69 @@ static void end_window(struct log *log, enum event event) {
     if (left_out > 0 && is_shown(log, event)) write_line(log, event, NULL, 0, left_out);
 }
 
+/* ---- counts and followers */
+
+static struct bytes peer_of(const struct kv *pairs, size_t n) {
+    for (size_t i = 0; i < n; i++)
+        if (pairs[i].kind == KV_TEXT && strcmp(pairs[i].key, "peer") == 0) return pairs[i].text;
+    return (struct bytes){NULL, 0};
+}
+
+static void tally(struct log_tally *t, enum event event, const struct kv *pairs, size_t n) {
+    struct bytes peer = peer_of(pairs, n);
+    uint32_t hash = 2166136261u ^ (uint32_t)event;
+    if (event_rows[event].level == LEVEL_DEBUG) return;
+    if (peer.n == 0 || peer.n >= LOG_TALLY_PEER) {
+        t->rest[event] += t->rest[event] < UINT32_MAX;
+        return;
+    }
+    for (size_t i = 0; i < peer.n; i++) hash = (hash ^ peer.p[i]) * 16777619u;
+    for (size_t i = 0; i < LOG_TALLY_TRIES; i++) {
+        struct log_tally_slot *s = &t->slots[(hash + i) % LOG_TALLY_SLOTS];
+        if (s->count == 0) {
+            s->event = (uint16_t)event;
+            bytes_cstr(peer, s->peer, sizeof s->peer);
+        }
+        if (s->event != event || !bytes_is(peer, s->peer)) continue;
+        s->count += s->count < UINT32_MAX;
+        return;
+    }
+    t->rest[event] += t->rest[event] < UINT32_MAX;
+}
+
+bool log_tally_take(struct log_tally *t, size_t *at, enum event *event, const char **peer, uint32_t *count) {
+    for (; *at < LOG_TALLY_SLOTS + EVENT_COUNT; (*at)++) {
+        bool slot = *at < LOG_TALLY_SLOTS;
+        uint32_t *from = slot ? &t->slots[*at].count : &t->rest[*at - LOG_TALLY_SLOTS];
+        if (*from == 0) continue;
+        *count = *from;
+        *from = 0;
+        *event = slot ? (enum event)t->slots[*at].event : (enum event)(*at - LOG_TALLY_SLOTS);
+        *peer = slot ? t->slots[*at].peer : "";
+        return true;
+    }
+    return false;
+}
+
+static void tap(struct log *log, enum event event, const struct kv *pairs, size_t n) {
+    uint8_t room[LOG_LINE_MAX];
+    struct buf line = {room, 0, sizeof(room), sizeof(room) - LINE_RESERVE};
+    make_json(&line, log->now.wall, event, pairs, n, 0);
+    if (!buf_reserve(&log->tap, 4 + line.n)) {
+        log->tap_dropped++;
+        return;
+    }
+    wr_u16(&log->tap, (uint16_t)event);
+    wr_u16(&log->tap, (uint16_t)line.n);
+    buf_add(&log->tap, buf_view(&line));
+}
+
 void log_event(struct log *log, enum event event, const struct kv *pairs, size_t n) {
     if (log == NULL) return;
     struct log_repeat *repeat = &log->repeat[event];
     log->counts[event]++;
+    if (log->tally != NULL) tally(log->tally, event, pairs, n);
+    if (log->tapped) tap(log, event, pairs, n);
     if (!is_shown(log, event)) return;
     if (repeat->count > 0 && log->now.mono.us >= window_end(repeat).us) end_window(log, event);
     if (repeat->count == 0) repeat->since = log->now.mono;

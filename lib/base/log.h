@@ -41,6 +41,17 @@ struct log_repeat { /* how often an event came in the present window */
     struct mono since;
     uint32_t count;
 };
+/* Counts by event and peer, of INFO and above at any log level: whoever wants them sets log.tally, and takes
+ * them with log_tally_take. Peers that find no slot are counted without their name. */
+enum { LOG_TALLY_SLOTS = 512, LOG_TALLY_TRIES = 16, LOG_TALLY_PEER = 64, LOG_TAP_MAX = 256 << 10 };
+struct log_tally {
+    struct log_tally_slot {
+        uint32_t count; /* 0: free */
+        uint16_t event;
+        char peer[LOG_TALLY_PEER];
+    } slots[LOG_TALLY_SLOTS];
+    uint32_t rest[EVENT_COUNT]; /* without a peer, or without a slot */
+};
 struct log {
     struct clocks now; /* set by the owner, each turn */
     enum log_format format;
@@ -52,6 +63,10 @@ struct log {
     uint64_t dropped, written[LEVEL_COUNT];
     uint64_t counts[EVENT_COUNT]; /* every event, at any level */
     struct log_repeat repeat[EVENT_COUNT];
+    struct log_tally *tally; /* the owner's; NULL: not wanted */
+    bool tapped;             /* somebody follows the events: each is kept in `tap` too, at any log level */
+    struct buf tap;          /* repeated { u16 BE event, u16 BE n, n bytes of a JSON object } */
+    uint64_t tap_dropped;
 };
 void log_init(struct log *log, enum log_level level, enum log_format format);
 void log_free(struct log *log);
@@ -70,6 +85,8 @@ struct log_line {
     struct bytes text;
 };
 bool log_take(struct log *log, struct log_line *out);
+/* Takes one count, and forgets it; *at begins with 0. False: no more. peer: "" for none. */
+bool log_tally_take(struct log_tally *t, size_t *at, enum event *event, const char **peer, uint32_t *count);
 /* Ends repeat windows that are over and temporary levels; call at log_deadline or at will. */
 void log_tick(struct log *log);
 struct mono log_deadline(const struct log *log);

@@ -32,6 +32,14 @@ const char *access_refuses(const struct node *n, const struct ip *ip, const stru
     return NULL;
 }
 
+#define ACCESS_RULE_NAME(name) name,
+const char *const access_rules[ACCESS_RULE_COUNT] = {ACCESS_RULES(ACCESS_RULE_NAME)};
+
+void access_denied(struct node *n, const char *rule) {
+    for (size_t i = 0; i < ACCESS_RULE_COUNT; i++)
+        if (strcmp(access_rules[i], rule) == 0) n->counts.denied[i]++;
+}
+
 /* ---- who may send */
 
 static bool is_allowed(const struct peer *p) {

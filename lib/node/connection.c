@@ -77,6 +77,7 @@ void connection_begin(struct connection *c, const struct peer_id *expected) {
     u->plain_in.max = CONN_RX_MAX;
     u->plain_out.max = 4096;
     enter(c, CONN_SECURING);
+    c->began = n->now.mono;
     c->deadline = mono_add_ms(n->now.mono, cfg(n->config, connection_handshakeTimeout).ms);
     bool good = true;
     if (n->private_network) {
@@ -132,6 +133,7 @@ void node_sent(struct node *n, uint32_t id, size_t bytes) {
     bool moved = c->stuck.us != 0 && c->stuck.us < n->now.mono.us;
     c->tx_at += MIN(bytes, c->tx.n - c->tx_at);
     c->bytes_out += bytes;
+    n->counts.network_bytes[DIRECTION_OUT] += bytes;
     throttle_spend(&n->upload, bytes);
     c->stuck = c->tx_at < c->tx.n && throttle_room(&n->upload, n->now.mono) > 0 ? n->now.mono : MONO_NEVER;
     if (c->tx_at == c->tx.n) {
@@ -420,6 +422,7 @@ void node_received(struct node *n, uint32_t id) {
     if (c->upgrade == NULL) open_input(c, &in);
 out:
     c->bytes_in += before - in.n;
+    n->counts.network_bytes[DIRECTION_IN] += before - in.n;
     n->unwalked += before - in.n;
     buf_drop(&c->rx, c->rx.n - in.n);
     if (c->state >= CONN_CLOSING) buf_clear(&c->rx);

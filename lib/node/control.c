@@ -145,6 +145,13 @@ void control_event_end(struct request *r, struct buf *line, struct json_out *o) 
     buf_free(line);
 }
 
+void control_event_raw(struct request *r, struct bytes object) {
+    struct buf line = {NULL, 0, 0, 0};
+    if (open_answer(r, &line, "event") && buf_add(&line, object) && buf_add_text(&line, "}"))
+        node_answer(r->node, r->client, &line);
+    buf_free(&line);
+}
+
 /* ---- the store */
 
 struct store_op *control_op(struct request *r, enum store_kind kind) {
@@ -270,6 +277,7 @@ static void timed_out(struct node *n, struct request *r) {
     case WAIT_PING:
     case WAIT_PERF:
     case WAIT_RELOAD:
+    case WAIT_EVENTS:
     case WAIT_IDENTIFY: control_error(r, &(struct why){E_TIMEOUT, "no answer in time"}); break;
     }
 }

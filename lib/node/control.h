@@ -28,6 +28,7 @@ void control_stream_end(struct request *r); /* {"id":1,"end":true} behind the ev
 void control_error(struct request *r, const struct why *w);
 struct json_out control_event(struct request *r, struct buf *line); /* `"event":{`, of a stream */
 void control_event_end(struct request *r, struct buf *line, struct json_out *o);
+void control_event_raw(struct request *r, struct bytes object); /* ready JSON */
 /* A store operation that answers r (control_stored finds it by tag). NULL: memory. */
 struct store_op *control_op(struct request *r, enum store_kind kind);
 void control_give(struct request *r, struct store_op *op);
@@ -73,7 +74,8 @@ void status_stored(struct node *n, struct request *r, struct store_op *op);
     X("inbox.list", method_inbox) X("inbox.next", method_inbox_next) X("inbox.mark", method_inbox_mark)       \
     X("inbox.delete", method_inbox_delete) X("read", method_read) X("outbox", method_outbox)                  \
     X("outbox.list", method_outbox) X("outbox.retry", method_outbox_retry)                                    \
-    X("outbox.cancel", method_outbox_cancel) X("diag.limits", method_limits) X("diag.loop", method_loop) X("log.level", method_log_level) \
+    X("outbox.cancel", method_outbox_cancel) X("diag.limits", method_limits) X("diag.loop", method_loop) X("metrics", method_metrics) \
+    X("figures", method_figures) X("log.stats", method_log_stats) X("events", method_events) X("top", method_top) X("log.level", method_log_level) \
     X("file", method_file) X("file.list", method_file) X("file.accept", method_file_accept)                   \
     X("file.cancel", method_file_cancel) X("file.open", method_file_open)                                     \
     X("health", method_health) X("maintenance", method_maintenance) X("check.last", method_check)             \

@@ -427,6 +427,8 @@ static void answer_count(struct request *r, const char *schema, struct store_op 
 void messages_stored(struct node *n, struct request *r, struct store_op *op) {
     switch ((int)op->kind) {
     case STORE_INBOX_LIST: control_items(r, "inbox", buf_view(&op->out), -1); break;
+    case STORE_FIGURES: control_items(r, "figures", buf_view(&op->out), -1); break;
+    case STORE_LOG_COUNTS: control_items(r, "log.stats", buf_view(&op->out), -1); break;
     case STORE_OUTBOX_LIST: control_items(r, "outbox", buf_view(&op->out), -1); break;
     case STORE_INBOX_READ: answer_read(n, r, op); break;
     case STORE_INBOX_AFTER: next_stored(n, r, op); break;

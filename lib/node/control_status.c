@@ -90,6 +90,7 @@ static void put_peers(struct json_out *o, const struct node *n) {
 
 static void put_messages(struct json_out *o, const struct node *n, const struct json *totals) {
     int64_t p95 = messenger_latency_p95_ms(n);
+    if (p95 < 0) p95 = json_get_int(totals, "latency_p95_ms", -1); /* of earlier runs */
     json_open(o, "messages", '{');
     json_put_value(o, "in", json_get(totals, "messages_in"));
     json_put_value(o, "out", json_get(totals, "messages_out"));
@@ -113,6 +114,10 @@ static void put_known_number(struct json_out *o, const char *key, int64_t v) {
         json_put_int(o, key, v);
 }
 
+static void put_percent(struct json_out *o, const char *key, int64_t permille) {
+    put_known_number(o, key, permille < 0 ? -1 : (permille + 5) / 10);
+}
+
 void status_stored(struct node *n, struct request *r, struct store_op *op) {
     struct json_doc *doc = json_parse(buf_view(&op->out), NULL);
     const struct json *totals = doc == NULL ? NULL : json_root(doc);
@@ -134,13 +139,14 @@ void status_stored(struct node *n, struct request *r, struct store_op *op) {
     put_unknown(&o, "dht");
     json_open(&o, "storage", '{');
     json_put_value(&o, "data_bytes", json_get(totals, "database_bytes"));
-    json_put_null(&o, "logs_bytes");
-    put_known_number(&o, "disk_percent", n->resources.disk_used_percent);
+    put_known_number(&o, "logs_bytes",
+                     n->spaces[SPACE_LOGS].total > 0 ? (int64_t)n->spaces[SPACE_LOGS].folder_bytes : -1);
+    put_percent(&o, "disk_percent", node_disk_permille(n));
     json_put_null(&o, "backup");
     json_shut(&o, '}');
     json_open(&o, "resources", '{');
-    json_put_int(&o, "cpu_percent", n->cpu_percent);
-    put_known_number(&o, "memory_percent", n->resources.host_memory_percent);
+    put_percent(&o, "cpu_percent", node_cpu_permille(&n->resources));
+    put_percent(&o, "memory_percent", n->resources.memory_permille);
     put_known_number(&o, "resident_bytes", n->resources.resident_bytes);
     put_known_number(&o, "fds", n->resources.fds);
     put_known_number(&o, "fds_max", n->resources.fds_max);

@@ -19,8 +19,10 @@
 #include "base/map.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "node/figures.h"
 #include "node/health.h"
 #include "node/node.h"
+#include "node/recent.h"
 #include "proto/file.h"
 #include "proto/identify.h"
 #include "proto/multistream.h"
@@ -126,6 +128,7 @@ struct connection {
     struct stream *streams;
     size_t n_streams;
     struct mono opened, used, deadline; /* deadline: handshake, or of the closing */
+    struct mono began;                  /* the handshake; 0: it did not come to that */
     struct mono stuck;                  /* since then the socket takes no more of tx; 0: it took all */
     struct wall since;
     uint64_t bytes_in, bytes_out;
@@ -242,7 +245,8 @@ enum wait_kind {
     WAIT_RECEIPT,
     WAIT_FOLLOW,
     WAIT_RELOAD,
-    WAIT_IDENTIFY
+    WAIT_IDENTIFY,
+    WAIT_EVENTS
 };
 struct request {
     struct request *next;
@@ -311,6 +315,34 @@ struct totals {
     uint64_t messages_in, messages_out, operations, operations_failed, delivered;
 };
 
+/* What happened since the start, for metrics.c and figures.c; the modules count, nobody else. */
+enum { DIRECTION_IN, DIRECTION_OUT, DIRECTIONS };
+enum { MESSAGE_EXPIRED = RECEIPT_INVALID + 1, MESSAGE_ENDS, HTTP_COUNTS_MAX = 64 };
+#define ACCESS_RULES(X)                                                                                      \
+    X("denyCidrs") X("denyPeers") X("mode=allowlist") X("allowCidrs") X("messages.from")
+#define ACCESS_RULE_ONE(name) +1
+enum { ACCESS_RULE_COUNT = 0 ACCESS_RULES(ACCESS_RULE_ONE) };
+struct counts {
+    uint64_t opened[DIRECTIONS], closed[ERR_COUNT];       /* connections, secured and muxed */
+    uint64_t dials[ERR_COUNT], handshakes_failed[ERR_COUNT], denied[ACCESS_RULE_COUNT];
+    uint64_t streams[PROTOCOL_COUNT][DIRECTIONS];         /* agreed on */
+    uint64_t protocol_bytes[PROTOCOL_COUNT + 1][DIRECTIONS]; /* the last: before a protocol was agreed on */
+    uint64_t network_bytes[DIRECTIONS];
+    uint64_t messages[DIRECTIONS][MESSAGE_ENDS], message_bytes[DIRECTIONS]; /* by enum receipt_status */
+    uint64_t db_errors;
+    struct histogram handshake, latency, commit;
+    struct http_count { /* by node_count_http */
+        const char *path;
+        unsigned code;
+        uint64_t n;
+    } http[HTTP_COUNTS_MAX];
+};
+/* Of the store, as it last said (STORE_TOTALS); -1: not known. */
+struct stored {
+    struct mono at;
+    int64_t inbox, unread, failed, database_bytes, files_in, files_out, files_offered, files_bytes;
+};
+
 struct node {
     const struct identity *self;
     char self_text[PEER_TEXT_MAX];
@@ -322,7 +354,7 @@ struct node {
     struct rng rng;
     struct clocks now;
     struct mono started;
-    const char *version, *home;
+    const char *version, *home, *source_id;
     int pid;
     bool stopping, loaded; /* loaded: peers and outbox have come from the store */
     bool stop_asked;
@@ -376,17 +408,17 @@ struct node {
     struct buf spare_stream, spare_out, spare_tx; /* to what is written: a stream's bytes, frames, sealed */
     struct throttle upload, download, download_bulk;
     struct totals totals;
+    struct counts counts;
+    bool reload_failed;
+    struct stored stored;
+    struct mono next_totals;
+    struct figures figures;
+    struct recent recent; /* latencies and operations */
     struct node_resources resources;
-    struct {
-        int64_t cpu_us;
-        struct mono at;
-    } cpu_before;
-    int cpu_percent;            /* of one core, between the last two measurements */
+    const char *folders[SPACE_USES];
+    struct space_use spaces[SPACE_USES]; /* as last measured */
+    struct mono next_space;
     struct buf restart_pending; /* names of keys that wait for a restart */
-    struct {
-        uint32_t ms[256];
-        size_t n;
-    } latency; /* ring of the last ones, for p95 */
     uint64_t record_seq;
     bool announce_changed;
     struct bytes page; /* GET / */
@@ -402,12 +434,16 @@ void health_tick(struct node *n);
 void health_update(struct node *n); /* judges now */
 void health_stored(struct node *n, const struct store_op *op);            /* STORE_META_GET of health_start */
 void health_check_stored(struct request *r, const struct store_op *op);   /* and of a request */
+/* Our clock less that of peers. False: nothing is known. */
+bool health_clock(const struct node *n, int64_t *offset_ms);
 void health_problems_json(const struct node *n, struct json_out *o);      /* items of `status` */
 void health_clock_seen(struct node *n, const struct connection *c, uint64_t received_ms); /* a receipt came */
 
 /* ---- node.c */
 void node_push(struct node *n, const struct node_effect *e); /* queues an effect */
 void node_give(struct node *n, struct store_op *op);         /* EFFECT_STORE; NULL is fine */
+void node_operation(struct node *n, bool failed);             /* of messages and streams: one has ended */
+int64_t node_disk_permille(const struct node *n);            /* the fullest of its disks; -1: not known */
 /* EFFECT_ANSWER: the line's memory goes to the effect; *line is empty and usable afterwards. */
 void node_answer(struct node *n, uint32_t client, struct buf *line);
 void node_answer_with(struct node *n, uint32_t client, struct buf *line, int fd);
@@ -519,6 +555,8 @@ const char *access_refuses(const struct node *n, const struct ip *ip, const stru
 /* Per-address limits of inbound connections: counts one in; false: refused (limit is logged). */
 bool access_admit(struct node *n, const struct ip *ip);
 void access_release(struct node *n, const struct ip *ip);
+void access_denied(struct node *n, const char *rule); /* counts one */
+extern const char *const access_rules[ACCESS_RULE_COUNT];
 bool access_may_send(const struct node *n, const struct peer *p); /* messages.from */
 bool access_is_stranger(const struct node *n,
                         const struct peer *p); /* known = false: counts on the strangers' quota */
@@ -570,6 +608,7 @@ void control_receipt(struct node *n, const uint8_t id[MESSAGE_ID], enum receipt_
 void control_inbox_new(struct node *n); /* followers may ask for more */
 void control_reloaded(struct node *n, const struct why *why, struct bytes changed, struct bytes pending);
 void control_peer_gone(struct node *n, struct connection *c); /* pings on it fail */
+void control_events(struct node *n); /* what was logged goes to those that follow it */
 void control_tick(struct node *n);
 struct mono control_requests_deadline(const struct node *n);
 void control_free(struct node *n);

@@ -182,6 +182,7 @@ static void end(struct dial *d, struct connection *winner) {
         p->dial = NULL;
         swarm_dial_ended(p, winner != NULL);
     }
+    n->counts.dials[d->why.code]++;
     control_dial_done(n, d);
 }
 

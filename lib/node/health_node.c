@@ -20,7 +20,7 @@ static struct health_past present(const struct node *n) {
     struct health_past p = {.at = n->now.mono,
                             .operations = n->totals.operations,
                             .failed = n->totals.operations_failed,
-                            .latencies = n->latency.n,
+                            .latencies = n->recent.n,
                             .database_faults = n->log == NULL ? 0 : n->log->counts[EV_DATABASE_FAULT],
                             .database_full = n->limits.of[LIMIT_DATABASE].hits,
                             .lines_lost = n->health.facts.lines_lost};
@@ -68,6 +68,13 @@ static void clock_of_peers(const struct node *n, struct health_numbers *out) {
     out->clock_offset_ms = offsets[k / 2];
 }
 
+bool health_clock(const struct node *n, int64_t *offset_ms) {
+    struct health_numbers h = {.clock_peers = 0};
+    clock_of_peers(n, &h);
+    *offset_ms = h.clock_offset_ms;
+    return h.clock_peers > 0;
+}
+
 /* A receipt tells the peer's clock, less the way back. */
 void health_clock_seen(struct node *n, const struct connection *c, uint64_t received_ms) {
     if (c->peer == NULL || received_ms == 0 || received_ms > (uint64_t)INT64_MAX / 2) return;
@@ -101,7 +108,7 @@ static void numbers(const struct node *n, struct health_numbers *out) {
                                    .database_faults = now.database_faults - before.database_faults,
                                    .database_full = now.database_full - before.database_full,
                                    .lines_lost = now.lines_lost - before.lines_lost,
-                                   .latency_p95_ms = messenger_latency_p95_ms(n)};
+                                   .latency_p95_ms = recent_sum(&n->recent, n->now.mono, window).p95_ms};
     if (n->store_in_flight > 0 && n->health.store_moved.us != 0)
         out->store_stuck_ms = mono_diff_ms(n->now.mono, n->health.store_moved);
     for (size_t i = 0; i < LEN(watched); i++) {

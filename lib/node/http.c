@@ -170,6 +170,7 @@ void http_answer(struct node *n, struct http_client *c, const struct http_answer
         buf_drop(&c->tx, c->tx_at);
         c->tx_at = 0;
     }
+    if (c->counted != NULL) node_count_http(n, c->counted, (unsigned)a->status);
     c->answering = false;
     c->dirty = true;
     c->used = n->now.mono;

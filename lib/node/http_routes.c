@@ -2,6 +2,7 @@
 #include "node/http.h"
 
 #include "base/json.h"
+#include "node/metrics.h"
 #include "crypto/hash.h"
 
 #include <stdio.h>
@@ -12,6 +13,7 @@ enum may { MAY_ALL, MAY_LOCAL, MAY_READ, MAY_MESSAGES, MAY_ADMIN };
 
 struct caller {
     bool full; /* more than the bare state may be told */
+    struct bytes accept;
     enum may may;
 };
 struct route {
@@ -29,6 +31,7 @@ struct route {
 const char *node_not_ready(const struct node *n) {
     if (n->stopping) return "the node is stopping\n";
     if (!n->loaded) return "the node is starting\n";
+    if (n->health.maintenance.on) return "the node is in maintenance\n";
     if (n->n_listen == 0 && cfg(n->config, network_listen).list.n > 0) return "the node does not listen\n";
     return NULL;
 }
@@ -63,6 +66,16 @@ static void health(struct node *n, struct http_client *c, const struct caller *c
     int status = !whole ? 500 : well ? 200 : 503;
     http_answer(n, c,
                 &(struct http_answer){.status = status, .type = "application/json", .body = buf_view(&body)});
+    buf_free(&body);
+}
+
+static void metrics(struct node *n, struct http_client *c, const struct caller *caller) {
+    struct buf body = {.max = METRICS_SIZE};
+    bool open = bytes_has(caller->accept, BYTES("application/openmetrics-text"));
+    bool whole = metrics_write(n, &body, open);
+    const char *type = open ? METRICS_TYPE_OPEN : METRICS_TYPE;
+    http_answer(n, c,
+                &(struct http_answer){.status = whole ? 200 : 500, .type = type, .body = buf_view(&body)});
     buf_free(&body);
 }
 
@@ -106,8 +119,10 @@ static const struct route routes[] = {
     {HTTP_GET, "/", MAY_LOCAL, page, NULL, NULL, 0},
     {HTTP_GET, "/livez", MAY_LOCAL, livez, NULL, NULL, 0},
     {HTTP_GET, "/readyz", MAY_LOCAL, readyz, NULL, NULL, 0},
+    {HTTP_GET, "/metrics", MAY_LOCAL, metrics, NULL, NULL, 0},
     {HTTP_GET, "/health", MAY_ALL, health, NULL, NULL, 0},
     {HTTP_GET, "/api/v1/status", MAY_READ, NULL, "status", NULL, 200},
+    {HTTP_GET, "/api/v1/health", MAY_READ, NULL, "health", NULL, 200},
     {HTTP_GET, "/api/v1/version", MAY_READ, NULL, "version", NULL, 200},
     {HTTP_GET, "/api/v1/id", MAY_READ, NULL, "id", NULL, 200},
     {HTTP_GET, "/api/v1/peers", MAY_READ, NULL, "peers", NULL, 200},
@@ -115,6 +130,7 @@ static const struct route routes[] = {
     {HTTP_GET, "/api/v1/explain/", MAY_READ, NULL, "explain", "peer", 200},
     {HTTP_GET, "/api/v1/limits", MAY_READ, NULL, "diag.limits", NULL, 200},
     {HTTP_GET, "/api/v1/loop", MAY_READ, NULL, "diag.loop", NULL, 200},
+    {HTTP_GET, "/api/v1/figures", MAY_READ, NULL, "figures", NULL, 200},
     {HTTP_GET, "/api/v1/config", MAY_READ, NULL, "config.list", NULL, 200},
     {HTTP_GET, "/api/v1/bootstrap", MAY_READ, NULL, "bootstrap.list", NULL, 200},
     {HTTP_GET, "/api/v1/outbox", MAY_READ, NULL, "outbox", NULL, 200},
@@ -126,6 +142,7 @@ static const struct route routes[] = {
     {HTTP_DELETE, "/api/v1/outbox/", MAY_MESSAGES, NULL, "outbox.cancel", "id", 200},
     {HTTP_POST, "/api/v1/connect", MAY_ADMIN, NULL, "connect", NULL, 200},
     {HTTP_POST, "/api/v1/disconnect", MAY_ADMIN, NULL, "disconnect", NULL, 200},
+    {HTTP_POST, "/api/v1/maintenance", MAY_ADMIN, NULL, "maintenance", NULL, 200},
     {HTTP_POST, "/api/v1/reload", MAY_ADMIN, NULL, "reload", NULL, 200},
 };
 /* clang-format on */
@@ -211,7 +228,7 @@ static void put_number(struct json_out *o, const char *key, struct bytes query, 
 
 static void run_control(struct node *n, struct http_client *c, const struct route *route,
                         const struct http_request *r, struct bytes rest, struct bytes body) {
-    static const char *const words[] = {"from", "search", "since", "event", "level", "peer"};
+    static const char *const words[] = {"from", "search", "since", "event", "level", "peer", "span"};
     struct buf line = {.max = body.n + 16384}, name = {.max = HTTP_PATH_MAX};
     struct json_doc *doc = body.n == 0 ? NULL : json_parse(body, NULL);
     bool bad = body.n > 0 && (doc == NULL || !json_is_object(json_root(doc)));
@@ -296,6 +313,7 @@ void http_route(struct node *n, struct http_client *c, const struct http_request
     const struct route *route = find(r, &other_method, &rest);
     c->counted = route == NULL ? "other" : route->path;
     int status = judge(n, c, r, route, &caller, &text);
+    caller.accept = r->accept;
     if (status == 404 && other_method) {
         status = 405;
         text = "not with this method";

@@ -54,6 +54,7 @@ static enum receipt_status judge(struct stream *s, const struct message_frame *f
             op->limits[0] = limit_max(&n->limits, LIMIT_STRANGERS);
             node_give(n, op);
         }
+        access_denied(n, "messages.from");
         return RECEIPT_DENIED;
     }
     if (f->verdict != RECEIPT_NONE) return f->verdict;
@@ -102,6 +103,7 @@ static enum err take_message(struct stream *s, const struct message_frame *f, st
     if (status == RECEIPT_NONE) return keep(s, f, frame);
     char id[2 * MESSAGE_ID + 1];
     message_id_text(f->message.id, id);
+    n->counts.messages[DIRECTION_IN][status]++;
     LOG(n->log, EV_MESSAGE_REFUSED, kv_str("peer", s->connection->peer->text), kv_str("id", id),
         kv_str("status", receipt_status_name(status)));
     return answer(s, f->message.id, status) ? OK : E_LIMIT;
@@ -171,14 +173,15 @@ void message_stored(struct node *n, struct store_op *op) {
         op->status = RECEIPT_BUSY;
         LOG(n->log, EV_DATABASE_FAULT, kv_str("operation", "inbox"), kv_str("reason", op->why.text));
     }
-    n->totals.operations++;
+    node_operation(n, op->status == RECEIPT_BUSY);
+    n->counts.messages[DIRECTION_IN][op->status]++;
     if (op->status == RECEIPT_STORED) {
         n->totals.messages_in++;
+        n->counts.message_bytes[DIRECTION_IN] += op->in.n;
         LOG(n->log, EV_MESSAGE_RECEIVED, kv_str("peer", p == NULL ? "" : p->text), kv_str("id", id),
             kv_int("bytes", (int64_t)op->bytes));
         control_inbox_new(n);
     } else if (op->status == RECEIPT_BUSY) {
-        n->totals.operations_failed++;
         limit_reached_by_key(n, op->why.text);
         LOG(n->log, EV_MESSAGE_REFUSED, kv_str("peer", p == NULL ? "" : p->text), kv_str("id", id),
             kv_str("status", "BUSY"));

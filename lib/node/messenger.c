@@ -437,19 +437,13 @@ void lane_fill(struct lane *l, struct buf *tx) {
 static void learn_latency(struct node *n, const struct lane *l, const struct outgoing *o) {
     int64_t since = MAX(o->committed.us, l->usable.us);
     int64_t ms = (n->now.mono.us - since) / 1000;
-    n->latency.ms[n->latency.n++ % LEN(n->latency.ms)] = (uint32_t)MIN(MAX(ms, 0), (int64_t)UINT32_MAX);
+    recent_latency(&n->recent, n->now.mono, ms);
+    histogram_add(&n->counts.latency, ms * 1000);
+    n->counts.message_bytes[DIRECTION_OUT] += o->frame.n;
 }
 
 int64_t messenger_latency_p95_ms(const struct node *n) {
-    size_t count = MIN(n->latency.n, LEN(n->latency.ms));
-    if (count == 0) return -1;
-    uint32_t sorted[LEN(n->latency.ms)] = {0};
-    for (size_t i = 0; i < count; i++) {
-        size_t k = i;
-        for (; k > 0 && sorted[k - 1] > n->latency.ms[i]; k--) sorted[k] = sorted[k - 1];
-        sorted[k] = n->latency.ms[i];
-    }
-    return sorted[(count * 95 + 99) / 100 - 1];
+    return recent_sum(&n->recent, n->now.mono, INT64_MAX).p95_ms;
 }
 
 static void give_end(struct lane *l, const struct outgoing *o, struct store_op *op, enum store_kind kind,
@@ -476,6 +470,7 @@ enum err lane_receipt(struct lane *l, const struct receipt *receipt) {
     struct node *n = l->node;
     char id[2 * MESSAGE_ID + 1];
     message_id_text(receipt->id, id);
+    n->counts.messages[DIRECTION_OUT][receipt->status]++;
     if (receipt->status == RECEIPT_BUSY) {
         l->busy = true;
         for (struct outgoing *b = l->first; b != NULL; b = b->next)
@@ -495,13 +490,12 @@ enum err lane_receipt(struct lane *l, const struct receipt *receipt) {
         learn_latency(n, l, o);
         give_end(l, o, op, STORE_OUTBOX_DONE, "");
         n->totals.delivered++;
-        n->totals.operations++;
+        node_operation(n, false);
         LOG(n->log, EV_MESSAGE_DELIVERED, kv_str("peer", l->peer->text), kv_str("id", id),
             kv_ms("latency", (n->now.mono.us - MAX(o->committed.us, l->usable.us)) / 1000));
     } else {
         give_end(l, o, op, STORE_OUTBOX_FAILED, receipt_status_name(receipt->status));
-        n->totals.operations++;
-        n->totals.operations_failed++;
+        node_operation(n, true);
         LOG(n->log, EV_MESSAGE_REFUSED_BY, kv_str("peer", l->peer->text), kv_str("id", id),
             kv_str("status", receipt_status_name(receipt->status)));
     }
@@ -568,8 +562,8 @@ static void expired(struct node *n, struct store_op *op) {
         LOG(n->log, EV_MESSAGE_EXPIRED, kv_str("peer", who), kv_str("id", text));
         messenger_cancelled(n, &peer, seq);
         control_receipt(n, id.p, RECEIPT_NONE, "expired");
-        n->totals.operations++;
-        n->totals.operations_failed++;
+        node_operation(n, true);
+        n->counts.messages[DIRECTION_OUT][MESSAGE_EXPIRED]++;
     }
 }
 

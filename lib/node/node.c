@@ -1,9 +1,10 @@
+#include "base/json.h"
 #include "node/core.h"
 #include "node/http.h"
 
 #include <stdio.h>
 
-enum { UPKEEP_MS = 60000, UPKEEP_MORE_MS = 50, PEERS_FLUSH_MS = 5000, STOP_MS = 5000 };
+enum { UPKEEP_MS = 60000, UPKEEP_MORE_MS = 50, PEERS_FLUSH_MS = 5000, STOP_MS = 5000, SPACE_MS = 60000 };
 
 /* ---- limits that the configuration sets */
 
@@ -38,6 +39,13 @@ struct node *node_new(const struct node_setup *setup) {
     n->home = setup->home;
     n->page = setup->page;
     n->pid = setup->pid;
+    n->source_id = setup->source_id;
+    n->resources = node_resources_unknown;
+    n->stored = (struct stored){{0}, -1, -1, -1, -1, -1, -1, -1, -1};
+    for (size_t i = 0; i < SPACE_USES; i++) {
+        n->folders[i] = setup->folders[i];
+        if (n->folders[i] != NULL) n->next_space = n->now.mono;
+    }
     n->private_network = setup->swarm_key != NULL;
     if (setup->swarm_key != NULL) memcpy(n->swarm_key, setup->swarm_key, sizeof n->swarm_key);
     peer_id_text(&n->self->peer, n->self_text);
@@ -51,6 +59,7 @@ struct node *node_new(const struct node_setup *setup) {
     node_give(n, op);
     messenger_start(n);
     file_queue_start(n, 0);
+    figures_start(n);
     health_start(n);
     n->request_fd = -1;
     n->next_upkeep = mono_add_ms(n->now.mono, PEERS_FLUSH_MS);
@@ -194,8 +203,42 @@ static void maintained(struct node *n, struct store_op *op) {
     n->next_maintain = mono_add_ms(n->now.mono, op->more ? UPKEEP_MORE_MS : UPKEEP_MS);
 }
 
+/* Numbers of the store that metrics and figures show. */
+static void keep_totals(struct node *n, const struct store_op *op) {
+    struct json_doc *doc = op->err == OK ? json_parse(buf_view(&op->out), NULL) : NULL;
+    const struct json *t = doc == NULL ? NULL : json_root(doc);
+    if (t == NULL) return;
+    n->stored = (struct stored){.at = n->now.mono,
+                                .inbox = json_get_int(t, "inbox", -1),
+                                .unread = json_get_int(t, "inbox_unread", -1),
+                                .failed = json_get_int(t, "outbox_failed", -1),
+                                .database_bytes = json_get_int(t, "database_bytes", -1),
+                                .files_in = json_get_int(t, "files_in", -1),
+                                .files_out = json_get_int(t, "files_out", -1),
+                                .files_offered = json_get_int(t, "files_offered", -1),
+                                .files_bytes = json_get_int(t, "files_bytes", -1)};
+    json_free(doc);
+}
+
+void node_operation(struct node *n, bool failed) {
+    n->totals.operations++;
+    n->totals.operations_failed += failed;
+    recent_operation(&n->recent, n->now.mono, failed);
+}
+
+void node_count_http(struct node *n, const char *path, unsigned code) {
+    /* The last one takes what has no place. */
+    struct http_count *c = n->counts.http, *end = c + HTTP_COUNTS_MAX - 1;
+    while (c < end && c->path != NULL && (c->code != code || strcmp(c->path, path) != 0)) c++;
+    if (c->path == NULL) *c = (struct http_count){c == end ? "other" : path, c == end ? 0 : code, 0};
+    c->n++;
+}
+
 void node_stored(struct node *n, struct store_op *op) {
     n->store_in_flight--;
+    n->counts.db_errors += op->err == E_IO || op->err == E_MEMORY;
+    if (op->commit_us > 0) histogram_add(&n->counts.commit, op->commit_us);
+    if (op->kind == STORE_TOTALS) keep_totals(n, op);
     n->health.store_moved = n->now.mono;
     n->limits.of[LIMIT_STORE_QUEUE].used = n->store_in_flight;
     if (op->user != NULL) {
@@ -205,6 +248,14 @@ void node_stored(struct node *n, struct store_op *op) {
     switch ((int)op->kind) {
     case STORE_PEERS_LOAD: loaded_peers(n, op); break;
     case STORE_MAINTAIN: maintained(n, op); break;
+    case STORE_TOTALS: break;
+    case STORE_FIGURES_ADD:
+        if (op->err != OK)
+            LOG(n->log, EV_DATABASE_FAULT, kv_str("operation", "figures"), kv_str("reason", op->why.text));
+        break;
+    case STORE_SPACE:
+        if (op->err == OK) space_read(buf_view(&op->out), n->spaces);
+        break;
     case STORE_META_GET: health_stored(n, op); break;
     case STORE_PEER_PUT:
     case STORE_PEER_DROP:
@@ -243,6 +294,25 @@ static void maintain(struct node *n) {
     node_give(n, op);
 }
 
+/* ---- disks */
+
+static void measure_space(struct node *n) {
+    struct store_op *op = store_op_new(STORE_SPACE);
+    n->next_space = mono_add_ms(n->now.mono, SPACE_MS);
+    for (int i = 0; op != NULL && i < SPACE_USES; i++)
+        if (n->folders[i] != NULL) space_ask(&op->in, (enum space_kind)i, n->folders[i]);
+    node_give(n, op);
+}
+
+int64_t node_disk_permille(const struct node *n) {
+    int64_t most = -1;
+    for (size_t i = 0; i < SPACE_USES; i++) {
+        int64_t share = space_permille(&n->spaces[i]);
+        most = MAX(most, share);
+    }
+    return most;
+}
+
 /* ---- time */
 
 void node_tick(struct node *n) {
@@ -268,12 +338,20 @@ void node_tick(struct node *n) {
     swarm_tick(n);
     messenger_tick(n);
     file_queue_tick(n);
+    figures_tick(n);
+    control_events(n);
     control_tick(n);
+    if (mono_due(n->next_space, now) && n->loaded && !n->stopping) measure_space(n);
+    if (mono_due(n->next_totals, now) && !n->stopping) {
+        n->next_totals = MONO_NEVER;
+        node_give(n, store_op_new(STORE_TOTALS));
+    }
     http_tick(n);
     health_tick(n);
     if (mono_due(n->next_upkeep, now)) {
         n->next_upkeep = mono_add_ms(now, PEERS_FLUSH_MS);
         peers_flush(n, false);
+        figures_sample(n);
         if (n->announce_changed) {
             n->announce_changed = false;
             identify_push_all(n);
@@ -287,6 +365,8 @@ void node_tick(struct node *n) {
 
 struct mono node_deadline(const struct node *n) {
     struct mono at = n->next_upkeep;
+    if (!n->stopping) at = mono_sooner(at, n->figures.next);
+    if (n->log != NULL && n->log->tap.n > 0) at = mono_sooner(at, n->now.mono);
     if (!n->stopping) at = mono_sooner(at, n->next_maintain);
     at = mono_sooner(at, swarm_deadline(n));
     at = mono_sooner(at, messenger_deadline(n));
@@ -298,6 +378,7 @@ struct mono node_deadline(const struct node *n) {
 
 void node_stop(struct node *n) {
     if (n->stopping) return;
+    figures_flush(n);
     n->stopping = true;
     for (struct dial *d = n->dials; d != NULL; d = d->next) swarm_cancel(d, "the node is stopping");
     for (struct connection *c = n->connections; c != NULL; c = c->next)
@@ -341,6 +422,7 @@ void node_client_gone(struct node *n, uint32_t client) {
     control_client_gone(n, client);
 }
 void node_reloaded(struct node *n, const struct why *why, struct bytes changed, struct bytes pending) {
+    n->reload_failed = why != NULL;
     control_reloaded(n, why, changed, pending);
 }
 const struct config *node_config(const struct node *n) {
@@ -394,12 +476,24 @@ void node_reconfigure(struct node *n, struct config *config, struct buf *changed
 /* ---- what operators look at */
 
 void node_measured(struct node *n, const struct node_resources *r) {
-    int64_t passed = n->now.mono.us - n->cpu_before.at.us;
     n->resources = *r;
-    if (passed < 1000000) return; /* too short to say anything */
-    if (n->cpu_before.at.us != 0) n->cpu_percent = (int)((r->cpu_us - n->cpu_before.cpu_us) * 100 / passed);
-    n->cpu_before.at = n->now.mono;
-    n->cpu_before.cpu_us = r->cpu_us;
+}
+
+const struct node_resources node_resources_unknown = {.resident_bytes = -1,
+                                                      .cpu_us = -1,
+                                                      .fds = -1,
+                                                      .fds_max = -1,
+                                                      .own_cpu_permille = -1,
+                                                      .host_cpu_permille = -1,
+                                                      .memory_permille = -1,
+                                                      .memory_total = -1,
+                                                      .memory_available = -1,
+                                                      .cgroup_limit = -1,
+                                                      .cgroup_used = -1,
+                                                      .load_milli = {-1, -1, -1}};
+
+int64_t node_cpu_permille(const struct node_resources *r) {
+    return MAX(r->own_cpu_permille, r->host_cpu_permille);
 }
 
 void node_status_line(struct node *n, char *out, size_t size) {

@@ -20,6 +20,9 @@ struct node_setup {
     struct rng rng;
     struct clocks now;
     const char *version, *home; /* borrowed */
+    const char *source_id;      /* of the program, for metrics; NULL: unknown */
+    /* whose disks are watched (borrowed), by enum space_kind; NULL: none */
+    const char *folders[SPACE_USES];
     struct bytes page;          /* HTML of GET /, borrowed; its style and script are in one element each */
     int pid;
 };
@@ -106,16 +109,29 @@ enum err node_http_tokens(struct node *n, struct bytes file, struct why *w);
 /* NULL: it carries messages. Else why not, a line with its \n. */
 const char *node_not_ready(const struct node *n);
 
-/* What the owner measured of this process, for `status`; -1: not known. */
+enum { NODE_LOOP_BUCKETS = 24 };
+/* What the owner measured of this process and its host; -1: not known. */
 struct node_resources {
     struct node_loop { /* the owner's loop: turns in microseconds; slow: longer than 10 ms */
         uint64_t turns, slow;
         int64_t mean_us, p50_us, p99_us, max_us;
         char slowest_part[32]; /* of the last slow turn */
+        uint64_t bucket[NODE_LOOP_BUCKETS]; /* turns below 2^i microseconds; the last one has the rest */
+        int64_t total_us;
     } loop;
-    int64_t resident_bytes, cpu_us, fds, fds_max, disk_used_percent, host_memory_percent;
+    int64_t resident_bytes, cpu_us, fds, fds_max; /* of this process */
+    int64_t own_cpu_permille, host_cpu_permille;  /* over 60 s: of one core; of all */
+    int64_t memory_permille; /* used, of the host or of the control group's limit: the larger */
+    int64_t memory_total, memory_available, cgroup_limit, cgroup_used; /* bytes */
+    int64_t load_milli[3];
+    uint64_t log_lost; /* lines that could not be written */
 };
+extern const struct node_resources node_resources_unknown; /* nothing was measured */
+/* max(host, the node's share of one core) in thousandths, as health.cpu* judges it; -1: not known. */
+int64_t node_cpu_permille(const struct node_resources *r);
 void node_measured(struct node *n, const struct node_resources *r);
+/* An HTTP request was answered: `path` is a literal of the table of routes ("/health"; "other"). */
+void node_count_http(struct node *n, const char *path, unsigned code);
 /* And what it found out for health (node/health.h); turn_us: the longest turn since it last told. Every few
  * seconds. */
 struct health_facts;

@@ -117,6 +117,19 @@ enum store_kind {
     STORE_META_PUT,  /* text = key; in/out = value */
     STORE_CONFIGURE, /* limits[0] bytes of page cache, [1] most bytes of the file (database.cacheSize,
                         maxSize) */
+    /* Figures (node/figures.h). ADD: when: the minute; in: FIGURE_COUNT values (i64 BE), then counts of
+     * events: repeated { u16 BE event, u8 n, peer as text, u32 BE count }. The hour's row is made anew from
+     * its minutes; what is too old goes, some rows a call. */
+    STORE_FIGURES_ADD,
+    /* Rows of span `seq` (60 or 3600 s) since `when`, oldest first, at most count (0: 5000; the newest are
+     * given). JSON items: at, and each figure by its name. */
+    STORE_FIGURES,
+    /* Since `when` (its hour), text = by: "hour", "day": items at level count; "event": level event count;
+     * "peer": level peer count; "all": at level event peer count (newest first). At most 5000. peer is null
+     * where there is none. */
+    STORE_LOG_COUNTS,
+    /* in: folders (space_ask); out: struct space_use of each that is there (space_read) */
+    STORE_SPACE,
     STORE_KINDS
 };
 enum { INBOX_STRANGER = 1, INBOX_UNREAD = 2, INBOX_MARK = 4 };
@@ -140,6 +153,7 @@ struct store_op {
     struct wall now, when;
     int64_t latency_ms;
     struct mono given; /* when the node gave it */
+    int64_t commit_us; /* of the last one of a batch that was written: how long the batch took */
     char text[240];
     struct buf in, out;
     enum receipt_status status;
@@ -148,6 +162,23 @@ struct store_op {
     enum err err; /* result; why has the sentence */
     struct why why;
 };
+/* How full the disks are, by what the node keeps there. */
+#define SPACES(X) X(SPACE_DATA, "data") X(SPACE_LOGS, "logs") X(SPACE_BACKUPS, "backups")
+#define SPACE_SYMBOL(symbol, name) symbol,
+enum space_kind { SPACES(SPACE_SYMBOL) SPACE_USES };
+struct space_use {
+    uint64_t total, used, available; /* bytes of the file system; available: to us (root may have more) */
+    uint64_t inodes, inodes_free;    /* 0, 0: no such limit there */
+    uint64_t folder_bytes;           /* of the files in the folder itself */
+    uint64_t device;                 /* alike: the same file system. total 0 (all of it): not known */
+};
+bool space_ask(struct buf *in, enum space_kind use, const char *folder);
+bool space_write(struct buf *out, enum space_kind use, const struct space_use *s);
+/* All of `out` into `spaces`; what is not in it becomes unknown. False: that is no such list. */
+bool space_read(struct bytes out, struct space_use spaces[SPACE_USES]);
+/* The fuller of bytes and inodes, in thousandths of what we may use; -1: not known. */
+int64_t space_permille(const struct space_use *s);
+
 struct store_op *store_op_new(enum store_kind kind); /* in.max, out.max set to 16 MiB */
 void store_op_free(struct store_op *op);
 void store_op_list_free(struct store_op *first);

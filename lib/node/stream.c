@@ -86,6 +86,15 @@ struct stream *stream_open(struct connection *c, enum protocol protocol, void *s
     return s;
 }
 
+static size_t direction(const struct stream *s) {
+    return s->inbound ? DIRECTION_IN : DIRECTION_OUT;
+}
+
+static void count_bytes(const struct stream *s, size_t way, size_t bytes) {
+    size_t protocol = s->negotiated || !s->inbound ? (size_t)s->protocol : PROTOCOL_COUNT;
+    s->connection->node->counts.protocol_bytes[protocol][way] += bytes;
+}
+
 /* Sends what waits in tx as far as credit and room go; closes our side behind it when asked to. */
 static void send_tx(struct stream *s) {
     struct connection *c = s->connection;
@@ -98,6 +107,7 @@ static void send_tx(struct stream *s) {
     }
     if (at > 0) {
         buf_drop(&s->tx, at);
+        count_bytes(s, DIRECTION_OUT, at);
         c->used = c->node->now.mono;
     }
     /* Not before the agreement: some listeners lose a stream that is closed in the burst that opened it. */
@@ -123,6 +133,8 @@ static enum err agree(struct stream *s, struct bytes *in) {
     if (e != OK || !done) return e;
     s->negotiated = true;
     s->deadline = MONO_NEVER;
+    n->counts.streams[s->protocol][direction(s)]++;
+    if (!s->inbound) node_operation(n, false);
     LOG(n->log, EV_STREAM, kv_str("peer", s->connection->peer->text),
         kv_str("protocol", protocol_names[s->protocol]), kv_str("direction", s->inbound ? "in" : "out"),
         kv_str("state", "open"));
@@ -192,6 +204,7 @@ void stream_data(struct stream *s, struct bytes data) {
     s->connection->used = s->connection->node->now.mono; /* a ping of the muxer is no use */
     enum err e = OK;
     size_t before = data.n;
+    count_bytes(s, DIRECTION_IN, data.n);
     if (s->rx.n == 0) e = take(s, &data);
     size_t taken = before - data.n;
     if (e == OK && data.n > 0 && !s->dead && !buf_add(&s->rx, data)) e = E_LIMIT;
@@ -247,6 +260,8 @@ void stream_fail(struct stream *s, enum err code, const char *format, ...) {
     s->dead = true;
     struct connection *c = s->connection;
     c->node->sweep = true;
+    /* Streams that end with their connection are not what failed. */
+    if (!s->negotiated && !s->inbound && code != OK && c->state == CONN_OPEN) node_operation(c->node, true);
     if (s->state != NULL && protocol_handlers[s->protocol]->close != NULL)
         protocol_handlers[s->protocol]->close(s, &why);
     s->state = NULL;

@@ -65,7 +65,10 @@ uint32_t node_accepted(struct node *n, const struct endpoint *remote, const stru
     endpoint_text(remote, addr);
     const char *rule = n->stopping ? "stopping" : access_refuses(n, &remote->ip, NULL);
     if (rule != NULL) {
-        if (!n->stopping) LOG(n->log, EV_ACCESS_FAILED, kv_str("addr", addr), kv_str("rule", rule));
+        if (!n->stopping) {
+            access_denied(n, rule);
+            LOG(n->log, EV_ACCESS_FAILED, kv_str("addr", addr), kv_str("rule", rule));
+        }
         return 0;
     }
     if (n->n_connections >= limit_max(&n->limits, LIMIT_CONNECTIONS) && !swarm_make_room(n)) {
@@ -128,6 +131,7 @@ static bool admit_peer(struct connection *c) {
     endpoint_text(&c->remote, addr);
     const char *rule = access_refuses(n, &c->remote.ip, c->peer);
     if (rule != NULL) {
+        access_denied(n, rule);
         LOG(n->log, EV_ACCESS_FAILED, kv_str("peer", c->peer->text), kv_str("addr", addr),
             kv_str("rule", rule));
         connection_close(c, E_DENIED, "refused by access.%s", rule);
@@ -163,6 +167,8 @@ void swarm_connected(struct connection *c) {
     c->next_of_peer = p->connections;
     p->connections = c;
     p->n_connections++;
+    n->counts.opened[c->inbound ? DIRECTION_IN : DIRECTION_OUT]++;
+    histogram_add(&n->counts.handshake, n->now.mono.us - c->began.us);
     c->opened = c->used = n->now.mono;
     if (!admit_peer(c)) return;
     endpoint_text(&c->remote, addr);
@@ -189,6 +195,11 @@ static void unlink_from_peer(struct connection *c) {
         }
 }
 
+/* A connection that was closed before its first byte only asked whether somebody is there. */
+static bool was_probe(const struct connection *c) {
+    return c->inbound && !c->got_bytes && (c->why.code == E_CLOSED || c->why.code == E_IO);
+}
+
 static void log_end(struct connection *c) {
     struct node *n = c->node;
     char addr[72], id[PEER_TEXT_MAX];
@@ -202,13 +213,21 @@ static void log_end(struct connection *c) {
                 kv_str("reason", c->why.text));
     } else if (!c->inbound || n->stopping) {
         LOG(n->log, EV_CONNECTION_CLOSED, kv_str("addr", addr), kv_str("reason", c->why.text));
-    } else if (!c->got_bytes && (c->why.code == E_CLOSED || c->why.code == E_IO)) { /* some probes reset */
+    } else if (was_probe(c)) { /* some reset */
         LOG(n->log, EV_CONNECTION_PROBED, kv_str("addr", addr));
     } else if (c->why.code == E_VERIFY) {
         LOG(n->log, EV_AUTHENTICATION_FAILED, kv_str("addr", addr), kv_str("reason", c->why.text));
     } else {
         LOG(n->log, EV_HANDSHAKE_FAILED, kv_str("addr", addr), kv_str("reason", c->why.text));
     }
+}
+
+static void count_end(struct connection *c) {
+    struct counts *counts = &c->node->counts;
+    if (c->peer != NULL)
+        counts->closed[c->why.code]++;
+    else if (c->began.us != 0 && !was_probe(c) && !c->node->stopping)
+        counts->handshakes_failed[c->why.code]++;
 }
 
 void swarm_closed(struct connection *c) {
@@ -220,6 +239,7 @@ void swarm_closed(struct connection *c) {
     } else if (c->peer == NULL) {
         n->n_dialing--;
     }
+    count_end(c);
     log_end(c);
     if (c->peer != NULL) {
         struct peer *p = c->peer;

@@ -2,12 +2,18 @@
 #include "store/db_query.h"
 
 #include "base/mem.h"
+#include "store/space.h"
 
 #include <errno.h>
 
 static enum err nothing(struct db *db, struct store_op *op) {
     (void)db;
     return fail(&op->why, E_FAILED, "no such operation");
+}
+
+static enum err space(struct db *db, struct store_op *op) {
+    (void)db;
+    return space_run(op);
 }
 
 static const struct {
@@ -54,6 +60,10 @@ static const struct {
     [STORE_TOTALS] = {totals, false, false},
     [STORE_META_GET] = {meta_get, false, false},
     [STORE_META_PUT] = {meta_put, true, false},
+    [STORE_FIGURES_ADD] = {figures_add, true, false},
+    [STORE_FIGURES] = {figures_read, false, true},
+    [STORE_LOG_COUNTS] = {log_counts, false, true},
+    [STORE_SPACE] = {space, false, true}, /* a file system may take its time */
     [STORE_CONFIGURE] = {db_configure, false, true}, /* what came before it is done under the old limits */
 };
 
@@ -176,6 +186,7 @@ static enum err commit(struct db *db, struct why *w) {
         return e;
     }
     db->open_transaction = false;
+    db->commits++;
     spool_committed(db);
     return OK;
 }
@@ -291,6 +302,10 @@ void db_run(struct db *db, struct store_op *op) {
     op->next = NULL;
     one_by_one(db, op, NULL, false);
     op->next = next;
+}
+
+uint64_t db_commits(const struct db *db) {
+    return db->commits;
 }
 
 size_t db_wal_pages(const struct db *db) {

@@ -12,7 +12,7 @@
 
 enum {
     DB_APPLICATION_ID = 0x53694c6b, /* "SiLk": `file` and sqlite3 show whose database it is */
-    DB_SCHEMA = 2,                  /* user_version; see db_schema.c */
+    DB_SCHEMA = 3,                  /* user_version; see db_schema.c */
     DB_PAGE = 4096,                 /* bytes */
     DB_BATCH_MAX = 1024,            /* operations of one commit */
     DB_BATCH_BYTES = 16 << 20,      /* bytes of `in` after which a batch ends */
@@ -38,6 +38,7 @@ void db_close(struct db *db); /* checkpoints and frees; NULL is fine */
 struct store_op *db_batch(struct db *db, struct store_op *first);
 void db_run(struct db *db, struct store_op *op); /* one alone; op->next is ignored and kept */
 
+uint64_t db_commits(const struct db *db); /* so far, of those that wrote something */
 /* Pages in the write-ahead log since the last complete checkpoint. */
 size_t db_wal_pages(const struct db *db);
 /* Copies the log into the database. Waits for no reader: what one still needs stays for the next time.

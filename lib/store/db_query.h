@@ -68,6 +68,7 @@ struct db {
     int64_t data_version;
     int64_t room_pages; /* pages that new messages may still take up, in this transaction */
     size_t wal_pages;
+    uint64_t commits; /* that wrote something */
     int64_t totals[TOTAL_COUNT];
     bool totals_dirty[TOTAL_COUNT];
     bool latency_loaded, latency_dirty;
@@ -214,6 +215,11 @@ void files_put_totals(struct db *db, struct json_out *o);
 /* Received ones whose sender must have given up fail; true: there may be more. */
 bool files_give_up(struct db *db, int64_t now_ms, uint64_t *gone);
 bool files_tidy(struct db *db, enum statement which, int64_t before_ms, uint64_t *gone);
+
+/* ---- figures (db_figures.c) */
+enum err figures_add(struct db *db, struct store_op *op);
+enum err figures_read(struct db *db, struct store_op *op);
+enum err log_counts(struct db *db, struct store_op *op);
 
 /* ---- the file (db_schema.c) */
 enum err db_configure(struct db *db, struct store_op *op); /* STORE_CONFIGURE */

@@ -60,6 +60,21 @@ static const struct {
      "CREATE UNIQUE INDEX files_id ON files(direction, peer, id);"
      "ALTER TABLE inbox ADD COLUMN file TEXT;"
      "ALTER TABLE inbox ADD COLUMN file_bytes INTEGER;"},
+    {3,
+     "CREATE TABLE figures(span_s INTEGER NOT NULL, at_ms INTEGER NOT NULL,"
+     " up_seconds INTEGER, connections INTEGER, connections_max INTEGER, peers INTEGER,"
+     " connections_opened INTEGER, connections_closed INTEGER, refused INTEGER,"
+     " messages_in INTEGER, messages_out INTEGER, operations INTEGER, operations_failed INTEGER,"
+     " bytes_in INTEGER, bytes_out INTEGER, latency_p50_ms INTEGER, latency_p95_ms INTEGER,"
+     " latency_max_ms INTEGER, cpu_permille INTEGER, cpu_max_permille INTEGER,"
+     " node_cpu_permille INTEGER, memory_permille INTEGER, memory_max_permille INTEGER,"
+     " resident_bytes INTEGER, fds INTEGER, disk_permille INTEGER, disk_used_bytes INTEGER,"
+     " disk_size_bytes INTEGER, database_bytes INTEGER, logs_bytes INTEGER, outbox INTEGER,"
+     " inbox INTEGER, peers_known INTEGER, slow_turns INTEGER, log_warnings INTEGER,"
+     " log_errors INTEGER,"
+     " PRIMARY KEY(span_s, at_ms)) WITHOUT ROWID;"
+     "CREATE TABLE log_counts(hour_ms INTEGER NOT NULL, event TEXT NOT NULL, peer TEXT NOT NULL,"
+     " level TEXT NOT NULL, count INTEGER NOT NULL, PRIMARY KEY(hour_ms, event, peer)) WITHOUT ROWID;"},
 };
 
 /* What SQLite would do with mode 0644, and through a link. A file that is there is never opened here: closing

@@ -3,6 +3,8 @@
 #ifndef SILKTALK_STORE_DB_SQL_H
 #define SILKTALK_STORE_DB_SQL_H
 
+#include "node/figures.h"
+
 #define OUTBOX_ITEM                                                                                          \
     "SELECT o.seq, o.id, o.peer, p.name, o.state, length(o.body), o.created_ms, o.tries, o.next_try_ms, "    \
     "o.last_error, o.expires_ms FROM outbox o LEFT JOIN peers p ON p.peer = o.peer "
@@ -12,6 +14,19 @@
     "i.peer "
 #define MESSAGE_COLUMNS "id, created_ms, expires_ms, content_type, subject, reply_to, body "
 #define INBOX_MESSAGE "id, sent_ms, expires_ms, content_type, subject, reply_to, body "
+
+/* Figures: columns from the table of node/figures.h; minutes become an hour by their third column. */
+#define FIGURE_COLUMN(symbol, name, fold) ", " name
+#define FIGURE_MARK(symbol, name, fold) ", ?"
+#define FIGURE_FOLD(symbol, name, fold) ", " FIGURE_HOUR_##fold(name)
+#define FIGURE_HOUR_SUM(name) "sum(" name ")"
+#define FIGURE_HOUR_MAX(name) "max(" name ")"
+#define FIGURE_HOUR_MEAN(name) "CAST(round(avg(" name ")) AS INTEGER)"
+#define FIGURE_JOIN(symbol, name, fold) ", " name " = " FIGURE_JOIN_##fold(name)
+#define FIGURE_JOIN_SUM(name) "ifnull(" name ", 0) + ifnull(excluded." name ", 0)"
+#define FIGURE_JOIN_MAX(name) "max(ifnull(" name ", excluded." name "), ifnull(excluded." name ", " name "))"
+#define FIGURE_JOIN_MEAN(name) "ifnull(excluded." name ", " name ")"
+#define LOG_COUNTS_FROM " FROM log_counts WHERE hour_ms >= ?1 "
 
 /* clang-format off */
 #define STATEMENTS(X)                                                                                              \
@@ -113,6 +128,26 @@
                  "ORDER BY f.seq LIMIT ?2")                                                                        \
     X(FILE_BY_TEXT, "SELECT seq, id FROM files WHERE substr(hex(id), 1, ?2) = ?1 OR substr(hex(id), -?2) = ?1 "    \
                     "LIMIT ?3")                                                                                    \
+    /* figures */                                                                                                  \
+    X(FIGURES_ADD, "INSERT INTO figures(span_s, at_ms" FIGURES(FIGURE_COLUMN) ") VALUES(?, ?" FIGURES(FIGURE_MARK)  \
+                   ") ON CONFLICT(span_s, at_ms) DO UPDATE SET span_s = span_s" FIGURES(FIGURE_JOIN))              \
+    X(FIGURES_HOUR, "INSERT OR REPLACE INTO figures(span_s, at_ms" FIGURES(FIGURE_COLUMN) ") SELECT 3600, ?1"       \
+                    FIGURES(FIGURE_FOLD) " FROM figures WHERE span_s = 60 AND at_ms >= ?1 AND at_ms < ?1 + 3600000") \
+    X(FIGURES_OLD, "DELETE FROM figures WHERE span_s = ?3 AND at_ms IN (SELECT at_ms FROM figures WHERE "           \
+                   "span_s = ?3 AND at_ms < ?1 ORDER BY at_ms LIMIT ?2)")                                          \
+    X(FIGURES_READ, "SELECT * FROM (SELECT at_ms" FIGURES(FIGURE_COLUMN) " FROM figures WHERE span_s = ?1 AND "     \
+                    "at_ms >= ?2 ORDER BY at_ms DESC LIMIT ?3) ORDER BY at_ms")                                    \
+    X(LOG_COUNTS_ROWS, "SELECT count(*) FROM log_counts WHERE hour_ms = ?1 AND peer <> ''")                        \
+    X(LOG_COUNTS_ADD, "INSERT INTO log_counts(hour_ms, event, peer, level, count) VALUES(?1, ?2, ?3, ?4, ?5) "      \
+                      "ON CONFLICT(hour_ms, event, peer) DO UPDATE SET count = count + ?5")                        \
+    X(LOG_COUNTS_OLD, "DELETE FROM log_counts WHERE hour_ms IN (SELECT hour_ms FROM log_counts WHERE hour_ms < ?1 " \
+                      "ORDER BY hour_ms LIMIT ?2)")                                                                \
+    X(LOG_COUNTS_HOUR, "SELECT hour_ms, level, '', '', sum(count)" LOG_COUNTS_FROM "GROUP BY 1, 2 ORDER BY 1, 2 LIMIT ?2") \
+    X(LOG_COUNTS_DAY, "SELECT hour_ms - hour_ms % 86400000, level, '', '', sum(count)" LOG_COUNTS_FROM              \
+                      "GROUP BY 1, 2 ORDER BY 1, 2 LIMIT ?2")                                                      \
+    X(LOG_COUNTS_EVENT, "SELECT 0, level, event, '', sum(count)" LOG_COUNTS_FROM "GROUP BY 2, 3 ORDER BY 5 DESC, 3 LIMIT ?2") \
+    X(LOG_COUNTS_PEER, "SELECT 0, level, '', peer, sum(count)" LOG_COUNTS_FROM "GROUP BY 4, 2 ORDER BY 5 DESC, 4, 2 LIMIT ?2") \
+    X(LOG_COUNTS_ALL, "SELECT hour_ms, level, event, peer, count" LOG_COUNTS_FROM "ORDER BY 1 DESC, 5 DESC, 3, 4 LIMIT ?2") \
     /* peers, strangers, meta */                                                                                   \
     X(PEER_PUT, "INSERT INTO peers(peer, name, flags, last_seen_ms, record) VALUES(?1, ?2, ?3, ?4, ?5) "           \
                 "ON CONFLICT(peer) DO UPDATE SET name = ?2, flags = ?3, last_seen_ms = ?4, record = ?5")           \

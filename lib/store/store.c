@@ -75,7 +75,7 @@ static struct timespec in_ms(long ms) {
  * next instead of keeping the disk busy when it comes. */
 static bool may_wait(const struct store_op *op) {
     return op->kind == STORE_OUTBOX_DONE || op->kind == STORE_OUTBOX_TRIED || op->kind == STORE_PEER_PUT ||
-           op->kind == STORE_STRANGER;
+           op->kind == STORE_STRANGER || op->kind == STORE_FIGURES_ADD;
 }
 
 /* The bytes of files: what waits behind them is a matter of one slice, not of all that are asked for. */
@@ -121,6 +121,12 @@ static struct store_op *wait_for_work(struct store *s, bool idle, bool *ending) 
     return batch;
 }
 
+static int64_t monotonic_us(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
+}
+
 static void *work(void *user) {
     struct store *s = user;
     bool ending = false, idle = true; /* idle: nothing in the log that could be copied meanwhile */
@@ -129,10 +135,13 @@ static void *work(void *user) {
         if (batch == NULL && !ending) db_checkpoint(s->db, false);
         idle = batch == NULL;
         while (batch != NULL) {
+            uint64_t commits = db_commits(s->db);
+            int64_t began = monotonic_us();
             struct store_op *rest = db_batch(s->db, batch);
             struct store_op *last = batch;
             while (last->next != rest) last = last->next;
             last->next = NULL;
+            if (db_commits(s->db) != commits) last->commit_us = MAX(monotonic_us() - began, (int64_t)1);
             give_back(s, batch);
             batch = rest;
             if (db_wal_pages(s->db) >= DB_WAL_PAGES) db_checkpoint(s->db, false);

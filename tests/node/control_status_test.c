@@ -53,24 +53,27 @@ TEST(what_was_measured_is_shown_and_the_rest_is_null) {
     struct world *w = quiet_world();
     size_t a = node_with(w, "");
     struct node *n = node_of(w, a);
-    struct node_resources r = {
-        .resident_bytes = -1, .fds = -1, .fds_max = -1, .disk_used_percent = -1, .host_memory_percent = -1};
+    struct node_resources r = node_resources_unknown;
     node_measured(n, &r);
-    must_have(world_ask(w, a, "status", "{}"), "\"resources\":{\"cpu_percent\":0,\"memory_percent\":null,"
+    must_have(world_ask(w, a, "status", "{}"), "\"logs_bytes\":null,\"disk_percent\":null");
+    must_have(world_ask(w, a, "status", "{}"), "\"resources\":{\"cpu_percent\":null,\"memory_percent\":null,"
                                                "\"resident_bytes\":null,\"fds\":null,\"fds_max\":null}");
     world_run(w, 10000);
     r = (struct node_resources){.resident_bytes = 4096,
-                                .cpu_us = 2500000,
+                                .own_cpu_permille = 16,
+                                .host_cpu_permille = 9,
                                 .fds = 12,
                                 .fds_max = 1024,
-                                .disk_used_percent = 41,
-                                .host_memory_percent = 31};
+                                .memory_permille = 312};
+    n->spaces[SPACE_DATA] = (struct space_use){.total = 1000, .used = 300, .available = 700};
+    n->spaces[SPACE_LOGS] = (struct space_use){
+        .total = 1000, .used = 300, .available = 700, .inodes = 100, .inodes_free = 59, .folder_bytes = 4096};
     node_now(n, world_clocks(w, w->nodes[a]));
     node_measured(n, &r);
     const char *answer = world_ask(w, a, "status", "{}");
-    must_have(answer, "\"disk_percent\":41");
+    must_have(answer, "\"logs_bytes\":4096,\"disk_percent\":41");
     must_have(answer, "\"memory_percent\":31,\"resident_bytes\":4096,\"fds\":12,\"fds_max\":1024}");
-    must_have(answer, "\"cpu_percent\":2"); /* 2.5 s of about 10 s */
+    must_have(answer, "\"cpu_percent\":2"); /* the larger of both, rounded */
     end_world(w);
 }
 

@@ -1,0 +1,154 @@
+"""Metrics of a running node: names, kinds and labels as operations.md S4 has them, both text formats, their cost."""
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics
+from prometheus_client.parser import text_string_to_metric_families as prometheus
+
+SILKTALK = os.environ.get("SILKTALK", "build/silktalk")
+DATA = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "data")
+WORK = tempfile.mkdtemp(dir=os.environ.get("TMPDIR"))
+SCRAPES = 2000
+
+
+def run(home, *args):
+    r = subprocess.run([SILKTALK, args[0], "--home", home, *args[1:]], capture_output=True, text=True, check=False)
+    assert r.returncode == 0, (args, r.returncode, r.stdout, r.stderr)
+    return r.stdout
+
+
+class Node:
+    def __init__(self, name):
+        self.home = f"{WORK}/{name}"
+        run(self.home, "config", "init")
+        run(self.home, "config", "set", "network.listen", "/ip4/127.0.0.1/tcp/0")
+        run(self.home, "config", "set", "messages.from", "any")
+        run(self.home, "start")
+        self.socket = socket.socket(socket.AF_UNIX)
+        self.socket.settimeout(30)
+        self.socket.connect(self.home + "/control.sock")
+        self.lines = self.socket.makefile("r", encoding="utf-8")
+
+    def scrape(self, open_format=False):
+        request = {"v": 1, "id": 1, "method": "metrics", "params": {"openmetrics": open_format}}
+        self.socket.sendall(json.dumps(request).encode() + b"\n")
+        return json.loads(self.lines.readline())["result"]["text"]
+
+
+def table():
+    with open(os.path.join(DATA, "deliveries.tsv"), encoding="utf-8") as f:
+        state = dict(line.rstrip("\n").split("\t") for line in f if line.strip() and not line.startswith("#"))
+    with open(os.path.join(DATA, "metrics.tsv"), encoding="utf-8") as f:
+        rows = [line.rstrip("\n").split("\t") for line in f if line.strip() and not line.startswith("#")]
+    return {n if n.startswith("process_") else "silktalk_" + n: (kind, labels) for n, kind, labels, d in rows
+            if state[d] != "later"}
+
+
+def check_names(text):
+    kinds = {}
+    for line in text.splitlines():
+        if line.startswith("# TYPE "):
+            _, _, name, kind = line.split(" ")
+            assert name not in kinds, f"{name} twice"
+            kinds[name] = kind
+    wanted = table()
+    assert set(kinds) == set(wanted), f"missing {set(wanted) - set(kinds)}, too many {set(kinds) - set(wanted)}"
+    helped = {line.split(" ")[2] for line in text.splitlines() if line.startswith("# HELP ")}
+    assert helped == set(kinds)
+    for name, (kind, _) in wanted.items():
+        assert kinds[name] == kind, f"{name} is a {kinds[name]}"
+    seen = {}
+    for family in prometheus(text):
+        for s in family.samples:
+            full = family.name + "_total" if family.name + "_total" in wanted else family.name
+            labels = set(s.labels) - ({"le"} if s.name.endswith("_bucket") else set())
+            assert labels == set(filter(None, wanted[full][1].split(","))), f"{s.name} has labels {labels}"
+            seen[full] = True
+    # what nothing tells yet (no checks, certificate, clock, HTTP requests, undelivered messages) has no samples
+    may_lack = {"silktalk_health_status", "silktalk_health_check_status", "silktalk_clock_offset_seconds",
+                "silktalk_outbox_oldest_timestamp_seconds", "silktalk_certificate_not_after_timestamp_seconds",
+                "silktalk_http_requests_total"}
+    assert set(wanted) - set(seen) <= may_lack, f"no samples of {set(wanted) - set(seen) - may_lack}"
+
+
+def values(families):
+    return {(s.name, tuple(sorted(s.labels.items()))): s.value for f in families for s in f.samples}
+
+
+def check_formats(a, b):
+    old, new = a.scrape(), a.scrape(True)
+    check_names(old)
+    r = subprocess.run(["promtool", "check", "metrics"], input=old, capture_output=True, text=True, check=False)
+    assert r.returncode == 0 and not r.stderr.strip(), f"promtool: {r.stdout}{r.stderr}"
+    families = list(openmetrics(new))
+    assert len(families) == len(table())
+    for f in families:
+        assert f.type == {n.removesuffix("_total"): k for n, (k, _) in table().items()}[f.name], f
+    x, y = values(prometheus(old)), values(families)
+    assert set(x) == set(y), set(x) ^ set(y)
+    peer = json.loads(run(b.home, "id", "--json"))["peer_id"]
+    assert peer not in old, "a metric names a peer"
+    assert x[("silktalk_messages_total", (("direction", "out"), ("status", "stored")))] == 3
+    assert x[("silktalk_connections", (("direction", "out"), ("path", "direct")))] == 1
+    assert x[("silktalk_db_commit_seconds_count", ())] > 0
+    assert 0 < x[("silktalk_disk_used_ratio", (("use", "data"),))] <= 1
+    assert x[("process_resident_memory_bytes", ())] > 1 << 20
+    return x
+
+
+def memory(pid):
+    with open(f"/proc/{pid}/statm", encoding="ascii") as f:
+        return int(f.read().split()[1]) * os.sysconf("SC_PAGESIZE")
+
+
+def check_cost(a):
+    pid = json.loads(run(a.home, "status", "--json"))["node"]["pid"]
+    for _ in range(100):
+        a.scrape()
+    before = memory(pid)
+    cpu = float(a.scrape().split("\nprocess_cpu_seconds_total ")[1].split("\n")[0])
+    for _ in range(SCRAPES):
+        a.scrape()
+    grown = memory(pid) - before
+    time.sleep(1.1)  # the node looks at itself once a second
+    cpu = float(a.scrape().split("\nprocess_cpu_seconds_total ")[1].split("\n")[0]) - cpu
+    assert grown < 2 << 20, f"{SCRAPES} scrapes: {grown} bytes more memory"
+    print(f"a scrape takes {cpu / SCRAPES * 1e6:.0f} us; {SCRAPES} of them, {max(grown, 0) >> 10} KiB more memory")
+
+
+def main():
+    a, b = Node("a"), Node("b")
+    address = json.loads(run(b.home, "id", "--addrs", "--json"))["addrs"][0]
+    run(a.home, "connect", address)
+    for i in range(3):
+        run(a.home, "send", address, f"message {i}", "--wait")
+    a.scrape()  # asks for the counts of the store
+    end = time.monotonic() + 20
+    while "\nsilktalk_inbox_messages{" not in a.scrape() or "\nsilktalk_disk_used_ratio{" not in a.scrape() or (
+            "\nsilktalk_host_cpu_ratio " not in a.scrape()):
+        assert time.monotonic() < end, "the store's counts do not come"
+        time.sleep(0.05)
+    first = check_formats(a, b)
+    check_cost(a)
+    later = values(prometheus(a.scrape()))
+    for (name, labels), v in first.items():
+        if name.endswith(("_total", "_bucket", "_count")):
+            assert later[(name, labels)] >= v, f"{name} {labels} went back"
+    for n in (a, b):
+        run(n.home, "stop")
+
+
+try:
+    main()
+except AssertionError as e:
+    sys.exit(f"FAIL: {e}")
+finally:
+    for name in ("a", "b"):
+        subprocess.run([SILKTALK, "stop", "--home", f"{WORK}/{name}"], capture_output=True, check=False)
+    shutil.rmtree(WORK, ignore_errors=True)
