@@ -118,7 +118,7 @@ static void line(struct writer *w, const char *suffix, const char *const *values
     add(w, w->row->name);
     add(w, suffix);
     if (any) add(w, "{");
-    for (size_t i = 0; *names != 0; i++) {
+    for (size_t i = 0; values != NULL && values[i] != NULL && *names != 0; i++) {
         int n = (int)strcspn(names, ",");
         w->bad = w->bad || !buf_add_format(w->out, "%s%.*s=\"", i > 0 ? "," : "", n, names);
         add_escaped(w, values[i]);
@@ -131,7 +131,7 @@ static void line(struct writer *w, const char *suffix, const char *const *values
     add(w, "\n");
 }
 
-#define LABELS(...) ((const char *const[]){__VA_ARGS__})
+#define LABELS(...) ((const char *const[]){__VA_ARGS__, NULL})
 static void sample(struct writer *w, const char *const *values, double v) {
     line(w, "", values, NULL, v);
 }
