@@ -99,7 +99,7 @@ static enum err reload(struct daemon *d) {
     struct buf changed = {.max = 8192}, pending = {.max = 8192};
     notify_reloading(&d->notify);
     enum err e = home_config(d->home, &config, &w);
-    if (e == OK) e = http_read_tokens(d, config, &w);
+    if (e == OK) e = http_read_secrets(d, config, &w);
     if (e == OK && !cli_given(d->cli, "listen")) e = listeners_set(d, config, &w);
     if (e == OK) {
         node_reconfigure(d->node, config, &changed, &pending);
@@ -470,7 +470,7 @@ static enum err start(struct daemon *d, struct timing *t) {
     if (d->node == NULL) goto out;
     config = NULL; /* the node's now */
     if (e == OK) e = listeners_set(d, node_config(d->node), &d->why);
-    if (e == OK) e = http_read_tokens(d, node_config(d->node), &d->why);
+    if (e == OK) e = http_read_secrets(d, node_config(d->node), &d->why);
     if (e == OK) e = open_control(d, node_config(d->node));
     if (e == OK) e = loop_watch(d->loop, d->signals.fd, LOOP_READ, "signals", signals_ready, d);
     if (e == OK) e = loop_watch(d->loop, store_fd(d->store), LOOP_READ, "store", store_ready, d);

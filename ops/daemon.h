@@ -10,6 +10,7 @@
 
 #include "base/map.h"
 #include "base/mem.h"
+#include "crypto/tls.h"
 #include "loop/clocks.h"
 #include "loop/host.h"
 #include "loop/lock.h"
@@ -47,21 +48,25 @@ struct link { /* one TCP connection */
     unsigned interest;
 };
 /* HTTP: see daemon_http.c */
-enum { WEB_LINKS = 40, WEB_LISTENERS = 8 };
+enum { WEB_LINKS = 40, WEB_LISTENERS = 8, WEB_OLD = 4 };
 struct web {
     struct web_link {
         struct daemon *daemon;
         int fd; /* -1: free */
         uint32_t id;
         unsigned interest;
-        bool ended; /* the client sends no more */
+        bool ended;               /* the client sends no more */
+        struct tls *tls;          /* NULL: in clear */
+        struct buf plain, cipher; /* what the node has not taken yet; what the socket has not */
     } links[WEB_LINKS];
     struct web_listener {
         struct daemon *daemon;
-        int fd; /* -1: free */
+        int fd;                    /* -1: free */
         char text[256], path[256]; /* as in http.listen; of a unix socket */
     } listeners[WEB_LISTENERS];
-    struct mono again; /* one of them could not be opened */
+    struct tls_identity *identity;     /* http.tlsCert; NULL: none */
+    struct tls_identity *old[WEB_OLD]; /* replaced ones that connections may use still */
+    struct mono again;                 /* one of them could not be opened */
     bool told;
 };
 struct daemon {
@@ -115,7 +120,8 @@ struct mono links_deadline(const struct daemon *d);
 /* ---- daemon_http.c */
 void http_init(struct daemon *d);
 void http_listen(struct daemon *d, const struct config *config); /* opens and closes; never fails */
-enum err http_read_tokens(struct daemon *d, const struct config *config, struct why *w);
+/* Tokens, certificate and key, anew; on failure nothing has changed. */
+enum err http_read_secrets(struct daemon *d, const struct config *config, struct why *w);
 void http_turn(struct daemon *d);
 void http_close(struct daemon *d);
 struct mono http_sockets_deadline(const struct daemon *d);

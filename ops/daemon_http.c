@@ -6,7 +6,14 @@
 
 #include <stdio.h>
 
-enum { HTTP_AGAIN_MS = 30000, HTTP_ACCEPTS = 16, HTTP_READ = 16 << 10 };
+enum {
+    HTTP_AGAIN_MS = 30000,
+    HTTP_ACCEPTS = 16,
+    HTTP_READ = 16 << 10,
+    HTTP_READS = 8,
+    CIPHER_HIGH = 64 << 10,
+    CERTIFICATE_MAX = 256 << 10
+};
 
 static struct web_link *free_link(struct daemon *d) {
     for (size_t i = 0; i < LEN(d->web.links); i++)
@@ -16,19 +23,63 @@ static struct web_link *free_link(struct daemon *d) {
 
 static void close_link(struct web_link *l) {
     struct daemon *d = l->daemon;
+    struct bytes last = l->tls != NULL ? buf_view(&l->cipher) : node_http_tx(d->node, l->id);
     loop_drop(d->loop, l->fd);
-    closing_give(d->closing, l->fd, node_http_tx(d->node, l->id), loop_now(d->loop).mono);
+    closing_give(d->closing, l->fd, last, loop_now(d->loop).mono);
     node_http_gone(d->node, l->id);
+    tls_free(l->tls);
+    buf_wipe(&l->plain);
+    buf_free(&l->cipher);
+    l->tls = NULL;
     l->fd = -1;
     l->id = 0;
 }
 
-static void set_interest(struct web_link *l) {
+/* ---- TLS between the socket and the node */
+
+/* What has come goes to the node, as far as it takes it; its answers go into records. */
+static void pump(struct web_link *l) {
     struct daemon *d = l->daemon;
-    unsigned want = 0;
-    if (!l->ended && node_http_room(d->node, l->id) > 0) want |= LOOP_READ;
-    if (node_http_tx(d->node, l->id).n > 0) want |= LOOP_WRITE;
-    if (want != l->interest) loop_interest(d->loop, l->fd, want);
+    size_t n;
+    if (l->tls == NULL) return;
+    do {
+        if (!tls_read(l->tls, &l->plain)) break;
+        n = MIN(l->plain.n, node_http_room(d->node, l->id));
+        if (n > 0) {
+            node_http_received(d->node, l->id, bytes_sub(buf_view(&l->plain), 0, n));
+            buf_drop(&l->plain, n);
+        }
+    } while (n > 0);
+    for (struct bytes tx; l->cipher.n < CIPHER_HIGH && (tx = node_http_tx(d->node, l->id)).n > 0;) {
+        n = tls_write(l->tls, tx);
+        if (n > 0) node_http_sent(d->node, l->id, n);
+        if (!tls_take(l->tls, &l->cipher) || n == 0) break;
+    }
+    if (node_http_done(d->node, l->id)) tls_finish(l->tls);
+    tls_take(l->tls, &l->cipher);
+}
+
+static struct bytes output(const struct web_link *l) {
+    return l->tls != NULL ? buf_view(&l->cipher) : node_http_tx(l->daemon->node, l->id);
+}
+
+static void sent(struct web_link *l, size_t n) {
+    if (l->tls != NULL)
+        buf_drop(&l->cipher, n);
+    else
+        node_http_sent(l->daemon->node, l->id, n);
+}
+
+/* Bytes that may be read from the socket now. */
+static size_t input_room(const struct web_link *l) {
+    if (l->ended) return 0;
+    if (l->tls == NULL) return MIN((size_t)HTTP_READ, node_http_room(l->daemon->node, l->id));
+    return l->plain.n > 0 || l->cipher.n >= CIPHER_HIGH ? 0 : MIN((size_t)HTTP_READ, tls_wants(l->tls));
+}
+
+static void set_interest(struct web_link *l) {
+    unsigned want = (input_room(l) > 0 ? LOOP_READ : 0) | (output(l).n > 0 ? LOOP_WRITE : 0);
+    if (want != l->interest) loop_interest(l->daemon->loop, l->fd, want);
     l->interest = want;
 }
 
@@ -37,17 +88,19 @@ static bool write_link(struct web_link *l) {
     struct daemon *d = l->daemon;
     struct why w;
     size_t n;
-    for (struct bytes tx; (tx = node_http_tx(d->node, l->id)).n > 0;) {
+    pump(l);
+    for (struct bytes tx; (tx = output(l)).n > 0; pump(l)) {
         enum err e = tcp_write(l->fd, tx, &n, &w);
         if (e == E_BUSY) break;
         if (e == OK) {
-            node_http_sent(d->node, l->id, n);
+            sent(l, n);
             continue;
         }
         close_link(l);
         return false;
     }
-    if (node_http_done(d->node, l->id)) {
+    bool over = l->tls != NULL && tls_state(l->tls, NULL) != OK;
+    if (output(l).n == 0 && (over || node_http_done(d->node, l->id))) {
         close_link(l);
         return false;
     }
@@ -55,42 +108,64 @@ static bool write_link(struct web_link *l) {
     return true;
 }
 
-static void link_ready(void *user, int fd, unsigned ready) {
-    struct web_link *l = user;
+static enum err read_some(struct web_link *l) {
     struct daemon *d = l->daemon;
     uint8_t data[HTTP_READ];
     struct why w;
-    size_t n = 0;
+    size_t n = 0, room = input_room(l);
+    enum err e = room == 0 ? E_BUSY : tcp_read(l->fd, data, room, &n, &w);
+    struct bytes in = bytes_at(data, n);
+    if (e == OK && l->tls != NULL) {
+        while (in.n > 0 && tls_wants(l->tls) > 0) tls_feed(l->tls, &in);
+        pump(l);
+    } else if (e == OK) {
+        node_http_received(d->node, l->id, in);
+    }
+    return e;
+}
+
+static void link_ready(void *user, int fd, unsigned ready) {
+    struct web_link *l = user;
+    struct daemon *d = l->daemon;
+    enum err e = OK;
+    (void)fd;
     node_now(d->node, loop_now(d->loop));
-    size_t room = MIN(sizeof data, node_http_room(d->node, l->id));
-    if ((ready & LOOP_READ) != 0 && room > 0) {
-        enum err e = tcp_read(fd, data, room, &n, &w);
-        if (e == OK) {
-            measure(d, MEASURE_ASKED_MS);
-            node_http_received(d->node, l->id, bytes_at(data, n));
-        } else if (e == E_CLOSED) {
-            l->ended = true;
-            node_http_ended(d->node, l->id);
-        } else if (e != E_BUSY) {
-            close_link(l);
-            return;
-        }
+    for (int i = 0; i < HTTP_READS && (ready & LOOP_READ) != 0 && e == OK; i++) e = read_some(l);
+    if (e == E_CLOSED) {
+        l->ended = true;
+        node_http_ended(d->node, l->id);
+    } else if (e != OK && e != E_BUSY) {
+        close_link(l);
+        return;
     }
     write_link(l);
 }
 
+static struct tls *new_tls(struct daemon *d, bool *good) {
+    struct rng rng;
+    *good = true;
+    if (d->web.identity == NULL) return NULL;
+    rng_system(&rng);
+    struct tls *t = tls_server(d->web.identity, &rng);
+    rng_wipe(&rng);
+    *good = t != NULL;
+    return t;
+}
+
 static void accepted(struct daemon *d, int fd, const struct endpoint *remote) {
     struct web_link *l = free_link(d);
-    uint32_t id = l == NULL ? 0 : node_http_accepted(d->node, remote, false);
+    bool good = true;
+    struct tls *tls = remote == NULL ? NULL : new_tls(d, &good);
+    uint32_t id = l == NULL || !good ? 0 : node_http_accepted(d->node, remote, tls != NULL);
     if (id == 0) {
+        tls_free(tls);
         tcp_close(fd);
         return;
     }
-    *l = (struct web_link){.daemon = d, .fd = fd, .id = id, .interest = LOOP_READ};
+    *l = (struct web_link){.daemon = d, .fd = fd, .id = id, .interest = LOOP_READ, .tls = tls};
+    l->plain.max = l->cipher.max = 4 * CIPHER_HIGH;
     if (loop_watch(d->loop, fd, LOOP_READ, "http", link_ready, l) == OK) return;
-    tcp_close(fd);
-    node_http_gone(d->node, id);
-    l->fd = -1;
+    close_link(l);
 }
 
 static void accept_ready(void *user, int fd, unsigned ready) {
@@ -147,6 +222,10 @@ void http_close(struct daemon *d) {
     for (size_t i = 0; i < LEN(d->web.listeners); i++)
         if (d->web.listeners[i].fd >= 0) close_listener(&d->web.listeners[i]);
     d->web.again = MONO_NEVER;
+    tls_identity_free(d->web.identity);
+    for (size_t i = 0; i < WEB_OLD; i++) tls_identity_free(d->web.old[i]);
+    d->web.identity = NULL;
+    memset(d->web.old, 0, sizeof d->web.old);
 }
 
 void http_init(struct daemon *d) {
@@ -209,7 +288,7 @@ void http_listen(struct daemon *d, const struct config *config) {
 
 /* Off this host only with tokens: without them anybody could ask for nothing but a word, and an operator
  * would think that it is protected. */
-enum err http_read_tokens(struct daemon *d, const struct config *config, struct why *w) {
+static enum err read_tokens(struct daemon *d, const struct config *config, struct why *w) {
     const struct config_list *list = &cfg(config, http_listen).list;
     const char *path = cfg(config, http_tokenFile).text;
     struct buf text = {.max = 64 << 10};
@@ -230,5 +309,62 @@ enum err http_read_tokens(struct daemon *d, const struct config *config, struct 
         e = fail(w, e, "http.tokenFile %s: %s", path, inner.text);
     }
     buf_wipe(&text);
+    return e;
+}
+
+/* ---- certificate */
+
+static enum err read_pem(const char *setting, mode_t widest, struct buf *out, struct why *w) {
+    char path[PATH_SIZE];
+    struct why inner = {OK, ""};
+    enum err e = home_secret(setting, path, &inner);
+    if (e == OK) e = file_read(path, 0, CERTIFICATE_MAX, widest, out, NULL, &inner);
+    return e == OK ? OK : fail(w, E_INPUT, "http.tlsCert, http.tlsKeyFile: %s", inner.text);
+}
+
+static bool in_use(const struct daemon *d) {
+    for (size_t i = 0; i < LEN(d->web.links); i++)
+        if (d->web.links[i].fd >= 0 && d->web.links[i].tls != NULL) return true;
+    return false;
+}
+
+/* Connections go on with the one that they began with; it is freed once none is left. */
+static void set_identity(struct daemon *d, struct tls_identity *id) {
+    struct web *web = &d->web;
+    if (web->identity != NULL) {
+        if (web->old[WEB_OLD - 1] != NULL || !in_use(d)) {
+            for (size_t i = 0; i < LEN(web->links); i++)
+                if (web->links[i].fd >= 0 && web->links[i].tls != NULL) close_link(&web->links[i]);
+            for (size_t i = 0; i < WEB_OLD; i++) {
+                tls_identity_free(web->old[i]);
+                web->old[i] = NULL;
+            }
+        }
+        size_t i = 0;
+        while (web->old[i] != NULL) i++;
+        web->old[i] = web->identity;
+    }
+    web->identity = id;
+}
+
+enum err http_read_secrets(struct daemon *d, const struct config *config, struct why *w) {
+    const char *chain = cfg(config, http_tlsCert).text, *key = cfg(config, http_tlsKeyFile).text;
+    struct tls_identity *id = NULL;
+    struct buf chain_text = {.max = CERTIFICATE_MAX}, key_text = {.max = CERTIFICATE_MAX};
+    enum err e = OK;
+    if (chain[0] != 0) {
+        struct why inner = {OK, ""};
+        e = read_pem(chain, FILE_ANY_MODE, &chain_text, w);
+        if (e == OK) e = read_pem(key, 0640, &key_text, w);
+        if (e == OK && tls_identity_read(buf_view(&chain_text), buf_view(&key_text), &id, &inner) != OK)
+            e = fail(w, E_INPUT, "http.tlsCert, http.tlsKeyFile: %s", inner.text);
+    }
+    buf_free(&chain_text);
+    buf_wipe(&key_text);
+    if (e == OK) e = read_tokens(d, config, w);
+    if (e == OK)
+        set_identity(d, id);
+    else
+        tls_identity_free(id);
     return e;
 }

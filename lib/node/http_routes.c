@@ -84,6 +84,7 @@ static void metrics(struct node *n, struct http_client *c, const struct caller *
 /* Only this page's own script and style run: their hashes are all that the policy allows. */
 static bool add_hash(struct bytes html, struct buf *out, const char *directive, const char *begin,
                      const char *finish) {
+    if (html.n == 0) return false;
     const uint8_t *from = memmem(html.p, html.n, begin, strlen(begin));
     const uint8_t *to = from == NULL ? NULL
                                      : memmem(from, (size_t)(html.p + html.n - from), finish, strlen(finish));

@@ -41,6 +41,10 @@ class Node:
         self.process = subprocess.Popen([EXE, "daemon", "--home", path], stderr=self.log)
         self.wait(lambda: self.curl("/readyz")[0] == 200, "the node is not ready")
 
+    def restart(self):
+        self.stop()
+        self.process = subprocess.Popen([EXE, "daemon", "--home", self.home], stderr=self.log)
+
     def cli(self, *args, code=0):
         r = subprocess.run([EXE, args[0], "--home", self.home, *args[1:]], capture_output=True, text=True, timeout=60)
         check(code is None or r.returncode == code, f"{args}: exit {r.returncode}: {r.stdout} {r.stderr}")
@@ -184,6 +188,36 @@ def listening(n):
     taken.close()
 
 
+def tls(n):
+    """TLS when a certificate is given: curl checks it; in clear nothing is answered; a bad key changes nothing."""
+    cert, key = n.home + "/cert.pem", n.home + "/key.pem"
+    for kind in (("ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"), ("rsa:2048",)):
+        subprocess.run(["openssl", "req", "-x509", "-newkey", *kind, "-nodes", "-keyout", key, "-out", cert, "-days",
+                        "30", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"],
+                       check=True, capture_output=True)
+        os.chmod(key, 0o600)
+        with open(n.home + "/config.ini", "w", encoding="utf-8") as f:
+            f.write(f"[network]\nlisten = /ip4/127.0.0.1/tcp/0\n[http]\nlisten = 127.0.0.1:{n.port}\n"
+                    f"tlsCert = {cert}\ntlsKeyFile = {key}\n")
+        n.restart()
+        def https(*args):
+            r = subprocess.run(["curl", "-s", "-m", "20", "-w", "\n%{http_code}", "--cacert", cert, *args],
+                               capture_output=True, text=True)
+            return int(r.stdout.rpartition("\n")[2] or 0), r.stdout.rpartition("\n")[0]
+        n.wait(lambda: https(f"https://localhost:{n.port}/readyz")[0] == 200, f"TLS with {kind[0]}")
+        code, body = https(f"https://localhost:{n.port}/health")
+        check(code == 200 and json.loads(body)["status"] in ("healthy", "degraded"), f"/health over TLS: {code}")
+        check(len(https(f"https://localhost:{n.port}/")[1]) > 10000, "the page over TLS")
+        code, body = https("--http1.1", "-d", "x" * 100000, f"https://localhost:{n.port}/health")
+        check(code == 405, f"a body of several records: {code}")
+        check(https(f"http://127.0.0.1:{n.port}/health")[0] == 0, "an answer in clear")
+        check(https("--tls-max", "1.1", f"https://localhost:{n.port}/health")[0] == 0, "TLS 1.1")
+    with open(key, "w", encoding="utf-8") as f:
+        f.write("nothing")
+    n.cli("reload", code=6)
+    check(https(f"https://localhost:{n.port}/livez")[0] == 200, "the old certificate stays after a bad reload")
+
+
 def main():
     with tempfile.TemporaryDirectory(dir=os.environ.get("TMPDIR")) as folder:
         n = Node(folder + "/home")
@@ -193,12 +227,13 @@ def main():
             tokens(n)
             clients(n)
             listening(n)
+            tls(n)
         finally:
             n.stop()
     for w in wrong:
         print(w)
     if not wrong:
-        print("the manual's line, tokens, 1,000 idle clients, reload of http.listen")
+        print("the manual's line, tokens, 1,000 idle clients, reload of http.listen, TLS")
     return 1 if wrong else 0
 
 

@@ -1,0 +1,345 @@
+#include "crypto/tls.h"
+
+#include <bearssl.h>
+
+#include "base/mem.h"
+
+enum {
+    EPOCH_DAYS = 719528 /* 1970-01-01, counted from the year 0 as BearSSL does */,
+    DAY_MS = 86400000,
+    SEED = 32
+};
+
+struct tls_identity {
+    br_x509_certificate chain[TLS_CHAIN_MAX];
+    size_t n;
+    br_skey_decoder_context key; /* owns the numbers of the key */
+    unsigned issuer_key_type;
+};
+struct tls_trust {
+    br_x509_trust_anchor *anchors;
+    size_t n, cap;
+};
+struct tls {
+    bool is_server, over;
+    union {
+        br_ssl_server_context server;
+        br_ssl_client_context client;
+    };
+    br_x509_minimal_context x509;
+    uint8_t space[BR_SSL_BUFSIZE_BIDI];
+};
+
+static br_ssl_engine_context *engine(struct tls *t) {
+    return t->is_server ? &t->server.eng : &t->client.eng;
+}
+
+/* ---- PEM: every object whose name ends in `kind`, one after the other */
+
+static void append(void *user, const void *data, size_t n) {
+    buf_add(user, bytes_at(data, n));
+}
+
+struct pem {
+    br_pem_decoder_context decoder;
+    struct bytes rest;
+    struct buf object;
+    const char *kind;
+};
+
+static void pem_begin(struct pem *p, struct bytes text, const char *kind) {
+    *p = (struct pem){.rest = text, .object = {.max = TLS_PEM_MAX}, .kind = kind};
+    br_pem_decoder_init(&p->decoder);
+    buf_reserve(&p->object, MIN(text.n, (size_t)16384)); /* a key at once: growing would leave copies */
+}
+
+static bool pem_next(struct pem *p) {
+    bool wanted = false;
+    buf_clear(&p->object);
+    for (;;) {
+        size_t n = br_pem_decoder_push(&p->decoder, p->rest.p, p->rest.n);
+        p->rest = bytes_skip(p->rest, n);
+        switch (br_pem_decoder_event(&p->decoder)) {
+        case BR_PEM_BEGIN_OBJ:
+            wanted = bytes_ends(bytes_of(br_pem_decoder_name(&p->decoder)), p->kind);
+            br_pem_decoder_setdest(&p->decoder, wanted ? append : NULL, &p->object);
+            break;
+        case BR_PEM_END_OBJ:
+            if (wanted && p->object.n > 0) return true;
+            break;
+        case BR_PEM_ERROR: return false;
+        default:
+            if (p->rest.n == 0 || n == 0) return false;
+        }
+    }
+}
+
+static void pem_end(struct pem *p) {
+    buf_wipe(&p->object);
+    mem_wipe(&p->decoder, sizeof p->decoder);
+}
+
+/* ---- a server's certificate and key */
+
+static enum err read_chain(struct bytes text, struct tls_identity *id, struct why *w) {
+    struct pem p;
+    enum err e = OK;
+    pem_begin(&p, text, "CERTIFICATE");
+    while (e == OK && pem_next(&p)) {
+        uint8_t *copy = id->n < TLS_CHAIN_MAX ? mem_new(p.object.n, 1) : NULL;
+        if (id->n == TLS_CHAIN_MAX)
+            e = fail(w, E_INPUT, "the chain has more than %d certificates", TLS_CHAIN_MAX);
+        else if (copy == NULL)
+            e = fail(w, E_MEMORY, "out of memory");
+        if (e != OK) break;
+        memcpy(copy, p.object.p, p.object.n);
+        id->chain[id->n++] = (br_x509_certificate){copy, p.object.n};
+    }
+    pem_end(&p);
+    return e == OK && id->n == 0 ? fail(w, E_INPUT, "there is no certificate in it") : e;
+}
+
+/* The kind of key that signed the first certificate: a static ECDH suite needs to know. */
+static unsigned signer_type(const br_x509_certificate *c) {
+    br_x509_decoder_context x509;
+    br_x509_decoder_init(&x509, NULL, NULL);
+    br_x509_decoder_push(&x509, c->data, c->data_len);
+    return (unsigned)br_x509_decoder_get_signer_key_type(&x509);
+}
+
+enum err tls_identity_read(struct bytes chain, struct bytes key, struct tls_identity **out, struct why *w) {
+    struct tls_identity *id = NEW(struct tls_identity);
+    struct pem p;
+    *out = NULL;
+    if (id == NULL) return fail(w, E_MEMORY, "out of memory");
+    enum err e = read_chain(chain, id, w);
+    br_skey_decoder_init(&id->key);
+    pem_begin(&p, key, "PRIVATE KEY");
+    if (e == OK && pem_next(&p)) br_skey_decoder_push(&id->key, p.object.p, p.object.n);
+    pem_end(&p);
+    if (e == OK && br_skey_decoder_key_type(&id->key) == 0)
+        e = fail(w, E_INPUT, "there is no RSA or EC private key in it");
+    if (e != OK) {
+        tls_identity_free(id);
+        return e;
+    }
+    id->issuer_key_type = signer_type(&id->chain[0]);
+    *out = id;
+    return OK;
+}
+
+void tls_identity_free(struct tls_identity *id) {
+    if (id == NULL) return;
+    for (size_t i = 0; i < id->n; i++) mem_free(id->chain[i].data);
+    mem_wipe(&id->key, sizeof id->key);
+    mem_free(id);
+}
+
+/* ---- authorities */
+
+static uint8_t *copy_of(const void *p, size_t n) {
+    uint8_t *copy = mem_new(n > 0 ? n : 1, 1);
+    if (copy != NULL && n > 0) memcpy(copy, p, n);
+    return copy;
+}
+
+static void anchor_free(br_x509_trust_anchor *a) {
+    mem_free(a->dn.data);
+    if (a->pkey.key_type == BR_KEYTYPE_RSA) {
+        mem_free(a->pkey.key.rsa.n);
+        mem_free(a->pkey.key.rsa.e);
+    } else {
+        mem_free(a->pkey.key.ec.q);
+    }
+}
+
+/* False: can not be read, or memory. */
+static bool read_anchor(struct bytes der, br_x509_trust_anchor *a) {
+    br_x509_decoder_context x509;
+    struct buf name = {.max = 64 << 10};
+    br_x509_decoder_init(&x509, append, &name);
+    br_x509_decoder_push(&x509, der.p, der.n);
+    const br_x509_pkey *key = br_x509_decoder_get_pkey(&x509);
+    *a = (br_x509_trust_anchor){.flags = br_x509_decoder_isCA(&x509) ? BR_X509_TA_CA : 0};
+    bool good = key != NULL && name.n > 0;
+    if (good) {
+        a->pkey.key_type = key->key_type;
+        a->dn = (br_x500_name){copy_of(name.p, name.n), name.n};
+        good = a->dn.data != NULL;
+    }
+    if (good && key->key_type == BR_KEYTYPE_RSA) {
+        a->pkey.key.rsa = (br_rsa_public_key){copy_of(key->key.rsa.n, key->key.rsa.nlen), key->key.rsa.nlen,
+                                              copy_of(key->key.rsa.e, key->key.rsa.elen), key->key.rsa.elen};
+        good = a->pkey.key.rsa.n != NULL && a->pkey.key.rsa.e != NULL;
+    } else if (good) {
+        a->pkey.key.ec = (br_ec_public_key){key->key.ec.curve, copy_of(key->key.ec.q, key->key.ec.qlen),
+                                            key->key.ec.qlen};
+        good = a->pkey.key.ec.q != NULL;
+    }
+    buf_free(&name);
+    if (!good) anchor_free(a);
+    return good;
+}
+
+static bool room_for_one(struct tls_trust *t) {
+    if (t->n < t->cap) return true;
+    size_t cap = t->cap == 0 ? 32 : 2 * t->cap;
+    br_x509_trust_anchor *more = mem_resize(t->anchors, cap * sizeof *more);
+    if (more == NULL) return false;
+    t->anchors = more;
+    t->cap = cap;
+    return true;
+}
+
+enum err tls_trust_read(struct bytes bundle, struct tls_trust **out, struct why *w) {
+    struct tls_trust *t = NEW(struct tls_trust);
+    struct pem p;
+    enum err e = t == NULL ? E_MEMORY : OK;
+    *out = NULL;
+    if (t == NULL) return fail(w, E_MEMORY, "out of memory");
+    pem_begin(&p, bundle, "CERTIFICATE");
+    while (e == OK && pem_next(&p)) {
+        if (!room_for_one(t)) e = fail(w, E_MEMORY, "out of memory");
+        if (e == OK && read_anchor(buf_view(&p.object), &t->anchors[t->n])) t->n++;
+    }
+    pem_end(&p);
+    if (e == OK && t->n == 0) e = fail(w, E_INPUT, "there is no certificate in it");
+    if (e != OK) {
+        tls_trust_free(t);
+        return e;
+    }
+    *out = t;
+    return OK;
+}
+
+void tls_trust_free(struct tls_trust *t) {
+    if (t == NULL) return;
+    for (size_t i = 0; i < t->n; i++) anchor_free(&t->anchors[i]);
+    mem_free(t->anchors);
+    mem_free(t);
+}
+
+size_t tls_trust_count(const struct tls_trust *t) {
+    return t->n;
+}
+
+/* ---- connections */
+
+static void begin(struct tls *t, struct rng *rng) {
+    uint8_t seed[SEED];
+    rng_fill(rng, seed, sizeof seed);
+    br_ssl_engine_set_versions(engine(t), BR_TLS12, BR_TLS12);
+    br_ssl_engine_set_buffer(engine(t), t->space, sizeof t->space, 1);
+    br_ssl_engine_inject_entropy(engine(t), seed, sizeof seed);
+    mem_wipe(seed, sizeof seed);
+}
+
+struct tls *tls_server(const struct tls_identity *id, struct rng *rng) {
+    struct tls *t = NEW(struct tls);
+    if (t == NULL) return NULL;
+    t->is_server = true;
+    if (br_skey_decoder_key_type(&id->key) == BR_KEYTYPE_RSA)
+        br_ssl_server_init_full_rsa(&t->server, id->chain, id->n, br_skey_decoder_get_rsa(&id->key));
+    else
+        br_ssl_server_init_full_ec(&t->server, id->chain, id->n, id->issuer_key_type,
+                                   br_skey_decoder_get_ec(&id->key));
+    begin(t, rng);
+    br_ssl_engine_add_flags(engine(t), BR_OPT_NO_RENEGOTIATION | BR_OPT_ENFORCE_SERVER_PREFERENCES);
+    br_ssl_server_reset(&t->server);
+    return t;
+}
+
+struct tls *tls_client(const struct tls_trust *trust, const char *host, struct rng *rng, struct wall now) {
+    struct tls *t = NEW(struct tls);
+    if (t == NULL) return NULL;
+    br_ssl_client_init_full(&t->client, &t->x509, trust->anchors, trust->n);
+    br_x509_minimal_set_time(&t->x509, (uint32_t)(now.ms / DAY_MS + EPOCH_DAYS),
+                             (uint32_t)(now.ms % DAY_MS / 1000));
+    begin(t, rng);
+    br_ssl_engine_add_flags(engine(t), BR_OPT_NO_RENEGOTIATION);
+    br_ssl_client_reset(&t->client, host, 0);
+    return t;
+}
+
+void tls_free(struct tls *t) {
+    if (t == NULL) return;
+    mem_wipe(t, sizeof *t);
+    mem_free(t);
+}
+
+size_t tls_wants(struct tls *t) {
+    size_t n = 0;
+    return br_ssl_engine_recvrec_buf(engine(t), &n) == NULL ? 0 : n;
+}
+
+void tls_feed(struct tls *t, struct bytes *cipher) {
+    size_t n;
+    uint8_t *to = br_ssl_engine_recvrec_buf(engine(t), &n);
+    if (to == NULL || cipher->n == 0) return;
+    struct bytes part = bytes_take(cipher, n);
+    memcpy(to, part.p, part.n);
+    br_ssl_engine_recvrec_ack(engine(t), part.n);
+}
+
+bool tls_read(struct tls *t, struct buf *plain) {
+    size_t n;
+    for (const uint8_t *from; (from = br_ssl_engine_recvapp_buf(engine(t), &n)) != NULL;) {
+        if (!buf_add(plain, bytes_at(from, n))) return false;
+        br_ssl_engine_recvapp_ack(engine(t), n);
+    }
+    return true;
+}
+
+size_t tls_write(struct tls *t, struct bytes plain) {
+    size_t n;
+    uint8_t *to = br_ssl_engine_sendapp_buf(engine(t), &n);
+    if (to == NULL || plain.n == 0) return 0;
+    n = MIN(n, plain.n);
+    memcpy(to, plain.p, n);
+    br_ssl_engine_sendapp_ack(engine(t), n);
+    br_ssl_engine_flush(engine(t), 0);
+    return n;
+}
+
+void tls_finish(struct tls *t) {
+    if (!t->over) br_ssl_engine_close(engine(t));
+    t->over = true;
+}
+
+bool tls_take(struct tls *t, struct buf *cipher) {
+    size_t n;
+    for (const uint8_t *from; (from = br_ssl_engine_sendrec_buf(engine(t), &n)) != NULL;) {
+        if (!buf_add(cipher, bytes_at(from, n))) return false;
+        br_ssl_engine_sendrec_ack(engine(t), n);
+    }
+    return true;
+}
+
+bool tls_is_ready(struct tls *t) {
+    return (br_ssl_engine_current_state(engine(t)) & BR_SSL_SENDAPP) != 0;
+}
+
+enum err tls_state(struct tls *t, struct why *w) {
+    if ((br_ssl_engine_current_state(engine(t)) & BR_SSL_CLOSED) == 0) return OK;
+    int code = br_ssl_engine_last_error(engine(t));
+    switch (code) {
+    case BR_ERR_OK: return fail(w, E_CLOSED, "TLS was closed");
+    case BR_ERR_X509_NOT_TRUSTED:
+        return fail(w, E_VERIFY, "the server's certificate is of no trusted authority");
+    case BR_ERR_X509_BAD_SERVER_NAME:
+        return fail(w, E_VERIFY, "the server's certificate is for another name");
+    case BR_ERR_X509_EXPIRED:
+        return fail(w, E_VERIFY, "the server's certificate has expired, or is not valid yet");
+    case BR_ERR_UNSUPPORTED_VERSION:
+    case BR_ERR_RECV_FATAL_ALERT + BR_ALERT_PROTOCOL_VERSION:
+        return fail(w, E_REFUSED, "the other side speaks TLS 1.3 alone, and this program TLS 1.2");
+    case BR_ERR_RECV_FATAL_ALERT + BR_ALERT_HANDSHAKE_FAILURE:
+        return fail(w, E_REFUSED, "the other side knows none of our ciphers, or speaks TLS 1.3 alone");
+    default: break;
+    }
+    if (code > BR_ERR_X509_OK && code <= BR_ERR_X509_NOT_TRUSTED)
+        return fail(w, E_VERIFY, "the server's certificate is not good (error %d)", code);
+    if (code >= BR_ERR_RECV_FATAL_ALERT && code < BR_ERR_RECV_FATAL_ALERT + 256)
+        return fail(w, E_PROTO, "the other side ended TLS with alert %d", code - BR_ERR_RECV_FATAL_ALERT);
+    return fail(w, E_PROTO, "TLS failed (error %d)", code);
+}
