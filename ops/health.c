@@ -4,9 +4,13 @@
 
 APPLET(health)
 const struct opt health_opts[] = {
-    {'c', "check", "CHECK...", NULL, "judge and show these alone (may be repeated, or a comma list)"}, {0}};
+    {'c', "check", "CHECK...", NULL, "judge and show these alone (may be repeated, or a comma list)"},
+    {0, "url", "URL", NULL, "ask the node there, over http (the path /health is added)"},
+    {0, "token-file", "FILE", NULL,
+     "with --url: a bearer token; without one some nodes tell their state alone"},
+    {0}};
 const char health_text[] =
-    "Usage: silktalk health [-c CHECK]... [-v] [--json]\n"
+    "Usage: silktalk health [-c CHECK]... [-v] [--url URL] [--token-file FILE] [--json]\n"
     "A plugin for Nagios, Icinga and their kin: one line with performance data, within 3 s whatever state "
     "the\n"
     "node is in. -v adds a line for each check, with what to do. Exits 0 OK, 1 WARNING, 2 CRITICAL, 3 "
@@ -17,6 +21,7 @@ const char health_text[] =
     "Examples:\n"
     "  silktalk health\n"
     "  silktalk health -c disk -c memory\n"
+    "  silktalk health --url http://10.0.0.7:8080 --token-file /etc/silktalk/token\n"
     "  silktalk health --json | jq -r .status\n";
 
 static void show_check(const struct cli *c, const struct json *check) {

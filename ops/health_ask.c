@@ -10,6 +10,7 @@
 #include "gen/version.h"
 #include "loop/clocks.h"
 #include "loop/lock.h"
+#include "ops/health_url.h"
 #include "ops/local_health.h"
 
 enum { JSON_MAX = 256 << 10 };
@@ -63,10 +64,31 @@ static void explain(struct cli *c, const struct config *config, enum err e, bool
         snprintf(out, 160, "is not running");
 }
 
+static bool finish_json(struct json_out *o, const struct config *config, const struct health *h,
+                        struct wall now) {
+    json_open(o, NULL, '{');
+    json_put_str(o, "schema", "silktalk.health/1");
+    json_put_str(o, "status", health_verdict(h));
+    json_put_str(o, "node", config == NULL ? NULL : cfg(config, node_name).text);
+    json_put_null(o, "peer_id");
+    json_put_str(o, "version", SILKTALK_VERSION);
+    json_put_wall(o, "time", now);
+    json_put_null(o, "uptime_seconds");
+    json_put_null(o, "maintenance");
+    health_checks_json(h, o);
+    json_open(o, "last_checks", '[');
+    json_shut(o, ']');
+    json_shut(o, '}');
+    return json_end(o);
+}
+
 static enum err judge_here(struct cli *c, enum err asked, struct buf *out) {
     struct config *defaults = NULL;
     const struct config *config;
-    struct local_health local = {.n_cpu = 0};
+    struct local_health local = {0};
+    struct host host;
+    host_open(&host, NULL, NULL, clocks_mono());
+    struct host_use use = host_measure(&host, clocks_mono());
     struct health_facts facts;
     struct health h = {.begun = false};
     struct why w, kept = c->why;
@@ -79,27 +101,15 @@ static enum err judge_here(struct cli *c, enum err asked, struct buf *out) {
     config = bad ? defaults : c->config;
     explain(c, config, asked, &unknown, down);
     if (bad) snprintf(down, sizeof down, "is not running: %.140s", config_why.text);
-    local_health(&local, &c->home, config, NULL, &facts);
+    local_health(&local, &c->home, config, NULL, &use, NULL, &facts);
     struct wall now = clocks_now().wall;
     health_judge(&h,
                  &(struct health_input){
                      .config = config, .facts = &facts, .down = down, .unreachable = unknown, .now = now});
     struct json_out o = json_begin(out);
-    json_open(&o, NULL, '{');
-    json_put_str(&o, "schema", "silktalk.health/1");
-    json_put_str(&o, "status", health_verdict(&h));
-    json_put_str(&o, "node", cfg(config, node_name).text);
-    json_put_null(&o, "peer_id");
-    json_put_str(&o, "version", SILKTALK_VERSION);
-    json_put_wall(&o, "time", now);
-    json_put_null(&o, "uptime_seconds");
-    json_put_null(&o, "maintenance");
-    health_checks_json(&h, &o);
-    json_open(&o, "last_checks", '[');
-    json_shut(&o, ']');
-    json_shut(&o, '}');
+    bool good = finish_json(&o, config, &h, now);
     config_free(defaults);
-    return json_end(&o) ? OK : E_MEMORY;
+    return good ? OK : E_MEMORY;
 }
 
 static enum err ask_node(struct cli *c, struct health_answer *out) {
@@ -121,17 +131,85 @@ static enum err ask_node(struct cli *c, struct health_answer *out) {
     return e;
 }
 
-enum err health_ask(struct cli *c, struct health_answer *out) {
-    *out = (struct health_answer){NULL, NULL, false};
-    enum err e = ask_node(c, out);
-    if (e == OK && json_is_array(json_get(out->health, "checks"))) {
-        out->from_node = true;
-        return OK;
+/* Of a node somewhere else: nothing can be judged from here when it does not answer. */
+static enum err judge_far(struct cli *c, enum err asked, const char *url, struct buf *out) {
+    struct config *defaults = NULL;
+    struct health h = {.begun = false};
+    struct why w;
+    char down[160];
+    struct wall now = clocks_now().wall;
+    bool unknown = asked == E_DENIED || asked == E_INPUT || asked == E_NOT_FOUND;
+    if (home_config_text(&c->home, BYTES(""), false, &defaults, &w) != OK) return E_MEMORY;
+    snprintf(down, sizeof down, "at %.60s: %.90s", url, c->why.text);
+    health_judge(
+        &h, &(struct health_input){.config = defaults, .down = down, .unreachable = unknown, .now = now});
+    h.of[HEALTH_CHECK_database].judged = false;
+    h.of[HEALTH_CHECK_database].status = HEALTH_UNKNOWN;
+    struct json_out o = json_begin(out);
+    bool good = finish_json(&o, NULL, &h, now);
+    config_free(defaults);
+    return good ? OK : E_MEMORY;
+}
+
+static bool is_health(const struct json *v) {
+    return json_is_text(json_get(v, "status")) &&
+           bytes_starts(json_get_bytes(v, "schema"), "silktalk.health/");
+}
+
+static bool fetch(struct cli *c, const char *url, const char *token_file, struct health_answer *out,
+                  enum err *e) {
+    struct buf body = {.max = HEALTH_BODY_MAX};
+    *e = health_fetch(url, token_file, HEALTH_ANSWER_MS, &body, &c->why);
+    if (*e == OK) {
+        out->doc = json_parse(buf_view(&body), NULL);
+        out->health = out->doc == NULL ? NULL : json_root(out->doc);
+        if (!is_health(out->health)) {
+            json_free(out->doc);
+            out->doc = NULL;
+            *e = fail(&c->why, E_PROTO, "what answers there is no node");
+        }
     }
-    json_free(out->doc);
-    out->doc = NULL;
+    buf_free(&body);
+    out->from_node = *e == OK;
+    return *e == OK;
+}
+
+/* The sockets did not let us in: the node's own HTTP tells anybody on this host. */
+static bool fetch_here(struct cli *c, struct health_answer *out) {
+    struct why kept = c->why;
+    char url[128];
+    enum err e = E_NOT_FOUND;
+    bool configured = cli_config(c) == OK;
+    const struct config_list *l = configured ? &cfg(c->config, http_listen).list : NULL;
+    for (size_t i = 0; l != NULL && i < l->n && e != OK; i++) {
+        if (l->cidrs[i].base.version == 0) continue;
+        snprintf(url, sizeof url, "http://%.100s", l->texts[i]);
+        fetch(c, url, NULL, out, &e);
+    }
+    if (!configured && c->home.system) fetch(c, "http://127.0.0.1:8080", NULL, out, &e);
+    c->why = kept;
+    return e == OK;
+}
+
+enum err health_ask(struct cli *c, struct health_answer *out) {
+    const char *url = cli_value(c, "url");
     struct buf text = {.max = JSON_MAX};
-    e = judge_here(c, e, &text);
+    enum err e;
+    *out = (struct health_answer){NULL, NULL, false};
+    if (url != NULL) {
+        if (fetch(c, url, cli_value(c, "token-file"), out, &e)) return OK;
+        e = judge_far(c, e, url, &text);
+    } else {
+        e = ask_node(c, out);
+        if (e == OK && is_health(out->health)) {
+            out->from_node = true;
+            return OK;
+        }
+        json_free(out->doc);
+        out->doc = NULL;
+        if (e == E_DENIED && fetch_here(c, out)) return OK;
+        e = judge_here(c, e, &text);
+    }
     if (e == OK) out->doc = json_parse(buf_view(&text), &c->why);
     buf_free(&text);
     if (out->doc == NULL) return fail(&c->why, E_MEMORY, "out of memory");
@@ -179,6 +257,14 @@ int health_code(const struct json *health, const char *only) {
     int worst = HEALTH_OK;
     size_t i = 0;
     const struct json *check, *checks = json_get(health, "checks");
+    if (checks == NULL) { /* a node that does not know who asks tells its state alone */
+        struct bytes state = json_get_bytes(health, "status");
+        return only != NULL                   ? 3
+               : bytes_is(state, "healthy")   ? 0
+               : bytes_is(state, "degraded")  ? 1
+               : bytes_is(state, "unhealthy") ? 2
+                                              : 3;
+    }
     while (json_item(checks, &i, &check)) {
         int s = (int)counted(check, only);
         if (urgent[s] > urgent[worst]) worst = s;
@@ -197,6 +283,12 @@ static void add_message(const struct json *check, struct buf *out) {
 void health_words(const struct json *health, const char *only, struct buf *out) {
     size_t i = 0;
     const struct json *check, *checks = json_get(health, "checks");
+    if (checks == NULL) {
+        struct bytes state = json_get_bytes(health, "status");
+        buf_add_format(out, "node is %.*s; its checks need a token", (int)MIN(state.n, (size_t)20),
+                       (const char *)state.p);
+        return;
+    }
     for (int pass = HEALTH_CRITICAL; pass != HEALTH_OK; pass = pass == HEALTH_CRITICAL  ? HEALTH_WARNING
                                                                : pass == HEALTH_WARNING ? HEALTH_UNKNOWN
                                                                                         : HEALTH_OK)

@@ -31,6 +31,7 @@ struct route {
 const char *node_not_ready(const struct node *n) {
     if (n->stopping) return "the node is stopping\n";
     if (!n->loaded) return "the node is starting\n";
+    if (n->health.maintenance.on) return "the node is in maintenance\n";
     if (n->n_listen == 0 && cfg(n->config, network_listen).list.n > 0) return "the node does not listen\n";
     return NULL;
 }
@@ -121,6 +122,7 @@ static const struct route routes[] = {
     {HTTP_GET, "/metrics", MAY_LOCAL, metrics, NULL, NULL, 0},
     {HTTP_GET, "/health", MAY_ALL, health, NULL, NULL, 0},
     {HTTP_GET, "/api/v1/status", MAY_READ, NULL, "status", NULL, 200},
+    {HTTP_GET, "/api/v1/health", MAY_READ, NULL, "health", NULL, 200},
     {HTTP_GET, "/api/v1/version", MAY_READ, NULL, "version", NULL, 200},
     {HTTP_GET, "/api/v1/id", MAY_READ, NULL, "id", NULL, 200},
     {HTTP_GET, "/api/v1/peers", MAY_READ, NULL, "peers", NULL, 200},
@@ -140,6 +142,7 @@ static const struct route routes[] = {
     {HTTP_DELETE, "/api/v1/outbox/", MAY_MESSAGES, NULL, "outbox.cancel", "id", 200},
     {HTTP_POST, "/api/v1/connect", MAY_ADMIN, NULL, "connect", NULL, 200},
     {HTTP_POST, "/api/v1/disconnect", MAY_ADMIN, NULL, "disconnect", NULL, 200},
+    {HTTP_POST, "/api/v1/maintenance", MAY_ADMIN, NULL, "maintenance", NULL, 200},
     {HTTP_POST, "/api/v1/reload", MAY_ADMIN, NULL, "reload", NULL, 200},
 };
 /* clang-format on */

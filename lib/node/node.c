@@ -304,6 +304,10 @@ static void measure_space(struct node *n) {
     node_give(n, op);
 }
 
+const struct space_use *node_spaces(const struct node *n) {
+    return n->spaces;
+}
+
 int64_t node_disk_permille(const struct node *n) {
     int64_t most = -1;
     for (size_t i = 0; i < SPACE_USES; i++) {

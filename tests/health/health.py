@@ -117,7 +117,7 @@ def full_disk(home):
     if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "none", folder], capture_output=True, check=False).returncode:
         print("no small disk can be mounted: left out")
         return
-    home = new_home("small", files_receiveDir=folder)
+    home = new_home("small-home", files_receiveDir=folder)
     d = Daemon(home)
     try:
         well(home, "an empty disk")
