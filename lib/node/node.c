@@ -4,7 +4,7 @@
 
 #include <stdio.h>
 
-enum { UPKEEP_MS = 60000, UPKEEP_MORE_MS = 50, PEERS_FLUSH_MS = 5000, STOP_MS = 5000, SPACE_MS = 60000 };
+enum { UPKEEP_MS = 60000, UPKEEP_MORE_MS = 50, PEERS_FLUSH_MS = 5000, STOP_MS = 5000, SPACE_MS = 10000 };
 
 /* ---- limits that the configuration sets */
 
