@@ -405,11 +405,13 @@ static enum err make_node(struct daemon *d, struct config *config, const uint8_t
                                .home = d->home->dir,
                                .source_id = SILKTALK_SOURCE_ID,
                                .folders = {[SPACE_DATA] = d->data_folder,
+                                           [SPACE_FILES] = d->files_folder,
                                            [SPACE_LOGS] = d->log_folder[0] == 0 ? NULL : d->log_folder},
                                .page = bytes_at(silktalk_page, sizeof silktalk_page - 1),
                                .pid = (int)getpid()};
     rng_system(&setup.rng);
     snprintf(d->data_folder, sizeof d->data_folder, "%s", cfg(config, node_data).text);
+    snprintf(d->files_folder, sizeof d->files_folder, "%s", cfg(config, files_receiveDir).text);
     host_open(&d->host, NULL, NULL, setup.now.mono);
     d->node = node_new(&setup);
     return d->node == NULL ? fail(&d->why, E_MEMORY, "out of memory") : OK;

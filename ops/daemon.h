@@ -99,7 +99,7 @@ struct daemon {
     struct mono stop_at;
     struct host host;
     struct log_tally tally;
-    char log_folder[PATH_SIZE], data_folder[PATH_SIZE];
+    char log_folder[PATH_SIZE], data_folder[PATH_SIZE], files_folder[PATH_SIZE];
     uint64_t slow_seen;
     const char *slow_part; /* of the last slow turn */
     struct why why;

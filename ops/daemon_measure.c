@@ -57,8 +57,10 @@ void measure_health(struct daemon *d) {
     struct health_facts f;
     if (d->next_measure.us > now.us) return;
     d->next_measure = mono_add_ms(now, HEALTH_EVERY_MS);
-    local_health_cpu(&d->local, now);
-    local_health(&d->local, d->home, c, &d->identity.peer, &f);
+    struct host_use use = host_measure(&d->host, now);
+    const struct space_use *spaces = node_spaces(d->node);
+    if (spaces[SPACE_DATA].total == 0) spaces = NULL; /* at the start the store has not told yet */
+    local_health(&d->local, d->home, c, &d->identity.peer, &use, spaces, &f);
     f.lines_lost = d->sink.lost + d->log.dropped;
     f.listeners_lost = d->listeners_lost;
     if (d->sink.fd < 0 && d->sink.path[0] != 0)

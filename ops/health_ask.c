@@ -85,7 +85,10 @@ static bool finish_json(struct json_out *o, const struct config *config, const s
 static enum err judge_here(struct cli *c, enum err asked, struct buf *out) {
     struct config *defaults = NULL;
     const struct config *config;
-    struct local_health local = {.n_cpu = 0};
+    struct local_health local = {0};
+    struct host host;
+    host_open(&host, NULL, NULL, clocks_mono());
+    struct host_use use = host_measure(&host, clocks_mono());
     struct health_facts facts;
     struct health h = {.begun = false};
     struct why w, kept = c->why;
@@ -98,7 +101,7 @@ static enum err judge_here(struct cli *c, enum err asked, struct buf *out) {
     config = bad ? defaults : c->config;
     explain(c, config, asked, &unknown, down);
     if (bad) snprintf(down, sizeof down, "is not running: %.140s", config_why.text);
-    local_health(&local, &c->home, config, NULL, &facts);
+    local_health(&local, &c->home, config, NULL, &use, NULL, &facts);
     struct wall now = clocks_now().wall;
     health_judge(&h,
                  &(struct health_input){

@@ -2,117 +2,54 @@
 
 #include <fcntl.h>
 #include <stdio.h>
-#include <sys/resource.h>
-#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "crypto/certificate.h"
 #include "loop/clocks.h"
+#include "store/space.h"
 
-static bool slurp(const char *path, char *out, size_t size) {
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0) return false;
-    ssize_t n = read(fd, out, size - 1);
-    close(fd);
-    out[n > 0 ? n : 0] = 0;
-    return n > 0;
-}
+/* ---- the host */
 
-/* ---- processor and memory */
-
-void local_health_cpu(struct local_health *l, struct mono now) {
-    char text[4096];
-    unsigned long long v[8] = {0};
-    struct rusage u;
-    struct cpu_sample *s = &l->cpu[l->n_cpu++ % CPU_SAMPLES];
-    *s = (struct cpu_sample){.at = now};
-    if (slurp("/proc/stat", text, sizeof text) &&
-        sscanf(text, "cpu %llu %llu %llu %llu %llu %llu %llu %llu", &v[0], &v[1], &v[2], &v[3], &v[4], &v[5],
-               &v[6], &v[7]) == 8) {
-        for (size_t i = 0; i < LEN(v); i++) s->all += v[i];
-        s->busy = s->all - v[3] - v[4]; /* idle, and waiting for a disk */
-    }
-    getrusage(RUSAGE_SELF, &u);
-    s->own_us = (uint64_t)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) * 1000000 + (uint64_t)u.ru_utime.tv_usec +
-                (uint64_t)u.ru_stime.tv_usec;
-}
-
-static void cpu(const struct local_health *l, struct health_facts *f) {
-    if (l->n_cpu < CPU_SAMPLES) {
-        f->cpu_later = true;
-        return;
-    }
-    const struct cpu_sample *first = &l->cpu[l->n_cpu % CPU_SAMPLES],
-                            *last = &l->cpu[(l->n_cpu - 1) % CPU_SAMPLES];
-    if (last->all > first->all)
-        f->cpu_percent = 100.0 * (double)(last->busy - first->busy) / (double)(last->all - first->all);
-    double own = last->at.us > first->at.us
-                     ? 100.0 * (double)(last->own_us - first->own_us) / (double)(last->at.us - first->at.us)
-                     : 0;
-    if (isnan(f->cpu_percent) || own > f->cpu_percent) {
-        f->cpu_percent = own;
-        f->cpu_of = "node";
-    }
-}
-
-/* Of the control group we are in, if it has a limit. */
-static double cgroup_memory(void) {
-    char text[1024], path[640], value[64];
-    unsigned long long used = 0, max = 0;
-    if (!slurp("/proc/self/cgroup", text, sizeof text)) return NAN;
-    const char *at = strstr(text, "0::/");
-    if (at == NULL) return NAN;
-    at += 3;
-    int n = (int)strcspn(at, "\n");
-    if (n > 500) return NAN;
-    snprintf(path, sizeof path, "/sys/fs/cgroup%.*s/memory.max", n, at);
-    if (!slurp(path, value, sizeof value) || sscanf(value, "%llu", &max) != 1 || max == 0) return NAN;
-    snprintf(path, sizeof path, "/sys/fs/cgroup%.*s/memory.current", n, at);
-    if (!slurp(path, value, sizeof value) || sscanf(value, "%llu", &used) != 1) return NAN;
-    return 100.0 * (double)used / (double)max;
-}
-
-static double memory(void) {
-    char text[4096];
-    long long total = 0, available = 0;
-    double host = NAN, group = cgroup_memory();
-    if (slurp("/proc/meminfo", text, sizeof text)) {
-        const char *t = strstr(text, "MemTotal:"), *a = strstr(text, "MemAvailable:");
-        if (t != NULL && a != NULL && sscanf(t, "MemTotal: %lld", &total) == 1 &&
-            sscanf(a, "MemAvailable: %lld", &available) == 1 && total > 0)
-            host = 100.0 * (double)(total - available) / (double)total;
-    }
-    return isnan(host) || group > host ? group : host;
+static void of_host(const struct host_use *u, struct health_facts *f) {
+    int64_t memory = host_memory_permille(u);
+    if (memory >= 0) f->memory_percent = (double)memory / 10;
+    f->cpu_later = u->cpu_window_ms < HOST_WINDOW_MS;
+    if (f->cpu_later) return;
+    int64_t most = MAX(u->host_cpu_permille, u->own_cpu_permille);
+    if (most >= 0) f->cpu_percent = (double)most / 10;
+    if (u->own_cpu_permille > u->host_cpu_permille) f->cpu_of = "node";
 }
 
 /* ---- disks */
 
-static void disk(const char *folder, const char *space, const char *inodes, struct health_facts *f) {
-    struct statvfs v;
-    if (statvfs(folder, &v) != 0 || v.f_blocks == 0) return;
-    double used = (double)(v.f_blocks - v.f_bfree), all = used + (double)v.f_bavail;
-    double percent = all > 0 ? 100.0 * used / all : 100;
-    if (isnan(f->disk_percent) || percent > f->disk_percent) {
-        f->disk_percent = percent;
-        f->disk_of = space;
-        f->disk_free_bytes = (int64_t)(v.f_bavail * v.f_frsize);
-    }
-    if (v.f_files == 0) return; /* a file system without a number of them */
-    percent = 100.0 * (double)(v.f_files - v.f_favail) / (double)v.f_files;
-    if (percent <= f->disk_percent) return;
-    f->disk_percent = percent;
-    f->disk_of = inodes;
-    f->disk_free_bytes = -1;
+static void disk(const struct space_use *s, const char *space, const char *inodes, struct health_facts *f) {
+    int64_t all = space_permille(s);
+    struct space_use bytes = *s;
+    bytes.inodes = 0;
+    if (all < 0 || (double)all / 10 <= f->disk_percent) return; /* NAN is below all */
+    bool of_bytes = space_permille(&bytes) == all;
+    f->disk_percent = (double)all / 10;
+    f->disk_of = of_bytes ? space : inodes;
+    f->disk_free_bytes = of_bytes ? (int64_t)s->available : -1;
 }
 
-static void disks(const struct home *h, const struct config *c, struct health_facts *f) {
+static void disks(const struct space_use spaces[SPACE_USES], struct health_facts *f) {
+    disk(&spaces[SPACE_DATA], "data", "inodes of data", f);
+    disk(&spaces[SPACE_FILES], "files", "inodes of files", f);
+    disk(&spaces[SPACE_LOGS], "logs", "inodes of logs", f);
+}
+
+/* Beside a node that does not run: nothing but this command waits for a disk that hangs. */
+static void look_at_disks(const struct home *h, const struct config *c, struct health_facts *f) {
+    struct space_use spaces[SPACE_USES] = {{0}};
     char folder[PATH_SIZE];
-    disk(cfg(c, node_data).text, "data", "inodes of data", f);
-    disk(cfg(c, files_receiveDir).text, "files", "inodes of files", f);
     snprintf(folder, sizeof folder, "%s", h->log_file);
     char *slash = strrchr(folder, '/');
     if (slash != NULL) *slash = 0;
-    disk(folder, "logs", "inodes of logs", f);
+    space_measure_disk(cfg(c, node_data).text, &spaces[SPACE_DATA]);
+    space_measure_disk(cfg(c, files_receiveDir).text, &spaces[SPACE_FILES]);
+    space_measure_disk(folder, &spaces[SPACE_LOGS]);
+    disks(spaces, f);
 }
 
 /* ---- files. Names alone are told, not paths: /health is read by anybody on this host */
@@ -229,12 +166,15 @@ static void check_database(const struct config *c, bool running, struct health_f
 }
 
 void local_health(struct local_health *l, const struct home *h, const struct config *c,
-                  const struct peer_id *self, struct health_facts *f) {
+                  const struct peer_id *self, const struct host_use *use, const struct space_use *spaces,
+                  struct health_facts *f) {
     health_facts_init(f);
-    cpu(l, f);
-    f->memory_percent = memory();
+    of_host(use, f);
     bool as_owner = home_as_owner(h);
-    disks(h, c, f);
+    if (spaces == NULL)
+        look_at_disks(h, c, f);
+    else
+        disks(spaces, f);
     check_identity(l, h, c, self, f);
     check_modes(c, f);
     check_certificate(l, c, f);

@@ -3,16 +3,12 @@
 #ifndef SILKTALK_OPS_LOCAL_HEALTH_H
 #define SILKTALK_OPS_LOCAL_HEALTH_H
 
+#include "loop/host.h"
 #include "node/health.h"
+#include "node/store_op.h"
 #include "ops/home.h"
 
-enum { CPU_SAMPLES = 13 }; /* one in 5 s: a minute */
-struct local_health {      /* what is remembered between two looks; zero it at first */
-    struct cpu_sample {
-        struct mono at;
-        uint64_t busy, all, own_us;
-    } cpu[CPU_SAMPLES];
-    size_t n_cpu;
+struct local_health { /* what is remembered between two looks; zero it at first */
     struct file_seen { /* files are read again only when they changed */
         uint64_t inode, size;
         struct wall changed;
@@ -20,9 +16,10 @@ struct local_health {      /* what is remembered between two looks; zero it at f
     } identity, certificate, key;
     struct wall not_after;
 };
-void local_health_cpu(struct local_health *l, struct mono now); /* takes a sample */
-/* Fills f, all but what only a daemon knows. `self`: who the running node is; NULL: none runs. */
+/* Fills f, all but what only a daemon knows. `self`: who the running node is; NULL: none runs. `spaces`: the
+ * disks as the store's thread has measured them; NULL: they are looked at here, which may take long. */
 void local_health(struct local_health *l, const struct home *h, const struct config *c,
-                  const struct peer_id *self, struct health_facts *f);
+                  const struct peer_id *self, const struct host_use *use, const struct space_use *spaces,
+                  struct health_facts *f);
 
 #endif

@@ -73,6 +73,7 @@ static void processor(const struct host *h, const struct host_sample *now, struc
         if (mono_diff_ms(now->at, then->at) >= HOST_WINDOW_MS) break;
     }
     if (then == NULL || mono_diff_ms(now->at, then->at) < HOST_LEAST_MS) return;
+    out->cpu_window_ms = mono_diff_ms(now->at, then->at);
     if (now->own_us >= then->own_us && then->own_us >= 0)
         out->own_cpu_permille = (now->own_us - then->own_us) * 1000 / (now->at.us - then->at.us);
     int64_t total = now->total - then->total, busy = now->busy - then->busy;
@@ -188,7 +189,17 @@ void host_open(struct host *h, const char *proc, const char *cgroup, struct mono
 }
 
 struct host_use host_measure(struct host *h, struct mono now) {
-    struct host_use u = {-1, -1, -1, -1, -1, -1, -1, {-1, -1, -1}, -1, -1, -1};
+    struct host_use u = {.own_cpu_permille = -1,
+                         .host_cpu_permille = -1,
+                         .own_cpu_us = -1,
+                         .memory_total = -1,
+                         .memory_available = -1,
+                         .cgroup_limit = -1,
+                         .cgroup_used = -1,
+                         .load_milli = {-1, -1, -1},
+                         .resident_bytes = -1,
+                         .fds = -1,
+                         .fds_max = -1};
     struct rlimit files;
     char text[256];
     long pages = 0;

@@ -25,6 +25,7 @@ struct host {
 struct host_use {
     int64_t own_cpu_permille;               /* this process, of one core: may be over 1000 */
     int64_t host_cpu_permille;              /* of all cores */
+    int64_t cpu_window_ms;                  /* they are of so long: less at first; 0: not known yet */
     int64_t own_cpu_us;                     /* since the process began */
     int64_t memory_total, memory_available; /* bytes, of the host */
     int64_t cgroup_limit, cgroup_used; /* bytes; of the group (or one above) that is nearest to its limit; the

@@ -4,7 +4,7 @@
 
 #include <stdio.h>
 
-enum { UPKEEP_MS = 60000, UPKEEP_MORE_MS = 50, PEERS_FLUSH_MS = 5000, STOP_MS = 5000, SPACE_MS = 60000 };
+enum { UPKEEP_MS = 60000, UPKEEP_MORE_MS = 50, PEERS_FLUSH_MS = 5000, STOP_MS = 5000, SPACE_MS = 10000 };
 
 /* ---- limits that the configuration sets */
 
@@ -302,6 +302,10 @@ static void measure_space(struct node *n) {
     for (int i = 0; op != NULL && i < SPACE_USES; i++)
         if (n->folders[i] != NULL) space_ask(&op->in, (enum space_kind)i, n->folders[i]);
     node_give(n, op);
+}
+
+const struct space_use *node_spaces(const struct node *n) {
+    return n->spaces;
 }
 
 int64_t node_disk_permille(const struct node *n) {

@@ -130,6 +130,7 @@ extern const struct node_resources node_resources_unknown; /* nothing was measur
 /* max(host, the node's share of one core) in thousandths, as health.cpu* judges it; -1: not known. */
 int64_t node_cpu_permille(const struct node_resources *r);
 void node_measured(struct node *n, const struct node_resources *r);
+const struct space_use *node_spaces(const struct node *n); /* of its folders, as last measured */
 /* An HTTP request was answered: `path` is a literal of the table of routes ("/health"; "other"). */
 void node_count_http(struct node *n, const char *path, unsigned code);
 /* And what it found out for health (node/health.h); turn_us: the longest turn since it last told. Every few

@@ -163,7 +163,8 @@ struct store_op {
     struct why why;
 };
 /* How full the disks are, by what the node keeps there. */
-#define SPACES(X) X(SPACE_DATA, "data") X(SPACE_LOGS, "logs") X(SPACE_BACKUPS, "backups")
+#define SPACES(X)                                                                                            \
+    X(SPACE_DATA, "data") X(SPACE_FILES, "files") X(SPACE_LOGS, "logs") X(SPACE_BACKUPS, "backups")
 #define SPACE_SYMBOL(symbol, name) symbol,
 enum space_kind { SPACES(SPACE_SYMBOL) SPACE_USES };
 struct space_use {

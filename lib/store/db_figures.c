@@ -73,9 +73,10 @@ enum err figures_add(struct db *db, struct store_op *op) {
     enum err e = put_minute(db, op, &r);
     if (e == OK) e = put_counts(db, op, &r);
     if (e != OK) return e;
-    drop_old(db, SQL_FIGURES_OLD, FIGURES_MINUTE_S, op->now.ms - FIGURES_MINUTES_MS);
-    drop_old(db, SQL_FIGURES_OLD, FIGURES_HOUR_S, op->now.ms - FIGURES_HOURS_DAYS * DAY_MS);
-    drop_old(db, SQL_LOG_COUNTS_OLD, 0, op->now.ms - FIGURES_HOURS_DAYS * DAY_MS);
+    int64_t now = MAX(op->now.ms, (int64_t)0);
+    drop_old(db, SQL_FIGURES_OLD, FIGURES_MINUTE_S, now - FIGURES_MINUTES_MS);
+    drop_old(db, SQL_FIGURES_OLD, FIGURES_HOUR_S, now - FIGURES_HOURS_DAYS * DAY_MS);
+    drop_old(db, SQL_LOG_COUNTS_OLD, 0, now - FIGURES_HOURS_DAYS * DAY_MS);
     return OK;
 }
 

@@ -20,7 +20,7 @@ static uint64_t folder_bytes(const char *folder) {
     return bytes;
 }
 
-bool space_measure(const char *folder, struct space_use *out) {
+bool space_measure_disk(const char *folder, struct space_use *out) {
     struct statvfs v;
     struct stat st;
     *out = (struct space_use){0};
@@ -31,8 +31,13 @@ bool space_measure(const char *folder, struct space_use *out) {
     out->available = (uint64_t)v.f_bavail * block;
     out->inodes = (uint64_t)v.f_files; /* 0: this file system has no such limit */
     out->inodes_free = (uint64_t)MIN(v.f_favail, v.f_files);
-    out->folder_bytes = folder_bytes(folder);
     out->device = (uint64_t)st.st_dev;
+    return true;
+}
+
+bool space_measure(const char *folder, struct space_use *out) {
+    if (!space_measure_disk(folder, out)) return false;
+    out->folder_bytes = folder_bytes(folder);
     return true;
 }
 
@@ -45,7 +50,9 @@ enum err space_run(struct store_op *op) {
         char folder[512];
         if (r.bad || use >= SPACE_USES || !bytes_cstr(path, folder, sizeof folder))
             return fail(&op->why, E_INPUT, "no list of folders");
-        if (!space_measure(folder, &s)) continue;
+        /* Received files may be many, and their bytes are counted in the database. */
+        bool there = use == SPACE_FILES ? space_measure_disk(folder, &s) : space_measure(folder, &s);
+        if (!there) continue;
         if (!space_write(&op->out, (enum space_kind)use, &s))
             return fail(&op->why, E_MEMORY, "out of memory");
     }

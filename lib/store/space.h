@@ -10,6 +10,7 @@ enum { SPACE_FILES_MAX = 20000 }; /* names looked at in a folder; the rest is no
 /* False: the folder is not there, or its file system says nothing. Bytes of the folder: of the regular files
  * in it, not below it, as far as they take up blocks. */
 bool space_measure(const char *folder, struct space_use *out);
+bool space_measure_disk(const char *folder, struct space_use *out); /* the same without folder_bytes */
 enum err space_run(struct store_op *op); /* STORE_SPACE */
 
 #endif

@@ -46,6 +46,7 @@ TEST(host_processor_is_of_the_last_minute) {
     CHECK(u.host_cpu_permille == -1 && u.own_cpu_permille == -1);
     put(dir, "stat", "cpu  140 5 110 1640 5 0 0 0 0 0\n"); /* 55 of 900 */
     u = host_measure(&h, at_ms(10000));
+    CHECK(u.cpu_window_ms == 10000);
     CHECK(u.host_cpu_permille == 61, "%lld", (long long)u.host_cpu_permille);
     /* Idle for long, then busy for a minute: what was before does not count. */
     int64_t idle = 1640;

@@ -29,6 +29,7 @@ class Node:
         run(self.home, "config", "init")
         run(self.home, "config", "set", "network.listen", "/ip4/127.0.0.1/tcp/0")
         run(self.home, "config", "set", "messages.from", "any")
+        run(self.home, "config", "set", "http.listen", "unix:" + self.home + "/http.sock")
         run(self.home, "start")
         self.socket = socket.socket(socket.AF_UNIX)
         self.socket.settimeout(30)
@@ -102,6 +103,31 @@ def check_formats(a, b):
     return x
 
 
+def get(a, accept):
+    """/metrics over HTTP: its type and body."""
+    s = socket.socket(socket.AF_UNIX)
+    s.settimeout(30)
+    s.connect(a.home + "/http.sock")
+    s.sendall(f"GET /metrics HTTP/1.1\r\nHost: localhost\r\nAccept: {accept}\r\nConnection: close\r\n\r\n".encode())
+    answer = b""
+    while more := s.recv(65536):
+        answer += more
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 200 "), head
+    fields = dict(line.split(": ", 1) for line in head.decode().split("\r\n")[1:])
+    return {k.lower(): v for k, v in fields.items()}["content-type"], body.decode()
+
+
+def check_http(a):
+    kind, text = get(a, "*/*")
+    assert kind == "text/plain; version=0.0.4; charset=utf-8" and "# EOF" not in text, kind
+    kind, text = get(a, "application/openmetrics-text;version=1.0.0,text/plain;q=0.5")
+    assert kind.startswith("application/openmetrics-text; version=1.0.0") and text.endswith("# EOF\n"), kind
+    seen = values(openmetrics(text))
+    assert seen[("silktalk_http_requests_total", (("code", "200"), ("path", "/metrics")))] == 1
+    assert set(table()) >= {"silktalk_health_status"} and seen[("silktalk_health_check_status", (("check", "disk"),))] >= 0
+
+
 def memory(pid):
     with open(f"/proc/{pid}/statm", encoding="ascii") as f:
         return int(f.read().split()[1]) * os.sysconf("SC_PAGESIZE")
@@ -135,6 +161,7 @@ def main():
         assert time.monotonic() < end, "the store's counts do not come"
         time.sleep(0.05)
     first = check_formats(a, b)
+    check_http(a)
     check_cost(a)
     later = values(prometheus(a.scrape()))
     for (name, labels), v in first.items():

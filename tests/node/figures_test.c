@@ -32,6 +32,7 @@ TEST(figures_add_up_to_what_happened) {
     CHECK(up > 200 && up < 400, "%lld", (long long)up);
     CHECK(sum_of(answer, "connections_opened", &rows) == 1);
     CHECK(sum_of(answer, "connections_max", &rows) == (int64_t)rows);
+    CHECK(sum_of(answer, "connections", &rows) <= (int64_t)rows && sum_of(answer, "connections", &rows) > 0);
     must_have(answer, "\"cpu_permille\":null"); /* nobody measured it */
     answer = world_ask(w, b, "figures", "{\"span\":\"minute\",\"n\":2}");
     sum_of(answer, "messages_in", &rows);

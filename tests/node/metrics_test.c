@@ -54,6 +54,8 @@ TEST(metrics_count_what_happens) {
     has(&t, "silktalk_handshake_duration_seconds_count 2");
     has(&t, "silktalk_streams_opened_total{protocol=\"/silktalk/message/1.0.0\",direction=\"out\"} 2");
     has(&t, "silktalk_limit_max{limit=\"connections\"} 300");
+    uint64_t sent = node_of(w, a)->counts.protocol_bytes[PROTOCOL_MESSAGE][DIRECTION_OUT];
+    CHECK(sent > 100 && node_of(w, a)->counts.protocol_bytes[PROTOCOL_MESSAGE][DIRECTION_IN] > 40);
     has(&t, "silktalk_outbox_messages 0");
     has(&t, "silktalk_operations_total{result=\"failed\"} 1");
     has(&t, "silktalk_config_reload_ok 1");
