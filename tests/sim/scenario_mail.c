@@ -191,7 +191,7 @@ void mail_answered(struct scenario *s, size_t node, enum client client, size_t i
     } else if (client == CLIENT_FOLLOW && id < s->n) {
         struct follower *f = &s->followers[id];
         f->asking = false;
-        if (!refused) take_rows(s, id, json_get(answer, "result"));
+        if (!refused && !f->ended) take_rows(s, id, json_get(answer, "result"));
         world_call(s->w, refused ? FOLLOW_AGAIN_US : (int64_t)pick(s, 100000), follow, s, id);
     }
 }
@@ -292,8 +292,9 @@ void mail_free(struct scenario *s) {
 static void judge_order(struct scenario *s, size_t index) {
     const struct sent *m = &s->sent[index];
     /* What expired on its way, as its sender was told, may come late (SEED=33031 NODES=30); so may what was
-     * refused, when that could not be written down before a crash (SEED=41536 NODES=5). */
-    if (m->failed || m->refused || m->retries > 0) return;
+     * refused, when that could not be written down before a crash (SEED=41536 NODES=5), and what was
+     * cancelled while an old connection still had it (SEED=502100). */
+    if (m->failed || m->refused || m->cancelled || m->retries > 0) return;
     /* A spool is taken in the order of the wall clock, and what finds no room or memory in its time, later.
      */
     if (m->spooled && (s->went_back[m->from] || s->was_full[m->from] || s->was_poor)) return;
@@ -380,6 +381,7 @@ static void judge(struct scenario *s, size_t i) {
 /* What came since the follower asked last. */
 static void follow_to_the_end(struct scenario *s, size_t node) {
     struct follower *f = &s->followers[node];
+    f->ended = true; /* what it asked last is answered to nobody: the rest is read here (SEED=501701) */
     size_t before;
     if (!f->on || !f->begun) return;
     do {

@@ -34,7 +34,7 @@ struct sent {
     char error[64];
 };
 struct follower {
-    bool on, asking, begun;
+    bool on, asking, begun, ended;
     int64_t cursor, from; /* the last row it knows; the one it began behind */
     int64_t *rows;        /* all it was given */
     size_t n_rows;
