@@ -87,11 +87,12 @@ static enum err read_chain(struct bytes text, struct tls_identity *id, struct wh
     pem_begin(&p, text, "CERTIFICATE");
     while (e == OK && pem_next(&p)) {
         uint8_t *copy = id->n < TLS_CHAIN_MAX ? mem_new(p.object.n, 1) : NULL;
-        if (id->n == TLS_CHAIN_MAX)
-            e = fail(w, E_INPUT, "the chain has more than %d certificates", TLS_CHAIN_MAX);
-        else if (copy == NULL)
-            e = fail(w, E_MEMORY, "out of memory");
-        if (e != OK) break;
+        if (copy == NULL) {
+            e = id->n < TLS_CHAIN_MAX
+                    ? fail(w, E_MEMORY, "out of memory")
+                    : fail(w, E_INPUT, "the chain has more than %d certificates", TLS_CHAIN_MAX);
+            break;
+        }
         memcpy(copy, p.object.p, p.object.n);
         id->chain[id->n++] = (br_x509_certificate){copy, p.object.n};
     }
