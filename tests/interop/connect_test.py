@@ -271,7 +271,7 @@ class NoIPv6(unittest.TestCase):
         with self.both() as node, self.both() as other:
             for each in (node, other):
                 each.start()
-                self.assertIn(f"addr=[::1]:{each.port}", each.wait_log("Listener skipped"))
+                self.assertIn(f"addr=[::1]:{each.port}", each.wait_log("Listener skipped addr=[::1]"))
                 self.assertEqual(each.log_lines("Start refused"), [])
             six = f"/ip6/::1/tcp/{other.port}/p2p/{other.peer_id}"
             got = node.cli("connect", six, as_json=False)
