@@ -3,7 +3,8 @@
 # fault. Every seed is run twice and must do exactly the same. `make sim SEED=n VERBOSE=1` shows one.
 # limit: 300
 set -u
-make --no-print-directory "$BUILD/musl/sim" "$BUILD/asan/sim" >"$TMPDIR/build.log" 2>&1 || {
+case $BUILD in "$(pwd)"/*) BUILD=${BUILD#"$(pwd)"/} ;; esac # the rules of make know it by its short name
+make --no-print-directory BUILD="$BUILD" "$BUILD/musl/sim" "$BUILD/asan/sim" >"$TMPDIR/build.log" 2>&1 || {
     cat "$TMPDIR/build.log"
     exit 1
 }
