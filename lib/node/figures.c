@@ -164,6 +164,10 @@ enum err method_figures(struct node *n, struct request *r, const struct json *pa
         return fail(w, E_USAGE, "params.span is minute or hour");
     struct store_op *op = control_op(r, STORE_FIGURES);
     if (op == NULL) return fail(w, E_MEMORY, "out of memory");
+    if (!buf_add(&op->in, json_get_bytes(params, "names"))) {
+        store_op_free(op);
+        return fail(w, E_MEMORY, "out of memory");
+    }
     op->seq = bytes_is(span, "minute") ? FIGURES_MINUTE_S : FIGURES_HOUR_S;
     op->when = since(n, params);
     int64_t most = json_get_int(params, "n", ITEMS_MAX);

@@ -100,7 +100,8 @@ static void page(struct node *n, struct http_client *c, const struct caller *cal
     struct buf fields = {.max = 1024};
     (void)caller;
     bool good = buf_add_text(&fields, "Content-Security-Policy: default-src 'none'; connect-src 'self'; "
-                                      "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; ") &&
+                                      "img-src data:; base-uri 'none'; form-action 'none'; "
+                                      "frame-ancestors 'none'; ") &&
                 add_hash(n->page, &fields, "style-src", "<style>", "</style>") &&
                 add_hash(n->page, &fields, "script-src", "<script>", "</script>") &&
                 buf_add_text(&fields, "\r\n");
@@ -122,6 +123,7 @@ static const struct route routes[] = {
     {HTTP_GET, "/readyz", MAY_LOCAL, readyz, NULL, NULL, 0},
     {HTTP_GET, "/metrics", MAY_LOCAL, metrics, NULL, NULL, 0},
     {HTTP_GET, "/health", MAY_ALL, health, NULL, NULL, 0},
+    {HTTP_GET, "/figures", MAY_LOCAL, NULL, "figures", NULL, 200},
     {HTTP_GET, "/api/v1/status", MAY_READ, NULL, "status", NULL, 200},
     {HTTP_GET, "/api/v1/health", MAY_READ, NULL, "health", NULL, 200},
     {HTTP_GET, "/api/v1/version", MAY_READ, NULL, "version", NULL, 200},
@@ -229,7 +231,7 @@ static void put_number(struct json_out *o, const char *key, struct bytes query, 
 
 static void run_control(struct node *n, struct http_client *c, const struct route *route,
                         const struct http_request *r, struct bytes rest, struct bytes body) {
-    static const char *const words[] = {"from", "search", "since", "event", "level", "peer", "span"};
+    static const char *const words[] = {"from", "search", "since", "event", "level", "peer", "span", "names"};
     struct buf line = {.max = body.n + 16384}, name = {.max = HTTP_PATH_MAX};
     struct json_doc *doc = body.n == 0 ? NULL : json_parse(body, NULL);
     bool bad = body.n > 0 && (doc == NULL || !json_is_object(json_root(doc)));

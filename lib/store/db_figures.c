@@ -95,10 +95,25 @@ static bool item_end(struct json_out *o) {
     return json_end(o);
 }
 
-static bool put_item(struct store_op *op, const struct query *q) {
+/* The figures that a comma list names; all, when it is empty. */
+static bool choose(struct bytes list, bool wanted[FIGURE_COUNT]) {
+    for (int i = 0; i < FIGURE_COUNT; i++) wanted[i] = list.n == 0;
+    while (list.n > 0) {
+        struct bytes name = bytes_take(&list, bytes_index(list, ','));
+        int i = 0;
+        bytes_take(&list, MIN(list.n, (size_t)1));
+        while (i < FIGURE_COUNT && !bytes_is(name, names[i])) i++;
+        if (i == FIGURE_COUNT) return false;
+        wanted[i] = true;
+    }
+    return true;
+}
+
+static bool put_item(struct store_op *op, const struct query *q, const bool wanted[FIGURE_COUNT]) {
     struct json_out item = item_begin(op), *o = &item;
     json_put_time(o, "at", column_int(q, 0));
     for (int i = 0; i < FIGURE_COUNT; i++) {
+        if (!wanted[i]) continue;
         if (sqlite3_column_type(q->s, 1 + i) == SQLITE_NULL)
             json_put_null(o, names[i]);
         else
@@ -110,13 +125,14 @@ static bool put_item(struct store_op *op, const struct query *q) {
 enum err figures_read(struct db *db, struct store_op *op) {
     if (op->seq != FIGURES_MINUTE_S && op->seq != FIGURES_HOUR_S)
         return fail(&op->why, E_INPUT, "figures are by 60 or 3600 seconds");
-    bool good = true;
+    bool good = true, wanted[FIGURE_COUNT];
+    if (!choose(buf_view(&op->in), wanted)) return fail(&op->why, E_USAGE, "no figure has that name");
     struct query q = query_open(db, SQL_FIGURES_READ);
     bind_int(&q, 1, op->seq);
     bind_int(&q, 2, op->when.ms);
     bind_count(&q, 3, op->count == 0 ? DB_LIST_MAX : MIN(op->count, (uint64_t)DB_LIST_MAX));
     op->count = 0;
-    while (good && query_row(&q)) good = put_item(op, &q);
+    while (good && query_row(&q)) good = put_item(op, &q, wanted);
     query_end(&q);
     return !good ? fail(&op->why, E_MEMORY, "out of memory for figures") : OK;
 }

@@ -236,6 +236,43 @@ static void many_peers(struct target *t) {
     printf("peers=%zu\n", t->count);
 }
 
+/* What `i` of a crowd says that it runs; the first would like to be more than text. */
+static struct bytes crowd_agent(size_t i, char out[100]) {
+    static const char *const programs[] = {"go-libp2p/0.38.2", "js-libp2p/2.8.1", "rust-libp2p/0.55.0",
+                                           "silktalk/0.1.0", "\xe4\xb8\x9d\xe8\xaf\xad/0.9"};
+    if (i == 0) return BYTES("<img src=x onerror=alert(1)><b>bold</b>" ESCAPES);
+    snprintf(out, 100, "%s", programs[i % LEN(programs)]);
+    return bytes_of(out);
+}
+/* `count` peers at once, each from its own address and with a key of its own; they stay, and answer, until
+ * stdin ends. */
+static void crowd(struct target *t) {
+    struct wire *all = NEW_ARRAY(struct wire, t->count);
+    struct pollfd input = {.fd = 0, .events = POLLIN};
+    struct frame f;
+    for (size_t i = 0; all != NULL && i < t->count; i++) {
+        char from[32], agent[100];
+        struct buf m = {.max = 8192}, said = {.max = 9000};
+        struct rng own = rng_seeded(9000 + i);
+        identity_make(&t->self, &own);
+        snprintf(from, sizeof from, "127.78.%zu.%zu", i / 200, 1 + i % 200);
+        t->from = from;
+        wire_open(&all[i], t);
+        pb_put_bytes(&m, 1, bytes_at(t->self.public_key, sizeof t->self.public_key));
+        pb_put_bytes(&m, 6, crowd_agent(i, agent));
+        wr_lp(&said, buf_view(&m));
+        identify_as(&all[i], buf_view(&said));
+        buf_free(&m);
+        buf_free(&said);
+    }
+    printf("crowd=%zu\n", t->count);
+    fflush(stdout);
+    while (all != NULL && poll(&input, 1, 200) == 0)
+        for (size_t i = 0; i < t->count; i++)
+            while (all[i].end == ALIVE && wire_next(&all[i], &f, 0)) {}
+    mem_free(all);
+}
+
 /* ---- messages */
 
 static struct message message_of(uint8_t last, const char *body) {
@@ -537,6 +574,7 @@ const struct attack attacks_app[] = {{"id-long", id_long},
                                      {"record-key-is-not-its-id", record_key_is_not_its_id},
                                      {"push-flood", push_flood},
                                      {"many-peers", many_peers},
+                                     {"crowd", crowd},
                                      {"msg-good", msg_good},
                                      {"msg-id-short", msg_id_short},
                                      {"msg-id-long", msg_id_long},
