@@ -105,9 +105,10 @@ $(BUILD)/gen/notices.h: contrib/deps/NOTICES LICENSE
 	echo '0};'; } >$@
 $(BUILD)/gen/page.h: lib/node/page.html
 	@mkdir -p $(@D)
-	@{ echo '#pragma once'; echo '/* lib/node/page.html: the status page at /; ends with a 0. */'; \
+	@{ echo '#pragma once'; echo '/* lib/node/page.html without its spare blanks: the status page at /; ends with a 0. */'; \
 	echo 'static const unsigned char silktalk_page[] = {'; \
-	od -An -v -tu1 lib/node/page.html | sed 's/  */ /g; s/^ //; s/ /,/g; s/$$/,/'; \
+	sed -e '/^<style>/,/^<.style>/{s/ *\([{};,]\) */\1/g;s/: /:/g;s/;}/}/g;}' \
+	    -e '/^<script>/,/^<.script>/s/ \(=>\|===\|&&\|||\) /\1/g' -e 's/{ /{/g; s/ }/}/g; s/^  *//' lib/node/page.html | od -An -v -tu1 | sed 's/  */ /g; s/^ //; s/ /,/g; s/$$/,/'; \
 	echo '0};'; } >$@
 GEN := $(BUILD)/gen/version.h $(BUILD)/gen/notices.h $(BUILD)/gen/page.h
 .PHONY: gen
