@@ -28,7 +28,8 @@ bool utf8_control(uint32_t code);
 /* Appends text so that a terminal or log shows it and obeys none of it: control characters (C0, DEL, C1,
  * bidirectional overrides), invalid UTF-8 and backslash become \xNN; `newlines` lets \n and \t through. */
 bool text_escape(struct buf *out, struct bytes text, bool newlines);
-size_t text_width(struct bytes text); /* columns: code points, wide CJK counts 2 */
+size_t text_width(struct bytes text); /* columns: code points, wide ones (CJK, emoji) count 2 */
+size_t text_fit(struct bytes text, size_t columns); /* bytes of the longest beginning that is not wider */
 /* Edit distance (insert, delete, replace, swap), capped at 64 characters; for "did you mean". */
 size_t text_distance(const char *a, const char *b);
 

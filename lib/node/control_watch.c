@@ -102,6 +102,7 @@ enum err method_top(struct node *n, struct request *r, const struct json *params
         json_put_uint(&o, "connection", c->id);
         json_put_str(&o, "peer_id", c->peer->text);
         json_put_str(&o, "name", c->peer->name);
+        json_put_str(&o, "agent", c->peer->agent);
         json_put_str(&o, "direction", c->inbound ? "in" : "out");
         if (c->mux.rtt_us > 0)
             json_put_real(&o, "rtt_seconds", (double)c->mux.rtt_us / 1000000);

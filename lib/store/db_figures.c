@@ -98,10 +98,10 @@ static bool item_end(struct json_out *o) {
 /* The figures that a comma list names; all, when it is empty. */
 static bool choose(struct bytes list, bool wanted[FIGURE_COUNT]) {
     for (int i = 0; i < FIGURE_COUNT; i++) wanted[i] = list.n == 0;
-    while (list.n > 0) {
+    for (bool more = list.n > 0; more;) {
         struct bytes name = bytes_take(&list, bytes_index(list, ','));
         int i = 0;
-        bytes_take(&list, MIN(list.n, (size_t)1));
+        more = bytes_take(&list, 1).n > 0; /* the comma */
         while (i < FIGURE_COUNT && !bytes_is(name, names[i])) i++;
         if (i == FIGURE_COUNT) return false;
         wanted[i] = true;

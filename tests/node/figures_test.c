@@ -40,6 +40,11 @@ TEST(figures_add_up_to_what_happened) {
     answer = world_ask(w, b, "figures", "{}");
     CHECK(sum_of(answer, "messages_in", &rows) == 5 && rows <= 2, "%s", answer);
     must_fail(world_ask(w, b, "figures", "{\"span\":\"day\"}"), "usage");
+    must_fail(world_ask(w, b, "figures", "{\"names\":\"up_seconds,\"}"), "usage");
+    must_fail(world_ask(w, b, "figures", "{\"names\":\"up\"}"), "usage");
+    answer = world_ask(w, b, "figures", "{\"names\":\"messages_in,peers\"}");
+    CHECK(sum_of(answer, "messages_in", &rows) == 5 && strstr(answer, "\"peers\":") != NULL, "%s", answer);
+    CHECK(strstr(answer, "\"at\":") != NULL && strstr(answer, "bytes_in") == NULL, "%s", answer);
     answer = world_ask(w, b, "figures", "{\"since\":\"2999-01-01\"}");
     sum_of(answer, "up_seconds", &rows);
     CHECK(rows == 0, "%s", answer);

@@ -74,6 +74,8 @@ TEST(who_asks_decides_what_is_told) {
                 {"GET /readyz", 200, 401, 200, 200, 200},
                 {"GET /health", 200, 200, 200, 200, 200},
                 {"HEAD /health", 200, 200, 200, 200, 200},
+                {"GET /figures?span=minute&names=up_seconds,peers", 200, 401, 200, 200, 200},
+                {"GET /figures?names=password", 400, 401, 400, 400, 400},
                 {"GET /nothing", 404, 401, 404, 404, 404},
                 {"POST /health", 405, 401, 405, 405, 405},
                 {"GET /api/v1/status", 401, 401, 200, 200, 200},

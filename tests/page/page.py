@@ -2,7 +2,8 @@
 """The status page in headless Chromium before a real node: three sizes, light and dark, with 0, 5 and 300 peers, and with
 faults. Its numbers are those of /metrics; it asks nobody else, breaks no policy, and takes nothing from peers but text.
 
-Environment: SILKTALK, BUILD, TMPDIR, BROWSER; SHOTS=folder keeps the pictures. Prints what went wrong."""
+Environment: SILKTALK, BUILD, TMPDIR, BROWSER; SHOTS=folder keeps all pictures, whole; KEEP=1 makes those of this folder
+anew, which README.md shows. Prints what went wrong."""
 import json
 import math
 import os
@@ -91,9 +92,9 @@ def write_history(home):
             db.execute("INSERT OR REPLACE INTO figures(span_s, at_ms, up_seconds, connections, connections_max, peers,"
                        " messages_in, messages_out, bytes_in, bytes_out, latency_p50_ms, latency_p95_ms, cpu_permille,"
                        " memory_permille, outbox, inbox) VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
-                       (step, at, step, int(40 + 30 * day), int(50 + 30 * day), int(35 + 26 * day), int(load * 30), int(load * 22),
-                        int(load * 900e3), int(load * 300e3), int(8 + 4 * day), int(30 + 25 * day * dice.random()), int(60 + 90 * day),
-                        int(400 + 30 * day), int(3 * dice.random() * day), 140 + (many - i) // 60))
+                       (step, at, step, int(3 + 2.5 * day), int(4 + 3 * day), int(3 + 2 * day), int(load * 30), int(load * 22),
+                        int(load * 900e3), int(load * 300e3), int(8 + 4 * day), int(30 + 25 * day * dice.random()), int(90 + 90 * day),
+                        int(320 + 30 * day), int(3 * dice.random() * day), 2 + 11 * (many - i) // many))
     db.commit()
     db.close()
 
@@ -140,6 +141,8 @@ def audit(tab, what):
 def picture(tab, name, **how):
     path = os.path.join(SHOTS or os.environ.get("TMPDIR", "/tmp"), f"page-{name}.png")
     size = tab.picture(path, whole=SHOTS is not None, **how)
+    if os.environ.get("KEEP") and name in ("5-desk-light", "300-phone-dark"):  # those of the README
+        tab.picture(os.path.join(HERE, name + ".webp"), format="webp", quality=80)
     check(size > 10000, f"picture {name}: {size} bytes")
     sizes_of_pictures.append(size)
     if not SHOTS:
