@@ -209,6 +209,7 @@ def report(node):
     node.stop()
     db = sqlite3.connect(node.home + "/data/silktalk.db")
     hour = int(time.time()) // 3600 * 3600
+    db.execute("DELETE FROM figures")
     for i in range(1, 9 * 24):
         db.execute("INSERT OR REPLACE INTO figures(span_s, at_ms, up_seconds, connections, connections_max, messages_in, bytes_in,"
                    " latency_p95_ms, operations, operations_failed) VALUES(3600, ?, 3600, ?, ?, 10, ?, 25, 100, 2)",
@@ -221,7 +222,7 @@ def report(node):
     figures = {i["figure"]: i for i in r["items"]}
     for i in r["items"]:
         assert set(i) == {"figure", "unit", "last", "day", "week", "all", "highest", "change_per_day"}, i
-    assert abs(figures["connections"]["change_per_day"] - 10) < 1 and figures["errors"]["week"] == 2.0, figures
+    assert abs(figures["connections"]["change_per_day"] - 10) < 1 and abs(figures["errors"]["week"] - 2) < .1, figures
     room = {i["limit"]: i for i in r["capacity"]}["connections (connection.maxConnections)"]
     assert room["max"] == 400 and 15 < room["reached_in_seconds"] / 86400 < 26, room
     text = node.cli("report", as_json=False, code=0).out
