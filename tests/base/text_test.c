@@ -144,13 +144,13 @@ TEST(text_width_counts_columns) {
           text_width(BYTES("\xef\xbd\xb1")) == 1); /* halfwidth kana */
 }
 
-TEST(text_fit_cuts_between_characters) {
-    struct bytes mixed = BYTES("a\xe4\xb8\xad\xe6\x96\x87\xf0\x9f\x9a\x80z"); /* a, 2 ideographs, a rocket, z */
+TEST(text_fit_cuts_between_characters) { /* a, 2 ideographs, a rocket, z; broken bytes are one wide */
+    struct bytes mixed = BYTES("a\xe4\xb8\xad\xe6\x96\x87\xf0\x9f\x9a\x80z");
     static const size_t fits[] = {0, 1, 1, 4, 4, 7, 7, 11, 12, 12};
     for (size_t i = 0; i < LEN(fits); i++) CHECK(text_fit(mixed, i) == fits[i], "%zu columns", i);
     for (size_t i = 0; i <= text_width(mixed); i++)
         CHECK(text_width(bytes_sub(mixed, 0, text_fit(mixed, i))) <= i);
-    CHECK(text_fit(BYTES("\xff\xe4\xb8"), 2) == 2 && text_fit(BYTES(""), 9) == 0); /* broken bytes are one wide */
+    CHECK(text_fit(BYTES("\xff\xe4\xb8"), 2) == 2 && text_fit(BYTES(""), 9) == 0);
 }
 
 TEST(text_distance_knows_typos) {
