@@ -62,7 +62,7 @@ static const struct capacity {
 } capacities[] = {
     {"disk of the database", "disk_used_bytes", NULL, "disk_size_bytes", UNIT_BYTES, 1, 0},
     {"database (database.maxSize)", "database_bytes", "database_bytes", NULL, UNIT_BYTES, 1, 0},
-    {"connections (connection.maxConnections)", "connections_max", "connections", NULL, UNIT_NUMBER, 1, 0},
+    {"connections (maxConnections)", "connections_max", "connections", NULL, UNIT_NUMBER, 1, 0},
     {"inbox (messages.inboxMax)", "inbox", "inbox_messages", NULL, UNIT_NUMBER, 1, 0},
     {"outbox (messages.outboxMax)", "outbox", "outbox_messages", NULL, UNIT_NUMBER, 1, 0},
     {"known peers", "peers_known", "known_peers", NULL, UNIT_NUMBER, 1, 0},
@@ -254,11 +254,11 @@ static void show(struct cli *c, const struct json *r) {
                                                 {"WEEK", true, week},
                                                 {"ALL", true, all},
                                                 {"HIGHEST", true, highest},
-                                                {"CHANGE-PER-DAY", true, change}};
+                                                {"PER-DAY", true, change}};
     static const struct cli_column capacity[] = {{"LIMIT", false, limit},
                                                  {"USED", true, used},
                                                  {"MAX", true, most},
-                                                 {"CHANGE-PER-DAY", true, change},
+                                                 {"PER-DAY", true, change},
                                                  {"REACHED", false, reached}};
     struct buf since = {.max = 128};
     long long hours = (long long)json_get_int(r, "hours", 0);

@@ -19,8 +19,8 @@ const struct opt top_opts[] = {{0, "interval", "S", "2s", "time between two look
 const char top_text[] =
     "Usage: silktalk top [--interval S] [-n N] [--json]\n"
     "The node live: peers, rates, latency, queues; connections with the most traffic first. On a\n"
-    "terminal q ends it, o orders by something else, the arrows scroll; a node that stops is waited\n"
-    "for. Elsewhere it prints a line at each look, and ends with the node.\n"
+    "terminal q ends it, o orders by something else, the arrows scroll, the space bar looks at once; a\n"
+    "node that stops is waited for. Elsewhere it prints a line at each look, and ends with the node.\n"
     "Examples:\n"
     "  silktalk top\n"
     "  silktalk top --interval 10s -n 6 >rates.txt\n";
@@ -28,6 +28,7 @@ const char top_text[] =
 enum { SCREEN_PATIENCE_MS = 3000 }; /* then the screen says that the node does not answer */
 
 static volatile sig_atomic_t ended, resized, suspended;
+static bool hurried; /* the next look at once */
 static void on_signal(int number) {
     if (number == SIGWINCH || number == SIGCONT)
         resized = 1;
@@ -180,6 +181,7 @@ static bool typed(void) {
         if (escape && key >= '0' && key <= '9' && i + 1 < n && keys[i + 1] == '~') i++;
         if (!escape && (key == 'q' || key == 'Q')) ended = 1;
         if (!escape && (key == 'o' || key == 'O')) view.order = (view.order + 1) % TOP_ORDER_COUNT;
+        if (!escape && (key == ' ' || key == '\n' || key == '\r')) hurried = true;
         if (escape ? key == 'B' || key == '6' : key == 'j') view.first += by;
         if (escape ? key == 'A' || key == '5' : key == 'k') view.first -= MIN(view.first, by);
         if (escape && key == 'H') view.first = 0;
@@ -209,6 +211,7 @@ static bool wait_until(struct mono until) {
         struct pollfd p = {.fd = on_screen ? STDIN_FILENO : -1, .events = POLLIN};
         if (suspended && on_screen) suspend();
         if (resized) return false;
+        if (hurried) break;
         if (left <= 0) return true;
         if (poll(&p, 1, (int)MIN(left, (int64_t)1000)) > 0 && typed()) return false;
     }
@@ -244,6 +247,7 @@ static enum err watch(struct cli *c, bool screen, int64_t interval, int64_t most
     for (int64_t i = 0; good && !ended && (most == 0 || i < most); i++) {
         struct top_look next = {0};
         struct mono until = mono_add_ms(clocks_mono(), interval);
+        hurried = false;
         e = look_take(c, &next);
         if (ended || (e != OK && (!screen || now.doc == NULL))) break;
         view.lost = e == OK ? NULL : c->why.text;

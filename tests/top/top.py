@@ -129,6 +129,13 @@ def resizing(node):
         t.settle()
         no_faults(t)
         assert ("PEER" in t.screen.text()) == (height >= 9), t.screen.text()
+    before = re.search(r"up (\S+)", t.screen.text())[1]
+    time.sleep(1.1)
+    for key in (b" ", b"\r"):
+        seen = t.raw.count(b"\x1b[H")
+        t.type(key)
+        t.until(lambda t: t.raw.count(b"\x1b[H") > seen + 1, "a look at once")  # a picture for the key, one of the look
+    t.until(lambda t: before != re.search(r"up (\S+)", t.screen.text())[1], "another time")
     t.type(b"q")
     assert t.ended() == 0
 
@@ -223,7 +230,7 @@ def report(node):
     for i in r["items"]:
         assert set(i) == {"figure", "unit", "last", "day", "week", "all", "highest", "change_per_day"}, i
     assert abs(figures["connections"]["change_per_day"] - 10) < 1 and abs(figures["errors"]["week"] - 2) < .1, figures
-    room = {i["limit"]: i for i in r["capacity"]}["connections (connection.maxConnections)"]
+    room = {i["limit"]: i for i in r["capacity"]}["connections (maxConnections)"]
     assert room["max"] == 400 and 15 < room["reached_in_seconds"] / 86400 < 26, room
     text = node.cli("report", as_json=False, code=0).out
     show("report", text)
@@ -232,6 +239,7 @@ def report(node):
     t.until(lambda t: t.process.poll() is not None, "the report on a terminal")
     t.settle()
     assert b"\x1b[1mFIGURE" in t.raw and t.ended() == 0
+    assert max(map(len, text.splitlines())) <= 80, "wider than a terminal: " + max(text.splitlines(), key=len)
     t = Terminal([EXE, "report", "--home", node.home], 120, 60, NO_COLOR="1")
     t.until(lambda t: t.process.poll() is not None, "the report without colours")
     t.settle()
