@@ -212,7 +212,7 @@ $(BUILD)/bench/silktalk: $(EXE_OBJ) $(BENCH_SYNC) $(BUILD)/musl/libsilktalk.a
 $(BUILD)/bench/limits: $(BUILD)/musl/obj/tests/bench/limits.o $(BUILD)/musl/libsilktalk.a
 	@mkdir -p $(@D)
 	@$(CC_musl) $(CFLAGS_musl) $(LDFLAGS_musl) -o $@ $< -L$(BUILD)/musl -L$(DEPS_musl)/lib -lsilktalk $(LDLIBS)
-bench: all $(BUILD)/bench/silktalk $(BUILD)/bench/limits ## measure beside go- and js-libp2p: tests/bench/RESULTS.md; QUICK=1, S="start bulk"
+bench: all $(BUILD)/bench/silktalk $(BUILD)/bench/limits ## measure beside go-, js- and rust-libp2p: tests/bench/RESULTS.md; QUICK=1, S="start bulk"
 	@QUICK=$(QUICK) BUILD=$(BUILD) tests/bench/run $(S)
 
 # ---- the twin whose unsynced writes are lost when it is killed: tests/crash/lossy.c

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""`make bench`: measures SilkTalk beside go-libp2p and js-libp2p on this machine and writes RESULTS.md and the curves.
+"""`make bench`: measures SilkTalk beside go-, js- and rust-libp2p on this machine and writes RESULTS.md and the curves.
 
     tests/bench/run [SECTION...]     start memory setups requests bulk client messages idle limits
     QUICK=1: one round of each, shorter. OUT=folder: where the results go (default tests/bench, QUICK: build/bench)

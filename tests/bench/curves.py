@@ -3,7 +3,7 @@ import math
 import os
 
 WIDTH, HEIGHT, LEFT, BOTTOM, TOP, RIGHT = 640, 360, 70, 50, 40, 150
-COLOURS = {"silktalk": "#c02020", "go-libp2p": "#2060c0", "js-libp2p": "#b08000", "per second": "#c02020",
+COLOURS = {"silktalk": "#c02020", "go-libp2p": "#2060c0", "js-libp2p": "#b08000", "rust-libp2p": "#208040", "per second": "#c02020",
            "latency p50": "#2060c0", "latency p99": "#60a0e0", "sending": "#c02020", "taking": "#2060c0"}
 
 
@@ -91,7 +91,7 @@ def bars(path, title, y_name, places, series):
 
 def draw(folder, m):
     """Draws what has been measured: [(file, title)]."""
-    servers = ("silktalk", "go-libp2p", "js-libp2p")
+    servers = ("silktalk", "go-libp2p", "js-libp2p", "rust-libp2p")
     drawn = []
 
     def add(kind, name, title, *rest):
@@ -99,7 +99,7 @@ def draw(folder, m):
             drawn.append((name, title))
 
     def of_servers(figures, scale=1.0):
-        return {s: [m.get(f, {}).get(s, 0) * scale for f in figures] for s in servers}
+        return {s: row for s in servers if any(row := [m.get(f, {}).get(s, 0) * scale for f in figures])}
 
     counts = sorted(int(f.split()[1]) for f in m if f.startswith("idle_percent"))
     names = [f"{n:,}" for n in counts]

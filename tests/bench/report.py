@@ -7,10 +7,10 @@ import subprocess
 import time
 
 import curves
-from servers import BENCH, ROOT, SILKTALK
+from servers import BENCH, KINDS, ROOT, SILKTALK
 
-OURS, GO, JS = "silktalk", "go-libp2p", "js-libp2p"
-SERVERS = (OURS, GO, JS)
+OURS, GO, JS, RUST = "silktalk", "go-libp2p", "js-libp2p", "rust-libp2p"
+SERVERS = tuple(kind.name for kind in KINDS)
 STORES = ("disk", "disk + 5 ms", "disk + 50 ms", "tmpfs")
 SIZE_AIM = 3 << 20
 
@@ -46,14 +46,14 @@ FIGURES = (
 
 METHOD = """
 ## How it is measured
-- One load generator (`peers/load`, Go) is the client of all three servers. It does as little as it can: its part of a
+- One load generator (`peers/load`, Go) is the client of all servers. It does as little as it can: its part of a
   handshake is one or two Diffie-Hellman operations of three, nothing is verified or signed. `client_cpu` in the raw
   figures is its share of a core: where the sum of it and the server's is near the number of cores, the machine is full.
 - A set-up is TCP, multistream, Noise, Yamux, and a ping answered. A small request is a new stream of `/perf/1.0.0` with
   multistream-select, 64 bytes there, 64 bytes back, closed on both sides, all on one connection. Bulk is `/perf/1.0.0`.
-- CPU seconds are user and system time of the server's process. Limits are raised out of the way in all three; the rest
-  of SilkTalk is as a new home has it, go-libp2p and js-libp2p serve TCP, Noise, Yamux, identify, ping and perf only.
-- Idle connections are held for longer than any keep-alive interval, all three servers at the same time.
+- CPU seconds are user and system time of the server's process. Limits are raised out of the way in all; the rest
+  of SilkTalk is as a new home has it, the others serve TCP, Noise, Yamux, identify, ping and perf only.
+- Idle connections are held for longer than any keep-alive interval, all servers at the same time.
 - A message goes from one SilkTalk node to another, from the request at the sender's control socket to its answer after
   the receiver's receipt: it is then on both disks. Rates and `busy` latencies are with 1,000 under way, the others with
   one, sent when both nodes are idle again. `accepted` is the answer of a send that does not wait. Added sync time is slept in `fsync` and `fdatasync`.
@@ -130,14 +130,16 @@ def aims(m):
 
 
 def comparison(m):
-    rows = ["| figure | SilkTalk | go-libp2p | js-libp2p | better than go | better than js |", "|---|--:|--:|--:|--:|--:|"]
+    others = [s for s in SERVERS if s != OURS]
+    rows = ["| figure | SilkTalk | " + " | ".join(others) + " | " +
+            " | ".join(f"better than {s.split('-')[0]}" for s in others) + " |", "|---|--:|" + "--:|" * 2 * len(others)]
     for figure, text, decimals, more in FIGURES:
         got = m.get(figure)
         if got is None:
             continue
-        a, b, c = (got.get(s) for s in SERVERS)
-        rows.append(f"| {text} | {number(a, decimals)} | {number(b, decimals)} | {number(c, decimals)} | "
-                    f"{ratio(times, a, b, more)} | {ratio(times, a, c, more)} |")
+        cells = [number(got.get(s), decimals) for s in (OURS, *others)]
+        cells += [ratio(times, got.get(OURS), got.get(s), more) for s in others]
+        rows.append(f"| {text} | " + " | ".join(cells) + " |")
     return rows
 
 
@@ -146,7 +148,7 @@ def idle(m):
     if not counts:
         return []
     rows = ["", "## Idle connections", "| connections | " + " | ".join(f"{s}, % of a core | {s}, RSS MiB" for s in SERVERS) +
-            " |", "|--:|" + "--:|" * 6]
+            " |", "|--:|" + "--:|" * 2 * len(SERVERS)]
     for n in counts:
         cells = []
         for s in SERVERS:
@@ -226,8 +228,13 @@ def versions():
         js = json.load(f)["dependencies"]["libp2p"]
     node = first_line(os.path.join(BENCH, "js", "node"), "--version")
     built = first_line("go", "version", os.path.join(BENCH, "go-server")).split()[-1]
+    rust = ""
+    if RUST in SERVERS:
+        with open(os.path.join(BENCH, "rust", "Cargo.lock"), encoding="utf-8") as f:
+            rust = re.search(r'name = "libp2p"\nversion = "([^"]+)"', f.read()).group(1)
+        rust = f"; rust-libp2p {rust} ({first_line('rustc', '--version')})"
     return (f"{first_line(SILKTALK, 'version')}; go-libp2p {go} ({built}); "
-            f"js-libp2p {js} (Node {node})")
+            f"js-libp2p {js} (Node {node}){rust}")
 
 
 def machine():
@@ -256,7 +263,7 @@ def write(folder, m, t, how):
              f"{'one quick round' if how['quick'] else 'median of ' + str(how['rounds']) + ' rounds'}",
              f"- machine: {machine()}", f"- versions: {versions()}"]
     lines += [f"- **{section} failed**: {text}" for section, text in t.get("failed", {}).items()]
-    lines += ["", "## Aims", *aims(m), "", "## Beside go-libp2p and js-libp2p", *comparison(m)]
+    lines += ["", "## Aims", *aims(m), "", "## Beside " + ", ".join(s for s in SERVERS if s != OURS), *comparison(m)]
     drawn = curves.draw(folder, m)
     lines += messages(m) + idle(m) + shares(m)
     if drawn:

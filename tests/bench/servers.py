@@ -201,7 +201,16 @@ class Js(Server):
                 f"/ip4/127.0.0.1/tcp/{self.port}", "key"]
 
 
-KINDS = (SilkTalk, Go, Js)
+class Rust(Server):
+    name = "rust-libp2p"
+    binary = os.path.join(BENCH, "rust-server")
+
+    def command(self):
+        return [self.binary, f"/ip4/127.0.0.1/tcp/{self.port}", "key"]
+
+
+# go-libp2p is the far end of others, too, so its place is fixed; rust-libp2p only where a Rust toolchain built it
+KINDS = (SilkTalk, Go, Js) + ((Rust,) if os.path.exists(Rust.binary) else ())
 
 
 def load(server, command, *options, timeout=60):

@@ -2,6 +2,7 @@
 # Builds what `make bench` measures beside SilkTalk, below build/bench:
 #   load        the load generator (load/)        go-server   a go-libp2p server (go/)
 #   js/         a js-libp2p server (js/server.js), run by build/bench/js/node
+#   rust-server a rust-libp2p server (rust/), where there is a Rust toolchain that can build it; else without
 # Versions and lock files are those of the interoperation tests; they are fetched by tests/interop/peers/build.sh.
 # Exit: 0 built; 77 can't be built here, with the reason; 1 the source is at fault.
 set -eu
@@ -45,3 +46,22 @@ ln -sfn "$build/interop/js/node_modules" "$out/js/node_modules"
 cp "$build/interop/js/package.json" "$interop/js/stream-io.js" "$here/js/server.js" "$out/js/"
 node=$(sed -n 's/^exec "\([^"]*\)".*/\1/p' "$build/interop/js-peer")
 ln -sfn "$(command -v "$node")" "$out/js/node"
+
+# Of the crates the direct ones are pinned; a lock file would name a registry. It takes some minutes, once.
+stamp=$(cat "$here/build.sh" "$here"/rust/Cargo.toml "$here"/rust/src/* | sha256sum)
+if [ -x "$out/rust-server" ] && [ "$(cat "$out/rust.stamp" 2>/dev/null)" = "$stamp" ]; then exit 0; fi
+rm -f "$out/rust-server"
+if ! command -v cargo >/dev/null; then
+    echo "bench: no cargo, so without rust-libp2p"
+    exit 0
+fi
+echo "bench: compiling the rust-libp2p server"
+mkdir -p "$out/rust"
+cp -R "$here/rust/." "$out/rust/"
+if (cd "$out/rust" && cargo build --quiet --release) 2>"$out/rust.log"; then
+    cp "$out/rust/target/release/silktalk-bench-server" "$out/rust-server"
+    echo "$stamp" >"$out/rust.stamp"
+else
+    tail -n 3 "$out/rust.log"
+    echo "bench: rust-libp2p can't be built here, so without it (build/bench/rust.log)"
+fi
