@@ -27,6 +27,7 @@ static void show_node(const struct cli *c, const struct json *r) {
     const struct json *pending = json_get(state, "restart_pending");
     char up[32];
     duration_text(number(node, "uptime_seconds") * 1000, up);
+    if (number(node, "uptime_seconds") == 0) snprintf(up, sizeof up, "0s"); /* it is told in seconds */
     fputs("Node       ", stdout);
     text(node, "name");
     fputs("  ", stdout);

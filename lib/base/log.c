@@ -46,26 +46,43 @@ static struct bytes fitting(struct bytes text) {
     return bytes_sub(text, 0, at);
 }
 
+/* operations.md S5: a grep for "error" or "warn" finds lines of these levels and no others. In the values of
+ * the others (keys as health.errorsNormal, a library's reasons) the first letter is written as \xNN. */
+static bool is_loud(struct bytes text) {
+    static const struct bytes words[] = {{(const uint8_t *)"error", 5}, {(const uint8_t *)"warn", 4}};
+    for (size_t i = 0; i < LEN(words); i++) {
+        size_t n = 0;
+        while (n < MIN(words[i].n, text.n) && (text.p[n] | 0x20) == words[i].p[n]) n++;
+        if (n == words[i].n) return true;
+    }
+    return false;
+}
+
 /* Quotes when a script would split the value wrongly. text_escape sees no backslash: they are doubled. */
-static bool add_value(struct buf *line, struct bytes text) {
+static bool add_value(struct buf *line, struct bytes text, bool quiet) {
     bool quoted = text.n == 0 || bytes_index(text, ' ') < text.n || bytes_index(text, '"') < text.n ||
                   bytes_index(text, '=') < text.n;
     bool good = !quoted || buf_add_byte(line, '"');
     while (good && text.n > 0) {
         size_t plain = 0;
-        while (plain < text.n && text.p[plain] != '"' && text.p[plain] != '\\') plain++;
+        while (plain < text.n && text.p[plain] != '"' && text.p[plain] != '\\' &&
+               !(quiet && is_loud(bytes_skip(text, plain))))
+            plain++;
         good = text_escape(line, bytes_take(&text, plain), false);
         if (!good || text.n == 0) break;
-        good = buf_add_byte(line, '\\') && buf_add(line, bytes_take(&text, 1));
+        if (text.p[0] == '"' || text.p[0] == '\\')
+            good = buf_add_byte(line, '\\') && buf_add(line, bytes_take(&text, 1));
+        else
+            good = buf_add_format(line, "\\x%02x", (unsigned)bytes_take(&text, 1).p[0]);
     }
     return good && (!quoted || buf_add_byte(line, '"'));
 }
 
-static bool add_text_pair(struct buf *line, const struct kv *pair, struct bytes text) {
+static bool add_text_pair(struct buf *line, const struct kv *pair, struct bytes text, bool quiet) {
     char time[32];
     if (!buf_add_byte(line, ' ') || !buf_add_text(line, pair->key) || !buf_add_byte(line, '=')) return false;
     switch (pair->kind) {
-    case KV_TEXT: return add_value(line, text);
+    case KV_TEXT: return add_value(line, text, quiet);
     case KV_INT: return buf_add_format(line, "%lld", (long long)pair->number);
     case KV_MS: duration_text(pair->number, time); return buf_add_text(line, time);
     case KV_BYTES_HEX: return hex_encode(line, text);
@@ -106,7 +123,7 @@ static void make_text(struct buf *line, enum event event, const struct kv *pairs
     for (size_t i = 0; i < n; i++) {
         struct bytes text = shortened(&pairs[i]);
         size_t was = line->n;
-        bool fits = add_text_pair(line, &pairs[i], text);
+        bool fits = add_text_pair(line, &pairs[i], text, row->level < LEVEL_WARN);
         if (!fits) line->n = was;
         cut = cut || !fits || text.n < pairs[i].text.n;
     }

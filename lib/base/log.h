@@ -2,10 +2,11 @@
  *
  * No clock and no file here: the owner sets `now` once per turn and drains `lines`. Lines are formatted as
  * operations.md S5 says: `LEVEL component: Event text key=value...`, values with blanks quoted, other bytes
- * as \xNN, at most LOG_LINE_MAX bytes; or one JSON object (kv_ms as KEY_seconds). Values over 1 KiB are cut,
- * pairs that do not fit are left out, ` cut=yes` ("cut":true) says so. Of one event 100 are written in 10 s;
- * more are counted and end in one more line, ` Repeated count=N` ("repeated":N). When the buffer is full
- * lines are dropped and counted. Secrets, bodies and subjects have no kv_ form. */
+ * as \xNN (below WARN the first letter of "error" and "warn" too), at most LOG_LINE_MAX bytes; or one JSON
+ * object (kv_ms as KEY_seconds). Values over 1 KiB are cut, pairs that do not fit are left out, ` cut=yes`
+ * ("cut":true) says so. Of one event 100 are written in 10 s; more are counted and end in one more line,
+ * ` Repeated count=N` ("repeated":N). When the buffer is full lines are dropped and counted. Secrets, bodies
+ * and subjects have no kv_ form. */
 #ifndef SILKTALK_BASE_LOG_H
 #define SILKTALK_BASE_LOG_H
 

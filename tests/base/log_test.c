@@ -65,6 +65,25 @@ TEST(the_same_as_json) {
     end(log);
 }
 
+TEST(a_grep_for_errors_and_warnings_finds_no_other_line) {
+    struct log *log = start(LEVEL_DEBUG, LOG_TEXT);
+    LOG(log, EV_CONFIG_RELOADED, kv_str("changed", "health.errorsNormal health.cpuWarning"),
+        kv_str("reason", "ERROR"));
+    struct bytes line = take(log);
+    CHECK(bytes_is(line, "INFO config: Config reloaded "
+                         "changed=\"health.\\x65rrorsNormal health.cpu\\x57arning\" reason=\\x45RROR"),
+          "%.*s", (int)line.n, (const char *)line.p);
+    LOG(log, EV_STREAM, kv_str("state", "erro war ewarn\\error"));
+    line = take(log);
+    CHECK(bytes_is(line, "DEBUG net: Stream state=\"erro war e\\x77arn\\\\\\x65rror\""), "%.*s", (int)line.n,
+          (const char *)line.p);
+    LOG(log, EV_DATABASE_FAULT, kv_str("reason", "I/O error")); /* where it belongs it stays as it is */
+    CHECK(bytes_is(take(log), "ERROR store: Database fault reason=\"I/O error\""));
+    LOG(log, EV_SLOW_TURN, kv_str("part", "warn"));
+    CHECK(bytes_is(take(log), "WARN node: Slow turn part=warn"));
+    end(log);
+}
+
 TEST(values_are_quoted_when_a_script_would_split_them) {
     static const struct {
         const char *in, *out;
@@ -76,7 +95,7 @@ TEST(values_are_quoted_when_a_script_would_split_them) {
         {"say \"x\"", "\"say \\\"x\\\"\""},
         {"\"", "\"\\\"\""},
         {"back\\slash", "back\\\\slash"},
-        {"x\nERROR node: forged", "\"x\\x0aERROR node: forged\""}, /* no line of the peer's making */
+        {"x\nERROR node: forged", "\"x\\x0a\\x45RROR node: forged\""}, /* no line of the peer's making */
         {"\x1b[2J", "\\x1b[2J"},
         {"\xe2\x80\xae", "\\xe2\\x80\\xae"},
         {"\xff", "\\xff"},

@@ -93,4 +93,5 @@ def main():
         d.end()
 
 
-main()
+if __name__ == "__main__":
+    main()
