@@ -360,6 +360,12 @@ def emergency(m):
     assert float(re.search(r"(\d+\.\d+) OK", r.out)[1]) <= 1.5, r
 
 
+def missing(m):
+    found = m.sh("for p in logrotate sudo curl jq ss ps; do command -v $p >/dev/null || echo $p; done; "
+                 "command -v s-nail || command -v mail || echo mail").out.split()
+    return [p for p in found if "/" not in p]
+
+
 def main():
     try:
         machine = Machine({"silktalk.service": example("systemd/silktalk.service")})
@@ -367,10 +373,8 @@ def main():
         print(why)
         return 77
     with machine as m:
-        missing = m.sh("for p in logrotate sudo curl jq ss ps; do command -v $p >/dev/null || echo $p; done; "
-                       "command -v s-nail || command -v mail || echo mail").out.split()
-        if [p for p in missing if "/" not in p]:
-            print("not here (contrib/setup installs them):", *missing)
+        if missing(m):
+            print("not here (contrib/setup installs them):", *missing(m))
             return 77
         install(m)
         service(m)
