@@ -180,6 +180,8 @@ command_file=/srv/nagios/rw
 check_result_path=/srv/nagios/results
 status_update_interval=1
 check_external_commands=0
+service_inter_check_delay_method=n
+host_inter_check_delay_method=n
 illegal_macro_output_chars=`~$&|'"<>
 """
 NAGIOS_OBJECTS = """define timeperiod {

@@ -346,6 +346,15 @@ def imported(m):
                     ["logging.level", "warn"]], r
 
 
+def port_taken(m):
+    """6.2: a port that another has: the start says which, and what to do; nothing of the home is harmed."""
+    m.sh("silktalk config init --home /srv/third && silktalk config set network.listen /ip4/0.0.0.0/tcp/4001 --home /srv/third", 0)
+    r = m.sh("silktalk start --home /srv/third", 1)
+    assert "0.0.0.0:4001" in r.err and "set network.listen to another port, or stop what uses it" in r.err and r.err.count("\n") == 1, r
+    m.sh("silktalk config set network.listen /ip4/127.0.0.1/tcp/4009 --home /srv/third && silktalk config set http.listen off --home /srv/third", 0)
+    m.sh("silktalk start --home /srv/third && silktalk stop --home /srv/third", 0)
+
+
 def emergency(m):
     """6.2, 6.3: what is collected, and a restart."""
     m.sh("sudo systemctl status silktalk > /tmp/silktalk-status.txt && journalctl -u silktalk -n 1000 > /tmp/silktalk-logs.txt", 0)
@@ -393,6 +402,7 @@ def main():
         tuning(m)
         quiet(m, other)
         imported(m)
+        port_taken(m)
         emergency(m)
         other("stop", 0)
     print("the manual's commands work as printed")
