@@ -88,6 +88,10 @@ static bool write_link(struct web_link *l) {
     struct daemon *d = l->daemon;
     struct why w;
     size_t n;
+    if (node_http_cut(d->node, l->id)) {
+        close_link(l);
+        return false;
+    }
     pump(l);
     for (struct bytes tx; (tx = output(l)).n > 0; pump(l)) {
         enum err e = tcp_write(l->fd, tx, &n, &w);

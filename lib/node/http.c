@@ -33,6 +33,14 @@ static void end(struct http_client *c) {
     c->done = c->dirty = true;
 }
 
+/* Nothing more is waited for, nor given: the owner drops what TLS still holds, too. */
+static void cut(struct http_client *c) {
+    c->tx.n = c->tx_at = 0;
+    c->deadline = MONO_NEVER;
+    c->cut = true;
+    end(c);
+}
+
 enum err node_http_tokens(struct node *n, struct bytes file, struct why *w) {
     struct tokens t;
     struct http *h = http_of(n);
@@ -52,15 +60,12 @@ static struct http_client *place(struct http *h) {
     for (size_t i = 0; i < HTTP_CLIENTS_MAX; i++) {
         struct http_client *c = &h->clients[i];
         if (c->id == 0) return c;
-        if (c->done) continue;
+        if (c->cut) continue;
         if (worst == NULL || (worst->answering && !c->answering) ||
             (worst->answering == c->answering && c->used.us < worst->used.us))
             worst = c;
     }
-    if (worst != NULL) {
-        worst->tx.n = worst->tx_at = 0;
-        end(worst);
-    }
+    if (worst != NULL) cut(worst);
     return NULL;
 }
 
@@ -104,8 +109,8 @@ void node_http_ended(struct node *n, uint32_t id) {
 
 /* ---- requests */
 
-static size_t body_max(const struct node *n) {
-    return limit_max(&n->limits, LIMIT_BODY) + HTTP_BODY_EXTRA;
+static size_t body_max(const struct node *n, enum http_method method) {
+    return method == HTTP_POST ? limit_max(&n->limits, LIMIT_BODY) + HTTP_BODY_EXTRA : HTTP_BODY_EXTRA;
 }
 
 static void bad_request(struct node *n, struct http_client *c, int status) {
@@ -116,6 +121,16 @@ static void bad_request(struct node *n, struct http_client *c, int status) {
                 status == 405 ? "Allow: GET, HEAD, POST, DELETE\r\n" : NULL);
 }
 
+/* The head is there and its body is not: nobody's memory is taken but of those who may send one. */
+static bool may_send_body(struct node *n, struct http_client *c, const struct http_request *r) {
+    if (!c->admitted) {
+        c->keep_alive = false; /* what would come is no request */
+        c->head_only = r->method == HTTP_HEAD;
+        c->admitted = http_admit(n, c, r);
+    }
+    return c->admitted;
+}
+
 /* As many requests as have come whole; one after the other, each answered before the next is looked at. */
 static void take_requests(struct node *n, struct http_client *c) {
     while (!c->done && !c->answering && c->rx.n > 0) {
@@ -123,13 +138,14 @@ static void take_requests(struct node *n, struct http_client *c) {
         size_t used;
         int status = http_request_read(buf_view(&c->rx), &r, &used);
         if (status == 0) return;
-        if (status == 200 && r.body_size > body_max(n)) status = 413;
+        if (status == 200 && r.body_size > body_max(n, r.method)) status = 413;
         if (status != 200) {
             bad_request(n, c, status);
             return;
         }
         size_t whole = used + (size_t)r.body_size;
         if (c->rx.n < whole) {
+            if (!may_send_body(n, c, &r)) return;
             c->rx.max = MAX(whole, (size_t)HTTP_HEAD_MAX);
             if (r.expects_continue && !c->continued && buf_add_text(&c->tx, "HTTP/1.1 100 Continue\r\n\r\n"))
                 c->dirty = c->continued = true;
@@ -141,7 +157,7 @@ static void take_requests(struct node *n, struct http_client *c) {
         http_route(n, c, &r, bytes_sub(buf_view(&c->rx), used, (size_t)r.body_size));
         buf_drop(&c->rx, MIN(whole, c->rx.n));
         c->rx.max = HTTP_HEAD_MAX;
-        c->continued = false;
+        c->continued = c->admitted = false;
         if (c->rx.n == 0) buf_shrink(&c->rx, HTTP_HEAD_MAX);
     }
 }
@@ -253,6 +269,11 @@ void node_http_sent(struct node *n, uint32_t id, size_t bytes) {
     n->http_ready |= c->rx.n > 0;
 }
 
+bool node_http_cut(const struct node *n, uint32_t id) {
+    const struct http_client *c = find(n, id);
+    return c == NULL || c->cut;
+}
+
 bool node_http_done(const struct node *n, uint32_t id) {
     const struct http_client *c = find(n, id);
     return c == NULL || (c->done && c->tx_at == c->tx.n);
@@ -276,18 +297,15 @@ void http_tick(struct node *n) {
         if (c->id == 0) continue;
         if (ready && !c->answering && c->rx.n > 0 && c->tx.n == 0) take_requests(n, c);
         if (!mono_due(c->deadline, n->now.mono)) continue;
-        c->deadline = MONO_NEVER;
-        bool half = c->rx.n > 0 && !c->answering && c->tx.n == 0 && !c->done;
+        bool half = c->rx.n > 0 && !c->answering && c->tx.n == 0;
         c->keep_alive = false;
         if (c->answering) control_client_gone(n, c->id | HTTP_CLIENT);
         if (c->answering)
             http_refuse(n, c, 504, "the node did not answer in time", NULL);
-        else if (half)
+        else if (half && !c->done)
             bad_request(n, c, 408);
         else
-            c->tx.n = c->tx_at = 0; /* idle, or it does not take its answer */
-        end(c);
-        c->deadline = MONO_NEVER;
+            cut(c); /* idle, or it does not take its answer */
     }
 }
 

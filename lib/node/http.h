@@ -26,6 +26,8 @@ struct http_client {
     struct mono used, deadline;
     bool answering; /* a control method is at it */
     bool head_only, keep_alive, done, dirty, continued;
+    bool admitted; /* it may send the body of which the head has come */
+    bool cut;      /* done, and its answers are given up */
     int success;         /* the status when the method does well */
     const char *counted; /* the route, for metrics */
 };
@@ -43,6 +45,8 @@ struct http *http_of(struct node *n); /* NULL: out of memory */
 void http_free(struct node *n);
 void http_tick(struct node *n);
 struct mono http_deadline(const struct node *n);
+/* Whether who asks may ask for that; false: it has been told why not. */
+bool http_admit(struct node *n, struct http_client *c, const struct http_request *r);
 /* A whole request: answers it now, or begins a control method and sets c->answering. */
 void http_route(struct node *n, struct http_client *c, const struct http_request *r, struct bytes body);
 void http_answer(struct node *n, struct http_client *c, const struct http_answer *a);

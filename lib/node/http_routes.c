@@ -308,22 +308,36 @@ static int judge(struct node *n, const struct http_client *c, const struct http_
     return route->may > MAY_READ && !c->local && !c->tls ? 403 : 0;
 }
 
-void http_route(struct node *n, struct http_client *c, const struct http_request *r, struct bytes body) {
+/* NULL: refused, and told so. */
+static const struct route *admit(struct node *n, struct http_client *c, const struct http_request *r,
+                                 struct caller *caller, struct bytes *rest) {
     bool other_method = false;
-    struct bytes rest = {NULL, 0};
-    struct caller caller;
     const char *text;
-    const struct route *route = find(r, &other_method, &rest);
+    const struct route *route = find(r, &other_method, rest);
     c->counted = route == NULL ? "other" : route->path;
-    int status = judge(n, c, r, route, &caller, &text);
-    caller.accept = r->accept;
+    int status = judge(n, c, r, route, caller, &text);
+    caller->accept = r->accept;
     if (status == 404 && other_method) {
         status = 405;
         text = "not with this method";
     }
-    if (status != 0)
-        http_refuse(n, c, status, text, status == 401 ? "WWW-Authenticate: Bearer\r\n" : NULL);
-    else if (route->run != NULL)
+    if (status == 0) return route;
+    http_refuse(n, c, status, text, status == 401 ? "WWW-Authenticate: Bearer\r\n" : NULL);
+    return NULL;
+}
+
+bool http_admit(struct node *n, struct http_client *c, const struct http_request *r) {
+    struct bytes rest = {NULL, 0};
+    struct caller caller;
+    return admit(n, c, r, &caller, &rest) != NULL;
+}
+
+void http_route(struct node *n, struct http_client *c, const struct http_request *r, struct bytes body) {
+    struct bytes rest = {NULL, 0};
+    struct caller caller;
+    const struct route *route = admit(n, c, r, &caller, &rest);
+    if (route == NULL) return;
+    if (route->run != NULL)
         route->run(n, c, &caller);
     else
         run_control(n, c, route, r, rest, body);

@@ -102,6 +102,7 @@ void node_http_ended(struct node *n, uint32_t id);                       /* the 
 struct bytes node_http_tx(const struct node *n, uint32_t id);
 void node_http_sent(struct node *n, uint32_t id, size_t bytes);
 bool node_http_done(const struct node *n, uint32_t id); /* all is sent: close it */
+bool node_http_cut(const struct node *n, uint32_t id);  /* close it, whatever the owner still holds for it */
 void node_http_gone(struct node *n, uint32_t id);       /* its socket is closed */
 uint32_t node_http_next(struct node *n); /* next client with new output, or that is done; 0: none */
 /* The text of http.tokenFile replaces the tokens known. E_INPUT: nothing changed. */

@@ -223,6 +223,67 @@ TEST(slow_idle_and_greedy_clients_lose_their_connection_alone) {
     end_world(w);
 }
 
+/* Its memory would be anybody's to fill: 32 clients of maxBody each. */
+TEST(no_body_is_awaited_from_who_may_not_send_one) {
+    char token[SCOPE_COUNT][200], text[500];
+    struct world *w = world_with_tokens(token);
+    struct node *n = node_of(w, 0);
+    static const char head[] = "POST /api/v1/messages HTTP/1.1\r\nHost: localhost\r\n%sContent-Length: %u\r\n\r\n";
+    snprintf(text, sizeof text, head, "", 1000000u);
+    uint32_t id = client(w, &loopback);
+    CHECK(atoi(ask_with(w, id, text) + 9) == 401 && node_http_done(n, id), "%s", said);
+    snprintf(text, sizeof text, head, "Authorization: Bearer x\r\n", 1000000u);
+    id = client(w, &loopback);
+    CHECK(atoi(ask_with(w, id, text) + 9) == 401 && node_http_done(n, id), "%s", said);
+    snprintf(text, sizeof text, head, token[SCOPE_READ], 1000000u);
+    id = client(w, &loopback);
+    CHECK(atoi(ask_with(w, id, text) + 9) == 403 && node_http_done(n, id), "%s", said);
+    snprintf(text, sizeof text, head, token[SCOPE_MESSAGES], 4u);
+    id = client(w, &loopback);
+    CHECK(*ask_with(w, id, text) == 0 && !node_http_done(n, id), "%s", said);
+    CHECK(atoi(ask_with(w, id, "[[]]") + 9) == 400, "%s", said);
+    snprintf(text, sizeof text, "GET /health HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n",
+             HTTP_BODY_EXTRA + 1);
+    id = client(w, &loopback);
+    CHECK(atoi(ask_with(w, id, text) + 9) == 413 && node_http_done(n, id), "%s", said);
+    end_world(w);
+}
+
+/* Nobody has to close a connection but we: what it never reads must not keep its place. */
+TEST(who_reads_no_answer_is_cut) {
+    struct world *w = quiet_world();
+    node_with(w, ANY);
+    struct node *n = node_of(w, 0);
+    uint32_t half = client(w, &loopback), last = client(w, &loopback), deaf = client(w, &loopback);
+    node_http_received(n, half, BYTES("GET /health HT"));
+    node_http_received(n, last, BYTES("GET /livez HTTP/1.0\r\nHost: a\r\n\r\n"));
+    node_http_received(n, deaf, BYTES("GET /livez HTTP/1.1\r\nHost: a\r\n\r\n"));
+    world_run(w, HTTP_REQUEST_MS + 1000);
+    CHECK(node_http_tx(n, half).n > 0 && !node_http_done(n, half) && !node_http_cut(n, half), "408 waits for it");
+    world_run(w, HTTP_IDLE_MS + 1000);
+    CHECK(node_http_done(n, half) && node_http_cut(n, half));
+    CHECK(node_http_done(n, last) && node_http_cut(n, last));
+    CHECK(node_http_done(n, deaf) && node_http_cut(n, deaf), "what TLS holds of it goes too");
+    end_world(w);
+}
+
+TEST(answers_that_nobody_reads_take_no_place_from_others) {
+    struct world *w = quiet_world();
+    node_with(w, ANY);
+    struct node *n = node_of(w, 0);
+    uint32_t first = 0;
+    for (size_t i = 0; i < HTTP_CLIENTS_MAX; i++) {
+        uint32_t id = client(w, &loopback);
+        node_http_received(n, id, BYTES("GET /livez HTTP/1.0\r\nHost: a\r\n\r\n"));
+        if (i == 0) first = id;
+        world_run(w, 10);
+    }
+    CHECK(!node_http_accepting(n));
+    node_http_make_room(n);
+    CHECK(node_http_cut(n, first) && node_http_done(n, first));
+    end_world(w);
+}
+
 TEST(the_longest_idle_one_yields) {
     struct world *w = quiet_world();
     node_with(w, ANY);
