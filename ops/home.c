@@ -44,6 +44,13 @@ static bool exists(const char *path) {
     return stat(path, &st) == 0;
 }
 
+/* A link to nothing is there, and so is what we may not look at: a node that took either for absent would run
+ * without the rules that stand in it. */
+static bool absent(const char *path) {
+    struct stat st;
+    return lstat(path, &st) != 0 && (errno == ENOENT || errno == ENOTDIR);
+}
+
 static bool system_layout(struct home *h) {
     h->system = true;
     return copy(h->dir, "/var/lib/silktalk") && copy(h->conf, "/etc/silktalk/silktalk.ini") &&
@@ -210,6 +217,7 @@ static enum err add_file(struct config_builder *b, const char *path, struct why 
     enum err e = file_read(path, 0, CONFIG_FILE_MAX, FILE_ANY_MODE, &text, NULL, w);
     if (e == OK) e = config_builder_add(b, path, buf_view(&text), w);
     buf_free(&text);
+    if (e == E_NOT_FOUND) return fail(w, E_INPUT, "%s is a link to nothing", path);
     return e == E_LIMIT ? fail(w, E_INPUT, "%s is larger than a configuration may be (1 MiB)", path) : e;
 }
 
@@ -217,27 +225,36 @@ static int by_name(const void *a, const void *b) {
     return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-static size_t list_folder(const char *folder, char *names[CONFIG_FILES_MAX]) {
-    DIR *d = opendir(folder);
-    size_t n = 0;
-    for (struct dirent *e; d != NULL && n < CONFIG_FILES_MAX && (e = readdir(d)) != NULL;) {
-        struct bytes name = bytes_of(e->d_name);
-        if (name.p[0] != '.' && bytes_ends(name, ".ini") && (names[n] = mem_text(name.p, name.n)) != NULL)
-            n++;
+/* Their names in order; those that are in `names` are the caller's to free, whatever is returned. */
+static enum err list_folder(const char *folder, char *names[CONFIG_FILES_MAX], size_t *n, struct why *w) {
+    DIR *d = absent(folder) ? NULL : opendir(folder);
+    enum err e = OK;
+    *n = 0;
+    if (d == NULL)
+        return absent(folder) ? OK : fail(w, E_INPUT, "reading %s failed: %s", folder, strerror(errno));
+    for (struct dirent *entry; e == OK && (entry = readdir(d)) != NULL;) {
+        struct bytes name = bytes_of(entry->d_name);
+        if (name.p[0] == '.' || !bytes_ends(name, ".ini")) continue;
+        if (*n == CONFIG_FILES_MAX)
+            e = fail(w, E_INPUT, "%s has more than %d files", folder, CONFIG_FILES_MAX);
+        else if ((names[*n] = mem_text(name.p, name.n)) == NULL)
+            e = fail(w, E_MEMORY, "out of memory");
+        else
+            ++*n;
     }
-    if (d != NULL) closedir(d);
-    qsort(names, n, sizeof names[0], by_name);
-    return n;
+    closedir(d);
+    qsort(names, *n, sizeof names[0], by_name);
+    return e;
 }
 
 static enum err add_folder(struct config_builder *b, const struct home *h, struct why *w) {
     char folder[PATH_SIZE], path[PATH_SIZE], *names[CONFIG_FILES_MAX];
-    enum err e = OK;
     copy(folder, h->conf);
     char *slash = strrchr(folder, '/');
     if (slash == NULL || (size_t)(slash - folder) + sizeof "/conf.d" > sizeof folder) return OK;
     memcpy(slash, "/conf.d", sizeof "/conf.d");
-    size_t n = list_folder(folder, names);
+    size_t n;
+    enum err e = list_folder(folder, names, &n, w);
     for (size_t i = 0; i < n; i++) {
         if (e == OK)
             e = join(path, folder, names[i]) ? add_file(b, path, w)
@@ -257,7 +274,7 @@ bool home_conf_inside(const struct home *h) {
 
 static enum err read_files(const struct home *h, struct config_builder *b, struct why *w) {
     bool as_owner = in_home(h, h->conf) && home_as_owner(h);
-    enum err e = exists(h->conf) ? add_file(b, h->conf, w) : OK;
+    enum err e = absent(h->conf) ? OK : add_file(b, h->conf, w);
     if (e == OK) e = add_folder(b, h, w);
     if (as_owner) home_as_self();
     return e;

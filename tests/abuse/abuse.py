@@ -1,13 +1,15 @@
 """Every attack of README.md on a real node. `abuse.py [NAME...]`: these tests alone; TEST names and attack names both do."""
 import concurrent.futures
+import os
 import re
 import subprocess
 import sys
 import tempfile
 import time
 
+import http_abuse
 import local_abuse
-from scene import ATTACKER, Node, Scene, Sender, attacker, end_all, percentile, wait_for
+from scene import ATTACKER, CLOCKED, Node, Scene, Sender, attacker, end_all, percentile, wait_for
 
 HANDSHAKE, AUTHENTICATION, BROKE = "Failed handshake", "Failed authentication", "Peer broke the protocol"
 REFUSED, LIMIT = "Message refused", "Limit reached"
@@ -37,6 +39,7 @@ ONE_BY_ONE = [
     ("noise-low-s", SHUT, HANDSHAKE, "does not decrypt", {}),
     ("noise-replay", SHUT, HANDSHAKE, "does not decrypt", {}),
     ("noise-muxers", SHUT, HANDSHAKE, "no muxer in common", {}),
+    ("noise-slow", SHUT, HANDSHAKE, "handshake not finished in time", {"count": 200}),
     ("noise-payload-garbage", SHUT, HANDSHAKE, "payload is malformed", {}),
     ("noise-payload-oversized", SHUT, HANDSHAKE, "wrong length", {}),
     ("noise-signature-empty", SHUT, AUTHENTICATION, "identity signature is wrong", {}),
@@ -240,6 +243,7 @@ def private_network():
     assert re.search(SHUT, attacker("garbage", scene.host)[0])
     assert re.search(SHUT, attacker("ms-proposals", scene.host, key=right)[0])
     assert re.search(SHUT, attacker("pnet-cut-nonce", scene.host, key=right)[0])
+    assert re.search(SHUT, attacker("pnet-slow", scene.host, key=right, count=200)[0])
     assert re.search(SHUT, attacker("probe", scene.host)[0])
     for k in (wrong, wrong):
         line = attacker("noise-payload-garbage", scene.host, key=k)[0]
@@ -282,6 +286,62 @@ def stores_do_not_grow():
     scene.send()  # the good peer, which has a name, was not forgotten
     scene.as_before()
     scene.close()
+
+
+def clocked_scene(ini):
+    """A node whose clock the test sets."""
+    folder = tempfile.TemporaryDirectory()
+    clock = local_abuse.Clock(folder.name)
+    os.environ["ABUSE_CLOCK"] = clock.path
+    scene = Scene(ini=ini, binary=CLOCKED)
+    del os.environ["ABUSE_CLOCK"]
+    return scene, clock, folder
+
+
+@test
+def slow_senders():
+    """A byte now and then behind the handshake. Frames of Noise and Yamux are no use, so the connection is idle once its
+    identify is given up; what must be over soon (agreement, identify) has its time; a message may take as long as it likes."""
+    scene, clock, folder = clocked_scene("[connection]\nidleTimeout = 5s\nminConnections = 0\n[messages]\nfrom = any\n")
+    sender = Sender(scene.good, scene.victim.peer_id, pause=0.1)
+    sender.start()
+    rows = (("id-slow", "alive=yes stream=reset"), ("negotiation-slow", "stream=reset"), ("msg-slow", "alive=yes stream=open"),
+            ("frame-slow", "end=(closed|broken)"), ("mux-slow", "end=closed goaway=0"))
+    with concurrent.futures.ThreadPoolExecutor(len(rows)) as pool:
+        work = [pool.submit(attacker, name, scene.host, seed=60 + i, count=200) for i, (name, _) in enumerate(rows)]
+        for i, ((name, wanted), w) in enumerate(zip(rows, work)):
+            if i == 3:
+                assert not w.done(), "too soon"
+                clock.jump(0, 130000)
+            assert re.search(wanted, w.result()[0]), f"{name}: {w.result()}"
+    sender.stop()
+    assert len(scene.lines("reason=idle")) >= 2
+    assert not scene.lines("Peer broke the protocol")
+    scene.as_before()
+    scene.close()
+    folder.cleanup()
+
+
+@test
+def dead_peers():
+    """Who answers no ping is gone, half a frame or not; a sleep of the host's own (clock.c) makes nobody dead."""
+    scene, clock, folder = clocked_scene("[connection]\nkeepAlive = 5s\n")
+    p = subprocess.Popen([ATTACKER, "mute", scene.host], stdout=subprocess.PIPE, text=True)
+    assert p.stdout.readline() == "open\n"
+    wait_for("it is in", lambda: scene.now()["connections"] > scene.before["connections"])
+    scene.send()
+    clock.jump(0, 6000)  # both are pinged, one answers
+    scene.send(3)
+    assert scene.now()["connections"] > scene.before["connections"], "too soon"
+    clock.jump(0, 11000)
+    line = p.stdout.readline()
+    assert re.search(SHUT, line) or "end=broken" in line, line
+    p.wait(20)
+    wait_for("a line says so", lambda: scene.lines("the peer does not answer"))
+    scene.send(3)
+    scene.as_before()
+    scene.close()
+    folder.cleanup()
 
 
 @test
@@ -424,8 +484,8 @@ def known_7_growing_stores():
     stores_do_not_grow()
 
 
-for name, function in local_abuse.TESTS.items():
-    TESTS[name] = function
+TESTS.update(local_abuse.TESTS)
+TESTS.update(http_abuse.TESTS)
 
 
 def main():

@@ -460,6 +460,52 @@ static void msg_hoard(struct target *t) {
     mem_free(zeros);
 }
 
+/* ---- a byte each `count` ms on a stream: until it is reset, or `most` bytes are out */
+
+static void slow_stream(struct target *t, const char *protocol, struct bytes said) {
+    struct wire w;
+    struct frame f;
+    char more[60];
+    size_t sent = 0;
+    wire_open(&w, t);
+    uint32_t id = wire_stream(&w, protocol);
+    bool reset = false;
+    while (said.n > 0 && !reset && w.end == ALIVE) {
+        wire_frame(&w, DATA, 0, id, 1, bytes_take(&said, 1));
+        sent++;
+        usleep((unsigned)t->count * 1000);
+        while (wire_next(&w, &f, 0)) reset = reset || (f.id == id && (f.flags & RST) != 0);
+    }
+    snprintf(more, sizeof more, "stream=%s sent=%zu", reset ? "reset" : "open", sent);
+    finish_alive(&w, more);
+}
+static void id_slow(struct target *t) { /* a message of 8,000 bytes on a push stream */
+    static uint8_t said[8002] = {0xc0, 0x3e};
+    slow_stream(t, "/ipfs/id/push/1.0.0", bytes_at(said, sizeof said));
+}
+static void negotiation_slow(struct target *t) { /* the answer to the protocol is never whole */
+    struct wire w;
+    struct frame f;
+    uint8_t line[1026] = {0x80, 0x08};
+    bool reset = false;
+    size_t sent = 1;
+    wire_open(&w, t);
+    wire_frame(&w, DATA, SYN, 1, 20, BYTES("\x13/multistream/1.0.0\n"));
+    for (; sent < sizeof line && !reset && w.end == ALIVE; sent++) {
+        wire_frame(&w, DATA, 0, 1, 1, bytes_at(line + sent - 1, 1));
+        usleep((unsigned)t->count * 1000);
+        while (wire_next(&w, &f, 0)) reset = reset || (f.id == 1 && (f.flags & RST) != 0);
+    }
+    finish_alive(&w, reset ? "stream=reset" : "stream=open");
+}
+static void msg_slow(struct target *t) { /* a message that comes whole in the end */
+    struct buf out = {.max = 1000};
+    struct message m = message_of(8, "slow");
+    message_frame_write(&out, &m);
+    slow_stream(t, MESSAGE_PROTOCOL, buf_view(&out));
+    buf_free(&out);
+}
+
 /* ---- files */
 
 static struct file_offer offer_of(struct target *t, uint64_t size, const char *name) {
@@ -590,6 +636,9 @@ const struct attack attacks_app[] = {{"id-long", id_long},
                                      {"msg-escapes", msg_escapes},
                                      {"msg-flood", msg_flood},
                                      {"msg-hoard", msg_hoard},
+                                     {"id-slow", id_slow},
+                                     {"negotiation-slow", negotiation_slow},
+                                     {"msg-slow", msg_slow},
                                      {"file-more", file_more},
                                      {"file-less", file_less},
                                      {"file-hash", file_hash},

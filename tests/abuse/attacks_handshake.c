@@ -106,6 +106,21 @@ static void pnet_cut_nonce(struct target *t) {
     say_and_close(t, nothing); /* with a swarm key: the nonce alone; without one: nothing at all */
 }
 
+/* The nonce of a private network, a byte each `count` ms; without a key: bytes that are none. */
+static void pnet_slow(struct target *t) {
+    struct wire w;
+    const uint8_t *key = t->swarm_key;
+    uint8_t nonce[24];
+    rng_fill(&t->rng, nonce, sizeof nonce);
+    t->swarm_key = NULL; /* wire_begin would say it at once */
+    wire_begin(&w, t);
+    t->swarm_key = key;
+    wire_trickle(&w, bytes_at(nonce, sizeof nonce - 1), (int)t->count);
+    wire_drain(&w, 4000);
+    wire_report(&w, "");
+    wire_end(&w);
+}
+
 /* ---- many at once */
 
 static void room_for(size_t fds) {
@@ -233,6 +248,7 @@ const struct attack attacks_handshake[] = {{"garbage", garbage},
                                            {"ms-proposals", ms_proposals},
                                            {"cut-everywhere", cut_everywhere},
                                            {"pnet-cut-nonce", pnet_cut_nonce},
+                                           {"pnet-slow", pnet_slow},
                                            {"half-open", half_open},
                                            {"rule-breakers", rule_breakers},
                                            {NULL, NULL}};

@@ -242,6 +242,19 @@ static void crumbs(struct target *t) {
     while (w.pongs < 3 && wire_next(&w, &f, AFTER_MS)) {}
     finish_alive(&w);
 }
+/* Frames of Yamux, a byte each `count` ms: a ping, which is the peer's affair, over and over. */
+static void slow(struct target *t) {
+    struct wire w;
+    uint8_t ping[12] = {0, PING, 0, SYN, 0, 0, 0, 0, 0, 0, 0, 77};
+    wire_open(&w, t);
+    for (size_t i = 0; w.end == ALIVE && !w.gone; i++) {
+        struct frame f;
+        wire_sealed(&w, bytes_at(ping + i % sizeof ping, 1));
+        while (wire_next(&w, &f, 0)) {}
+        usleep((unsigned)t->count * 1000);
+    }
+    finish(&w, AFTER_MS, "");
+}
 static void garbage(struct target *t) {
     struct wire w;
     uint8_t random[8192];
@@ -276,4 +289,5 @@ const struct attack attacks_mux[] = {{"mux-version", version},
                                      {"mux-negotiation", negotiation},
                                      {"mux-crumbs", crumbs},
                                      {"mux-garbage", garbage},
+                                     {"mux-slow", slow},
                                      {NULL, NULL}};

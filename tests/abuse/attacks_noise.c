@@ -209,7 +209,40 @@ static void rsa_lying(struct target *t) {
     }
 }
 
+/* Message 1, a byte each `count` ms. */
+static void noise_slow(struct target *t) {
+    struct wire w;
+    uint8_t message[34] = {0, 32};
+    rng_fill(&t->rng, message + 2, 32);
+    wire_begin(&w, t);
+    if (!wire_multistream(&w, "/noise")) wire_fail("the node does not speak Noise");
+    wire_trickle(&w, bytes_at(message, sizeof message - 1), (int)t->count);
+    wire_drain(&w, 4000);
+    wire_report(&w, "");
+    wire_end(&w);
+}
+
 /* ---- frames after the handshake */
+
+/* One of 65535 bytes, which takes a day at that pace. */
+static void frame_slow(struct target *t) {
+    struct wire w;
+    static uint8_t frame[65537] = {0xff, 0xff};
+    wire_open(&w, t);
+    wire_trickle(&w, bytes_at(frame, sizeof frame), (int)t->count);
+    wire_report(&w, "");
+    wire_end(&w);
+}
+/* Takes all, says nothing, answers no ping. */
+static void mute(struct target *t) {
+    struct wire w;
+    wire_open(&w, t);
+    printf("open\n");
+    fflush(stdout);
+    while (wire_fill(&w, 60000)) buf_clear(&w.in);
+    wire_report(&w, "");
+    wire_end(&w);
+}
 
 static void frame_altered(struct target *t) {
     struct wire w;
@@ -279,4 +312,7 @@ const struct attack attacks_noise[] = {{"noise-alter-1", alter_1},
                                        {"frame-twice", frame_twice},
                                        {"frame-short", frame_short},
                                        {"frame-cut", frame_cut},
+                                       {"noise-slow", noise_slow},
+                                       {"frame-slow", frame_slow},
+                                       {"mute", mute},
                                        {NULL, NULL}};

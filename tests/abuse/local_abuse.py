@@ -152,12 +152,23 @@ def configuration():
         wrong = [b"[network\n", b"nonsense\n", b"[no]\nsuch = 1\n", b"[connection]\nmaxConnections = -1\n",
                  b"[connection]\nmaxConnections = 99999999999999999999999\n", b"[network]\nlisten = /ip4/1.2.3\n",
                  os.urandom(3000), b"\0" * 100, b"[messages]\n" + b"x" * 9000 + b" = 1\n",
-                 b"[connection]\nmaxConnections = \x1b[31m\n", b"[network]\nlisten = " + b"/ip4/127.0.0.1/tcp/1, " * 17 + b"\n"]
+                 b"[connection]\nmaxConnections = \x1b[31m\n", b"# " + b"x" * 100 * 1024 * 1024, b"\xff\xfe[\0n\0",
+                 b"[network]\n" * 100000 + b"nonsense\n", b"= = =\n", b"[connection\n]\nmaxConnections = 1\n",
+                 b"[connection]\nmaxConnections = 0x10\n", b"[connection]\nidleTimeout = 1e9d\n",
+                 b"[limits]\nno_such_limit = 1\n", b"maxConnections = 1\n", b"[network]\nlisten = " + b"/ip4/127.0.0.1/tcp/1, " * 17 + b"\n"]
         for i, text in enumerate(wrong):
             code, said = daemon(new_home(folder, f"c{i}", text))
             assert code == 6, f"{text[:40]!r}: exit {code}: {said}"
             assert "config.ini" in said and len(said.splitlines()) <= 4, said
             assert not re.search("[\x00-\x08\x0b-\x1f\x7f]", said), f"{said!r}"
+        no_files = (os.mkdir, os.mkfifo, lambda p: os.symlink("/dev/zero", p), lambda p: os.symlink(p, p),
+                    lambda p: os.symlink("/proc/self/environ/nothing", p))
+        for i, make in enumerate(no_files):  # none is waited for, none is read without end
+            home = new_home(folder, f"n{i}")
+            os.unlink(home + "/config.ini")
+            make(home + "/config.ini")
+            code, said = daemon(home)
+            assert code in (1, 4, 6) and "config.ini" in said and len(said.splitlines()) <= 4, f"{i}: exit {code}: {said}"
     scene = Scene()
     path = os.path.join(scene.victim.home, "config.ini")
     with open(path, encoding="utf-8") as f:
@@ -321,7 +332,13 @@ def no_more_descriptors():
     for _ in range(200):
         s = socket.create_connection(("127.0.0.1", scene.victim.port))
         held.append(s)
+    with open(f"/proc/{scene.victim.process.pid}/stat", encoding="ascii") as f:
+        begin = sum(map(int, f.read().split()[13:15]))
     scene.send(20)
+    time.sleep(1)  # those in the queue must not turn the loop
+    with open(f"/proc/{scene.victim.process.pid}/stat", encoding="ascii") as f:
+        ticks = sum(map(int, f.read().split()[13:15])) - begin
+    assert ticks < 0.4 * os.sysconf("SC_CLK_TCK"), f"{ticks} ticks of the processor"
     for s in held:
         s.close()
     with Node() as newcomer:

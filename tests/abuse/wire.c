@@ -1,6 +1,7 @@
 #include "tests/abuse/wire.h"
 
 #include "crypto/aead.h"
+#include "crypto/hash.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -121,6 +122,17 @@ bool wire_fill(struct wire *w, int ms) {
     return true;
 }
 
+void wire_trickle(struct wire *w, struct bytes raw, int ms) {
+    while (raw.n > 0 && w->end == ALIVE) {
+        wire_send(w, bytes_take(&raw, 1));
+        struct pollfd p = {.fd = w->fd, .events = POLLIN};
+        poll(&p, 1, ms);
+        for (struct frame f; w->open && wire_next(w, &f, 0);) {}
+        while (!w->open && wire_fill(w, 0)) {}
+        usleep((unsigned)ms * 1000); /* what woke poll did not take its time */
+    }
+}
+
 static bool want(struct wire *w, size_t n) {
     while (w->in.n < n)
         if (!wire_fill(w, 20000)) return false;
@@ -195,10 +207,50 @@ static void send_message(struct wire *w, const struct faults *f, int number, str
     buf_free(&out);
 }
 
+/* ---- the attacker's own Noise: with a static key of low order both sides would agree on zeros */
+
+static void mix_hash(struct noise_xx *x, struct bytes data) {
+    struct sha256 s;
+    sha256_start(&s);
+    sha256_add(&s, bytes_at(x->h, sizeof x->h));
+    sha256_add(&s, data);
+    sha256_end(&s, x->h);
+}
+static void mix_key(struct noise_xx *x, const uint8_t shared[32]) {
+    uint8_t ck[32];
+    hash_noise_hkdf(x->ck, bytes_at(shared, 32), ck, x->k);
+    memcpy(x->ck, ck, sizeof ck);
+    x->n = 0;
+    x->has_key = true;
+}
+static void put_sealed(struct noise_xx *x, struct bytes plain, struct buf *out) {
+    uint8_t *to = buf_add_space(out, plain.n + AEAD_TAG);
+    if (to == NULL) wire_fail("memory");
+    aead_seal(to, x->k, x->n++, bytes_at(x->h, sizeof x->h), plain);
+    mix_hash(x, bytes_at(to, plain.n + AEAD_TAG));
+}
+static void low_static(struct noise_xx *x, int number, struct bytes payload, struct buf *out) {
+    static const uint8_t zeros[32];
+    uint8_t shared[32];
+    if (number == 2) {
+        buf_add(out, bytes_at(x->e_public, 32));
+        mix_hash(x, bytes_at(x->e_public, 32));
+        if (!x25519_dh(shared, x->e_secret, x->re)) wire_fail("a low-order point of the node's");
+        mix_key(x, shared);
+    }
+    put_sealed(x, bytes_at(x->s_public, 32), out);
+    mix_key(x, zeros);
+    put_sealed(x, payload, out);
+}
+
 static bool speak(struct wire *w, const struct faults *f, int number) {
     struct buf body = {.max = 1 << 17}, payload = {.max = 1 << 16};
     if (number > 1) make_payload(w, f, &payload);
-    bool good = noise_xx_write(&w->xx, number, buf_view(&payload), &body);
+    bool low = f->low_s && number > 1, good = true;
+    if (low)
+        low_static(&w->xx, number, buf_view(&payload), &body);
+    else
+        good = noise_xx_write(&w->xx, number, buf_view(&payload), &body);
     if (!good && body.n == 0) wire_fail("can not write message %d", number);
     send_message(w, f, number, buf_view(&body));
     buf_free(&body);

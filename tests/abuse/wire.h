@@ -64,6 +64,8 @@ void wire_begin(struct wire *w, struct target *t); /* connects, or accepts; noth
 void wire_end(struct wire *w);
 void wire_send(struct wire *w, struct bytes raw); /* below Noise (and through pnet, when there is one) */
 void wire_raw(struct wire *w, struct bytes raw);  /* on the socket itself */
+/* A byte each `ms` milliseconds, until the node has had enough or they are all out. */
+void wire_trickle(struct wire *w, struct bytes raw, int ms);
 /* Reads what has come, at most ms milliseconds; false: nothing more (w->end says why, SILENT only here). */
 bool wire_fill(struct wire *w, int ms);
 bool wire_multistream(struct wire *w, const char *protocol);

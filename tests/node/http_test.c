@@ -228,7 +228,8 @@ TEST(no_body_is_awaited_from_who_may_not_send_one) {
     char token[SCOPE_COUNT][200], text[500];
     struct world *w = world_with_tokens(token);
     struct node *n = node_of(w, 0);
-    static const char head[] = "POST /api/v1/messages HTTP/1.1\r\nHost: localhost\r\n%sContent-Length: %u\r\n\r\n";
+    static const char head[] =
+        "POST /api/v1/messages HTTP/1.1\r\nHost: localhost\r\n%sContent-Length: %u\r\n\r\n";
     snprintf(text, sizeof text, head, "", 1000000u);
     uint32_t id = client(w, &loopback);
     CHECK(atoi(ask_with(w, id, text) + 9) == 401 && node_http_done(n, id), "%s", said);
@@ -259,7 +260,7 @@ TEST(who_reads_no_answer_is_cut) {
     node_http_received(n, last, BYTES("GET /livez HTTP/1.0\r\nHost: a\r\n\r\n"));
     node_http_received(n, deaf, BYTES("GET /livez HTTP/1.1\r\nHost: a\r\n\r\n"));
     world_run(w, HTTP_REQUEST_MS + 1000);
-    CHECK(node_http_tx(n, half).n > 0 && !node_http_done(n, half) && !node_http_cut(n, half), "408 waits for it");
+    CHECK(node_http_tx(n, half).n > 0 && !node_http_done(n, half) && !node_http_cut(n, half), "408 waits");
     world_run(w, HTTP_IDLE_MS + 1000);
     CHECK(node_http_done(n, half) && node_http_cut(n, half));
     CHECK(node_http_done(n, last) && node_http_cut(n, last));

@@ -1,7 +1,9 @@
 #include "ops/home.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "tests/test.h"
 
@@ -49,6 +51,37 @@ TEST(a_home_is_made_once) {
     CHECK(home_identity(&h, c, &id, &w) == E_INPUT, "a key that others can read");
     identity_wipe(&id);
     config_free(c);
+}
+
+/* A node that starts without its rules is open to all whom they refuse. */
+TEST(a_configuration_that_is_there_is_read_or_refused) {
+    static const char *const names[] = {"config.ini", "conf.d", "conf.d/1.ini"};
+    struct home h;
+    struct home_made made;
+    struct why w = {OK, ""};
+    struct home_choice choice = here(test_dir());
+    char path[2 * PATH_SIZE];
+    struct config *c = NULL;
+    CHECK(home_find(&h, &choice, true, &w) == OK && home_create(&h, &made, &w) == OK, "%s", w.text);
+    for (size_t i = 0; i < LEN(names); i++) {
+        for (int to_itself = 0; to_itself < 2; to_itself++) {
+            snprintf(path, sizeof path, "%s/%s", h.dir, names[i]);
+            unlink(path);
+            CHECK(symlink(to_itself ? path : "/nowhere/at/all", path) == 0);
+            enum err e = home_config(&h, &c, &w);
+            CHECK(e != OK && strstr(w.text, names[i]) != NULL, "%s: %s", names[i], w.text);
+            unlink(path);
+        }
+        if (i == 1) CHECK(mkdir(path, 0700) == 0);
+    }
+    CHECK(home_config(&h, &c, &w) == OK, "%s", w.text);
+    config_free(c);
+    for (int i = 0; i < CONFIG_FILES_MAX + 1; i++) {
+        snprintf(path, sizeof path, "%s/conf.d/%04d.ini", h.dir, i);
+        FILE *f = fopen(path, "w");
+        CHECK(f != NULL && fclose(f) == 0);
+    }
+    CHECK(home_config(&h, &c, &w) == E_INPUT && strstr(w.text, "conf.d") != NULL, "one is left out");
 }
 
 TEST(a_secret_is_a_file_or_a_credential) {
