@@ -235,7 +235,7 @@ $(BUILD)/full/silktalk: $(EXE_OBJ) $(FULL) $(BUILD)/musl/libsilktalk.a
 
 # ---- simulation: many nodes on virtual time over a network and disks that fail; the seed decides everything
 .PHONY: sim
-sim: $(BUILD)/musl/sim ## SEED=n (default 1) SEEDS=how many from there, NODES=n (default: the seed's choice), VERBOSE=1
+sim: $(BUILD)/musl/sim ## SEED=n (default 1) SEEDS=how many from there, NODES=n or 5-50 (default: the seed's choice), VERBOSE=1
 	@$(BUILD)/musl/sim $(or $(SEED),1) $(or $(SEEDS),1) $(or $(NODES),0) $(if $(VERBOSE),verbose)
 
 # ---- the attacker of tests/abuse, and the executable with a clock that the test sets

@@ -357,6 +357,8 @@ struct node {
     const char *version, *home, *source_id;
     int pid;
     bool stopping, loaded; /* loaded: peers and outbox have come from the store */
+    struct mono next_load; /* of peers behind load_after, when that failed */
+    int64_t load_after;
     bool stop_asked;
     int64_t stop_drain_ms;
     struct map peers; /* by binary id; max limit known_peers */
@@ -381,6 +383,8 @@ struct node {
     struct mono next_files;
     struct mono next_queue; /* of what there was no memory for: rows behind queue_from */
     int64_t queue_from;
+    struct store_op *half_copies; /* to be dropped, when the store can again; each has a row: limit files */
+    struct mono next_half_copies;
     struct request *requests, *last_request; /* oldest first: it is mostly the oldest that is answered */
     size_t n_requests;
     int request_fd;              /* came with the request that is being dispatched; -1: none, or taken */
@@ -541,7 +545,7 @@ void peers_add_address(struct node *n, struct peer *p, struct bytes addr, bool o
 void peers_set_identified(struct node *n, struct peer *p, const struct identify *id);
 void peers_trace(struct node *n, struct peer *p, const char *step, struct bytes addr, const char *result,
                  const char *format, ...) PRINTF_LIKE(6, 7);
-void peers_touch(struct node *n, struct peer *p, uint32_t flags); /* adds flags, marks dirty */
+void peers_touch(struct node *n, struct peer *p, uint32_t flags); /* new flags are stored at once */
 enum err peers_forget(struct node *n, struct peer *p, struct why *w);
 void peers_flush(struct node *n, bool all);           /* gives dirty ones to the store, some at a time */
 void peers_loaded(struct node *n, struct bytes rows); /* answer of STORE_PEERS_LOAD */

@@ -4,7 +4,7 @@
 
 #include <stdio.h>
 
-enum { TICK_MS = 1000, END_AGAIN_MS = 5000, QUEUE_AGAIN_MS = 10000 };
+enum { TICK_MS = 1000, END_AGAIN_MS = 5000, QUEUE_AGAIN_MS = 10000, DROP_AGAIN_MS = 5000 };
 
 void files_limits(const struct node *n, struct store_op *op) {
     op->limits[0] = limit_max(&n->limits, LIMIT_FILE_BYTES);
@@ -70,6 +70,8 @@ static void file_out_free(struct file_out *f) {
 }
 
 void file_queue_free(struct node *n) {
+    store_op_list_free(n->half_copies);
+    n->half_copies = NULL;
     while (n->files_out != NULL) {
         struct file_out *f = n->files_out;
         n->files_out = f->next;
@@ -191,6 +193,29 @@ static void begin(struct file_out *f) {
     files_out_lost(f, state == NULL ? "out of memory" : w.text);
 }
 
+/* A copy that failed, of which its sender was told, would stay listed and take its space until the next start
+ * if the disk that was full for it is too full for dropping it. */
+static void half_copy_dropped(struct node *n, struct store_op *op) {
+    if (op->err == OK || op->err == E_NOT_FOUND || n->stopping) {
+        store_op_free(op);
+        return;
+    }
+    op->next = n->half_copies;
+    n->half_copies = op;
+    n->next_half_copies = mono_add_ms(n->now.mono, DROP_AGAIN_MS);
+    n->next_files = mono_sooner(n->next_files, n->next_half_copies);
+}
+
+static void drop_half_copies(struct node *n) {
+    if (!mono_due(n->next_half_copies, n->now.mono)) return;
+    n->next_half_copies = MONO_NEVER;
+    for (struct store_op *op; (op = n->half_copies) != NULL;) {
+        n->half_copies = op->next;
+        op->next = NULL;
+        node_give(n, op);
+    }
+}
+
 void file_queue_tick(struct node *n) {
     if (n->stopping || !mono_due(n->next_files, n->now.mono)) return;
     size_t moving = 0;
@@ -200,7 +225,8 @@ void file_queue_tick(struct node *n) {
         file_queue_start(n, n->queue_from == 0 ? -1
                                                : n->queue_from); /* 0 would end copies that are being made */
     }
-    n->next_files = n->next_queue;
+    drop_half_copies(n);
+    n->next_files = mono_sooner(n->next_queue, n->next_half_copies);
     for (struct file_out **at = &n->files_out; *at != NULL;) {
         struct file_out *f = *at;
         if (f->over && f->end == END_TO_WRITE && f->retry_at.us <= n->now.mono.us) write_end(f);
@@ -263,6 +289,10 @@ static void queued(struct node *n, struct store_op *op) {
 }
 
 void file_queue_stored(struct node *n, struct store_op *op) {
+    if (op->kind == STORE_FILE_CANCEL) {
+        half_copy_dropped(n, op);
+        return;
+    }
     if (op->kind == STORE_FILE_QUEUE)
         queued(n, op);
     else if (op->kind == STORE_FILE_ENDED)

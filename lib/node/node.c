@@ -4,7 +4,14 @@
 
 #include <stdio.h>
 
-enum { UPKEEP_MS = 60000, UPKEEP_MORE_MS = 50, PEERS_FLUSH_MS = 5000, STOP_MS = 5000, SPACE_MS = 10000 };
+enum {
+    UPKEEP_MS = 60000,
+    UPKEEP_MORE_MS = 50,
+    PEERS_FLUSH_MS = 5000,
+    LOAD_AGAIN_MS = 5000,
+    STOP_MS = 5000,
+    SPACE_MS = 10000
+};
 
 /* ---- limits that the configuration sets */
 
@@ -21,6 +28,15 @@ static bool init_maps(struct node *n) {
     map_init(&n->conn_by_id, 20000, seeds[2], seeds[3]);
     map_init(&n->address_groups, 16384, seeds[4], seeds[5]);
     return true;
+}
+
+static void load_peers(struct node *n, int64_t after) {
+    struct store_op *op = store_op_new(STORE_PEERS_LOAD);
+    n->load_after = after;
+    n->next_load = op == NULL ? mono_add_ms(n->now.mono, LOAD_AGAIN_MS) : MONO_NEVER;
+    if (op == NULL) return;
+    op->seq = after;
+    node_give(n, op);
 }
 
 struct node *node_new(const struct node_setup *setup) {
@@ -55,8 +71,7 @@ struct node *node_new(const struct node_setup *setup) {
     n->next_serial = rng_u64(&n->rng) >> 2;
     node_make_record(n);
     peers_reconfigured(n);
-    struct store_op *op = store_op_new(STORE_PEERS_LOAD);
-    node_give(n, op);
+    load_peers(n, 0);
     messenger_start(n);
     file_queue_start(n, 0);
     figures_start(n);
@@ -183,17 +198,19 @@ bool node_effect(struct node *n, struct node_effect *out) {
 /* ---- the store's answers */
 
 static void loaded_peers(struct node *n, struct store_op *op) {
-    if (op->err == OK)
-        peers_loaded(n, buf_view(&op->out));
-    else
+    if (op->err != OK) { /* until all are known, friends would be turned away as strangers */
         LOG(n->log, EV_DATABASE_FAULT, kv_str("operation", "load peers"), kv_str("reason", op->why.text));
-    if (op->err == OK && op->more) {
-        struct store_op *rest = store_op_new(STORE_PEERS_LOAD);
-        if (rest != NULL) rest->seq = op->seq;
-        node_give(n, rest);
-        if (rest != NULL) return;
+        n->load_after = op->seq;
+        n->next_load = mono_add_ms(n->now.mono, LOAD_AGAIN_MS);
+        return;
+    }
+    peers_loaded(n, buf_view(&op->out));
+    if (op->more) {
+        load_peers(n, op->seq);
+        return;
     }
     n->loaded = true;
+    peers_flush(n, false);
     n->next_keep = n->now.mono;
 }
 
@@ -257,7 +274,13 @@ void node_stored(struct node *n, struct store_op *op) {
         if (op->err == OK) space_read(buf_view(&op->out), n->spaces);
         break;
     case STORE_META_GET: health_stored(n, op); break;
-    case STORE_PEER_PUT:
+    case STORE_PEER_PUT: {
+        struct peer *p = op->err == OK ? NULL : peers_find(n, &op->peer);
+        if (p != NULL) p->dirty = true; /* with the next flush */
+        if (op->err != OK)
+            LOG(n->log, EV_DATABASE_FAULT, kv_str("operation", "peers"), kv_str("reason", op->why.text));
+        break;
+    }
     case STORE_PEER_DROP:
     case STORE_STRANGER:
     case STORE_META_PUT:
@@ -338,6 +361,7 @@ void node_tick(struct node *n) {
         op->next = NULL;
         node_stored(n, op);
     }
+    if (mono_due(n->next_load, now) && !n->stopping) load_peers(n, n->load_after);
     throttle_tick(n);
     swarm_tick(n);
     messenger_tick(n);
@@ -371,7 +395,7 @@ struct mono node_deadline(const struct node *n) {
     struct mono at = n->next_upkeep;
     if (!n->stopping) at = mono_sooner(at, n->figures.next);
     if (n->log != NULL && n->log->tap.n > 0) at = mono_sooner(at, n->now.mono);
-    if (!n->stopping) at = mono_sooner(at, n->next_maintain);
+    if (!n->stopping) at = mono_sooner(at, mono_sooner(n->next_maintain, n->next_load));
     at = mono_sooner(at, swarm_deadline(n));
     at = mono_sooner(at, messenger_deadline(n));
     at = mono_sooner(at, throttle_node_deadline(n));

@@ -167,10 +167,31 @@ enum err peers_name(struct node *n, struct peer *p, struct bytes name, struct wh
     return OK;
 }
 
+static bool write_record(const struct peer *p, struct buf *out);
+
+/* False: no memory, it stays to be written. */
+static bool put(struct node *n, struct peer *p) {
+    struct store_op *op = store_op_new(STORE_PEER_PUT);
+    if (op == NULL || !write_record(p, &op->in)) {
+        store_op_free(op);
+        return false;
+    }
+    op->peer = p->id;
+    op->flags = p->flags;
+    op->when = p->last_seen;
+    snprintf(op->text, sizeof op->text, "%s", p->name == NULL ? "" : p->name);
+    p->dirty = false;
+    node_give(n, op);
+    return true;
+}
+
+/* The flags say whose messages are taken: they are in the store before the first of them, or a crash would
+ * turn who answers us into a stranger. */
 void peers_touch(struct node *n, struct peer *p, uint32_t flags) {
-    (void)n;
-    if ((p->flags | flags) != p->flags) p->dirty = true;
+    if ((p->flags | flags) == p->flags) return;
     p->flags |= flags;
+    p->dirty = true;
+    if (n->loaded) put(n, p); /* before, what is stored of it is not known yet */
 }
 
 /* ---- addresses */
@@ -324,18 +345,8 @@ void peers_flush(struct node *n, bool all) {
     size_t i = 0, done = 0;
     for (struct peer *p; (p = map_next(&n->peers, &i)) != NULL && (all || done < PUTS_PER_FLUSH);) {
         if (!p->dirty) continue;
-        struct store_op *op = store_op_new(STORE_PEER_PUT);
-        if (op == NULL || !write_record(p, &op->in)) {
-            store_op_free(op);
-            return;
-        }
-        op->peer = p->id;
-        op->flags = p->flags;
-        op->when = p->last_seen;
-        snprintf(op->text, sizeof op->text, "%s", p->name == NULL ? "" : p->name);
-        p->dirty = false;
+        if (!put(n, p)) return;
         done++;
-        node_give(n, op);
     }
 }
 

@@ -203,9 +203,11 @@ static void ask_again(const struct asked *a, struct store_op *op) {
     op->when = a->when;
 }
 
-static void failed(struct db *db, struct store_op *op, enum err e) {
+/* What failed was not done at all: a reading goes on from where it began, not behind what nobody got. */
+static void failed(struct db *db, struct store_op *op, enum err e, const struct asked *a) {
     op->err = op->why.code = e;
     if (e == OK) return;
+    ask_again(a, op);
     buf_clear(&op->out);
     op->more = false;
     op->status = op->kind == STORE_INBOX_ADD ? RECEIPT_BUSY : RECEIPT_NONE;
@@ -213,10 +215,11 @@ static void failed(struct db *db, struct store_op *op, enum err e) {
 }
 
 /* False: the transaction holds a part of it, or SQLite gave up: it must be rolled back. *rc: SQLite's error.
- */
-static bool apply(struct db *db, struct store_op *op, int *rc) {
+ * *a: what it asks, to be kept. */
+static bool apply(struct db *db, struct store_op *op, struct asked *a, int *rc) {
     bool known = (size_t)op->kind < STORE_KINDS && kinds[op->kind].run != NULL;
     db->rc = SQLITE_OK;
+    ask(a, op);
     op->why = (struct why){OK, ""};
     op->status = RECEIPT_NONE;
     op->more = false;
@@ -228,7 +231,7 @@ static bool apply(struct db *db, struct store_op *op, int *rc) {
     *rc = db->rc;
     if (db->rc != SQLITE_OK) e = db_error(db, db->rc, &op->why);
     bool changed = sqlite3_total_changes64(db->sql) != db->changes_before;
-    failed(db, op, e);
+    failed(db, op, e, a);
     db->rc = SQLITE_OK;
     return e == OK || (!changed && (*rc == SQLITE_OK || !db->open_transaction));
 }
@@ -250,15 +253,16 @@ static void one_by_one(struct db *db, struct store_op *first, struct store_op *a
         if (again) ask_again(&db->asked[i], op);
         if (lasting != NULL) {
             op->why = *lasting;
-            failed(db, op, lasting->code);
+            ask(&db->asked[i], op);
+            failed(db, op, lasting->code, &db->asked[i]);
             continue;
         }
-        if (apply(db, op, &rc)) {
+        if (apply(db, op, &db->asked[i], &rc)) {
             struct why w = {OK, ""};
             enum err e = commit(db, &w);
             if (e == OK) continue;
             op->why = w;
-            failed(db, op, e);
+            failed(db, op, e, &db->asked[i]);
             lasting = &op->why; /* a commit that fails is the disk's fault, or the log's */
         } else {
             rollback(db);
@@ -268,17 +272,19 @@ static void one_by_one(struct db *db, struct store_op *first, struct store_op *a
 }
 
 struct store_op *db_batch(struct db *db, struct store_op *first) {
-    size_t n = 0, bytes = 0;
+    size_t n = 0, bytes = 0, begin_at = 0;
     bool broken = false;
     struct store_op *op = first, *begin = NULL; /* begin: the first one within the transaction */
     for (; op != NULL && n < DB_BATCH_MAX && bytes < DB_BATCH_BYTES && !broken; op = op->next) {
         bool alone = (size_t)op->kind < STORE_KINDS && kinds[op->kind].alone;
         int rc;
         if (alone && n > 0) break;
-        ask(&db->asked[n++], op);
         bytes += op->in.n;
-        broken = !apply(db, op, &rc);
-        if (begin == NULL && db->open_transaction) begin = op;
+        broken = !apply(db, op, &db->asked[n++], &rc);
+        if (begin == NULL && db->open_transaction) {
+            begin = op;
+            begin_at = n - 1;
+        }
         if (alone) {
             op = op->next;
             break;
@@ -291,7 +297,7 @@ struct store_op *db_batch(struct db *db, struct store_op *first) {
     } else if (commit(db, &w) != OK) {
         for (struct store_op *lost = begin; lost != op; lost = lost->next) {
             lost->why = w;
-            failed(db, lost, w.code);
+            failed(db, lost, w.code, &db->asked[begin_at++]);
         }
     }
     return op;

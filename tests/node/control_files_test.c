@@ -105,6 +105,24 @@ TEST(a_refused_offer_fails_at_the_sender) {
     end_world(w);
 }
 
+static void fill_disk(struct world *w, size_t node, struct store_op *op, bool done) {
+    if (done && op->kind == STORE_FILE_ADD) w->nodes[node]->disk.full_after = 0;
+}
+
+/* SEED=503383: its row stayed, as moving, until the next start. */
+TEST(a_copy_that_the_disk_was_too_full_for_leaves_nothing) {
+    struct world *w = files_world();
+    size_t a = node_with(w, ""), b = node_with(w, ANY_FILES);
+    w->on_store = fill_disk;
+    must_fail(send_file_to(w, a, b, "f", 0, ""), "limit");
+    world_run(w, 20000);
+    w->nodes[a]->disk.full_after = -1; /* somebody made room */
+    world_run(w, 10000);
+    must_have(world_ask(w, a, "file", "{}"), "\"items\":[]");
+    CHECK(node_of(w, a)->half_copies == NULL && received(w, b, "f") == -1);
+    end_world(w);
+}
+
 /* The client goes while its file is copied: half a copy is no file. */
 TEST(a_client_that_goes_while_copying_leaves_nothing) {
     struct world *w = files_world();

@@ -41,6 +41,47 @@ TEST(messages_wait_for_a_peer_that_is_down_and_keep_their_order) {
     end_world(w);
 }
 
+/* SEED=503986: who is written to may answer, also after a crash right behind it; else the answer would be
+ * refused for good. */
+TEST(who_was_written_to_is_known_after_a_crash) {
+    struct world *w = quiet_world();
+    size_t a = node_with(w, ""), b = node_with(w, ANY);
+    send_text(w, a, b, "question");
+    CHECK(all_sent(w, a, 1000) && inbox_is(w, b, "question "));
+    world_cut(w, a, DISK_LOSES_ALL);
+    world_start(w, a);
+    send_text(w, b, a, "answer");
+    CHECK(all_sent(w, b, 60000) && inbox_is(w, a, "answer "));
+    end_world(w);
+}
+
+static bool fails_once;
+
+static void fail_load(struct world *w, size_t node, struct store_op *op, bool done) {
+    (void)w;
+    (void)node;
+    if (!done || op->kind != STORE_PEERS_LOAD || !fails_once) return;
+    fails_once = false;
+    op->err = fail(&op->why, E_MEMORY, "out of memory");
+    buf_clear(&op->out);
+    op->seq = 0; /* as it was asked */
+}
+
+/* Nobody is turned away as a stranger while the peer book could not be read. */
+TEST(friends_wait_until_the_peer_book_is_read) {
+    struct world *w = quiet_world();
+    size_t a = node_with(w, ""), b = node_with(w, ANY);
+    send_text(w, a, b, "question");
+    CHECK(all_sent(w, a, 1000));
+    world_kill(w, a);
+    w->on_store = fail_load;
+    fails_once = true;
+    world_start(w, a);
+    send_text(w, b, a, "answer");
+    CHECK(all_sent(w, b, 60000) && inbox_is(w, a, "answer ") && !fails_once);
+    end_world(w);
+}
+
 /* By the sender's clock; the receiver's is two months ahead and says nothing in it. */
 TEST(only_the_senders_clock_expires) {
     struct world *w = quiet_world();

@@ -593,6 +593,28 @@ TEST(changes_go_to_the_store_some_at_a_time) {
     buf_free(&rows);
 }
 
+/* Whose messages are taken is written at once, and again when it could not be. */
+TEST(a_new_flag_goes_to_the_store_at_once) {
+    struct node *n = start("");
+    struct peer *p = peer_of(n, PEER_A);
+    struct node_effect e = {.op = NULL};
+    n->loaded = true;
+    peers_touch(n, p, PEER_WRITTEN_TO);
+    CHECK(node_effect(n, &e) && e.kind == EFFECT_STORE && e.op->kind == STORE_PEER_PUT);
+    CHECK(e.op->flags == PEER_WRITTEN_TO && !p->dirty);
+    e.op->err = fail(&e.op->why, E_LIMIT, "the disk is full");
+    node_stored(n, e.op);
+    peers_touch(n, p, PEER_WRITTEN_TO);
+    CHECK(drain(n, STORE_PEER_PUT) == 0); /* nothing new */
+    peers_flush(n, false);
+    CHECK(drain(n, STORE_PEER_PUT) == 1);
+    mem_fail_after(0);
+    peers_touch(n, p, PEER_ALLOWED);
+    mem_fail_after(-1);
+    CHECK(p->dirty && drain(n, STORE_PEER_PUT) == 0);
+    node_free(n);
+}
+
 /* ---- traces, configuration */
 
 TEST(the_last_steps_are_remembered) {

@@ -21,7 +21,7 @@ int64_t world_delay(struct world *w) {
     return w->net.delay_us + jitter;
 }
 
-static struct wire_end *far_end(struct wire_end *e) {
+static struct wire_end *far_end(const struct wire_end *e) {
     return &e->wire->ends[e == &e->wire->ends[0]];
 }
 
@@ -102,6 +102,7 @@ static void detach(struct wire_end *e) {
     e->stalled = false;
     map_drop(&n->ends, bytes_at(e->key, sizeof e->key));
     buf_free(&e->in);
+    e->in_at = 0;
     e->ready = 0;
     if (!far_end(e)->attached && !wire->queued) wire_free(wire);
 }
@@ -113,6 +114,18 @@ static struct wire_end *find(const struct sim_node *n, uint32_t id) {
 }
 
 /* ---- bytes */
+
+static size_t left_in(const struct wire_end *e) {
+    return e->in.n - e->in_at;
+}
+
+/* What is gone moves out of the way now and then: a part of a full window is not moved for each reading. */
+static void drop_in(struct wire_end *e, size_t n) {
+    e->in_at += n;
+    if (2 * e->in_at < e->in.n) return;
+    buf_drop(&e->in, e->in_at);
+    e->in_at = 0;
+}
 
 /* Sends n bytes to the other end; they may come in several parts. */
 static void send_bytes(struct wire_end *e, struct bytes data) {
@@ -139,12 +152,19 @@ static void send_bytes(struct wire_end *e, struct bytes data) {
     }
 }
 
+static size_t room_of(const struct wire_end *e) {
+    const struct world *w = e->wire->world;
+    size_t window = w->net.window == 0 ? WINDOW : w->net.window,
+           on_way = e->wire->silent ? e->lost : left_in(far_end(e));
+    /* No system opens its window for less: else the bytes come in crumbs. */
+    return window - MIN(window, on_way) < MIN(window / 2, (size_t)SEGMENT) ? 0 : window - on_way;
+}
+
 static void write_out(struct sim_node *n, struct wire_end *e) {
     struct world *w = n->world;
-    size_t window = w->net.window == 0 ? WINDOW : w->net.window;
     e->blocked = false;
     for (struct bytes tx; (tx = node_tx(n->node, e->id)).n > 0;) {
-        size_t on_way = e->wire->silent ? e->lost : far_end(e)->in.n, room = window - MIN(window, on_way);
+        size_t room = room_of(e);
         if (room == 0) {
             e->blocked = true;
             return;
@@ -184,13 +204,16 @@ static void read_in(struct sim_node *n, struct wire_end *e) {
         world_break(w, "node %zu: the read buffer of connection %u is full", n->index, e->id);
         return;
     }
-    struct bytes data = bytes_at(e->in.p, take);
+    struct bytes data = bytes_at(e->in.p + e->in_at, take);
     world_trace(w, bytes_at(data.p, MIN(take, (size_t)64)));
     if (!buf_add(rx, data)) abort();
-    buf_drop(&e->in, take);
+    drop_in(e, take);
     e->ready -= take;
     struct wire_end *far = far_end(e);
-    if (far->attached && far->blocked) soon(far, SIM_WRITE);
+    if (far->attached && far->blocked && room_of(far) > 0) {
+        far->blocked = false;
+        soon(far, SIM_WRITE);
+    }
     uint32_t id = e->id;
     world_poor(w, true);
     node_received(n->node, id);
@@ -198,7 +221,7 @@ static void read_in(struct sim_node *n, struct wire_end *e) {
     if (find(n, id) != e) return;
     if (e->ready > 0)
         later(e, SIM_READ, w->now_us + 1 + (w->net.odd_reads ? (int64_t)rng_below(&w->rng, 300) : 0), 0);
-    else if (e->finished && e->in.n == 0)
+    else if (e->finished && left_in(e) == 0)
         later(e, SIM_FIN, w->now_us + 1, 0);
 }
 
@@ -344,7 +367,7 @@ static void arrive(struct world *w, struct wire_end *e, const struct sim_event *
     node_now(n->node, world_clocks(w, n));
     if (e->ready > 0) {
         if (ev->kind == SIM_ARRIVE) read_in(n, e);
-    } else if (e->finished && e->in.n == 0) {
+    } else if (e->finished && left_in(e) == 0) {
         node_hangup(n->node, e->id, E_CLOSED, "the peer closed the connection");
     }
     world_turn(w, n);

@@ -1,5 +1,6 @@
 /* tests/sim/run.c: SEED [COUNT [NODES [twice | verbose | messages]...]]: runs the scenario of so many seeds;
- * a failure names its seed. twice: each seed is run again and must do exactly the same. messages: without
+ * a failure names its seed. NODES: so many, or 5-50: as the seed chooses, or 0: 2 to 12, small networks more
+ * often. twice: each seed is run again and must do exactly the same. messages: without
  * files and all else that came later (scenario.h). */
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,9 +20,16 @@ static bool has_word(int argc, char **argv, const char *word) {
     return false;
 }
 
+static struct scenario_size size_of(const char *text) {
+    char *end;
+    size_t least = strtoul(text, &end, 0);
+    return (struct scenario_size){least, *end == '-' ? strtoul(end + 1, NULL, 0) : least};
+}
+
 int main(int argc, char **argv) {
     uint64_t seed = argc > 1 ? strtoull(argv[1], NULL, 0) : 1;
-    size_t count = argc > 2 ? strtoul(argv[2], NULL, 0) : 1, nodes = argc > 3 ? strtoul(argv[3], NULL, 0) : 0;
+    size_t count = argc > 2 ? strtoul(argv[2], NULL, 0) : 1;
+    const char *nodes = argc > 3 ? argv[3] : "0";
     bool verbose = has_word(argc, argv, "verbose"), twice = has_word(argc, argv, "twice"),
          only_messages = has_word(argc, argv, "messages");
     size_t failures = 0, messages = 0, delivered = 0, failed = 0, crashes = 0, files[3] = {0};
@@ -30,16 +38,16 @@ int main(int argc, char **argv) {
     setvbuf(stdout, NULL, _IOLBF, 0);
     for (size_t i = 0; i < count; i++, seed++) {
         struct scenario_result r, again;
-        scenario_run(seed, nodes, only_messages, verbose, &r);
+        scenario_run(seed, size_of(nodes), only_messages, verbose, &r);
         if (twice && r.broken[0] == 0) {
-            scenario_run(seed, nodes, only_messages, false, &again);
+            scenario_run(seed, size_of(nodes), only_messages, false, &again);
             if (again.trace != r.trace || again.events != r.events)
                 snprintf(r.broken, sizeof r.broken, "two runs of this seed differ: %llx, %llx",
                          (unsigned long long)r.trace, (unsigned long long)again.trace);
         }
         if (r.broken[0] != 0) {
             failures++;
-            printf("SEED=%llu NODES=%zu: %s\n", (unsigned long long)seed, nodes, r.broken);
+            printf("SEED=%llu NODES=%s: %s\n", (unsigned long long)seed, nodes, r.broken);
         }
         if (count == 1)
             printf("trace %016llx: %zu nodes, %zu messages, %zu delivered, %zu failed, %zu files, %zu "

@@ -294,7 +294,8 @@ static bool is_quiet(struct scenario *s) {
     for (size_t i = 0; i < s->n; i++)
         if (!w->nodes[i]->up || node_outbox(w->nodes[i]->node) > 0 || w->nodes[i]->waiting > 0 ||
             w->nodes[i]->node->unended != NULL || w->nodes[i]->node->files_out != NULL ||
-            w->nodes[i]->node->next_spool.us != 0 || w->nodes[i]->node->next_queue.us != 0)
+            w->nodes[i]->node->next_spool.us != 0 || w->nodes[i]->node->next_queue.us != 0 ||
+            w->nodes[i]->node->half_copies != NULL)
             return false;
     return mail_is_quiet(s) && sent_files_is_quiet(s);
 }
@@ -333,11 +334,17 @@ static void *table(size_t n, size_t size) {
     return content_must(calloc(n, size));
 }
 
-static void begin(struct scenario *s, uint64_t seed, size_t nodes) {
+static size_t choose_nodes(struct scenario *s, struct scenario_size nodes) {
+    if (nodes.most == 0) return 2 + skewed(s, 11);
+    nodes.most = MIN(nodes.most, (size_t)NODES_MAX);
+    return nodes.least < nodes.most ? nodes.least + skewed(s, nodes.most - nodes.least + 1) : nodes.most;
+}
+
+static void begin(struct scenario *s, uint64_t seed, struct scenario_size nodes) {
     struct sim_network net;
     s->rng = rng_seeded(seed * 2 + 1);
     s->open_before = posix_open_count();
-    s->n = nodes > 0 ? MIN(nodes, (size_t)NODES_MAX) : 2 + skewed(s, 11);
+    s->n = choose_nodes(s, nodes);
     make_network(s, &net);
     s->most = s->n > 100 ? s->n * 3 : 10 + skewed(s, 40 * s->n);
     s->w = world_new(seed, &net);
@@ -379,7 +386,7 @@ static void dump(struct scenario *s) {
                x->silent);
         for (size_t k = 0; k < 2; k++)
             printf(" n%zu %u attached %d in %zu ready %zu;", x->ends[k].node, x->ends[k].id,
-                   x->ends[k].attached, x->ends[k].in.n, x->ends[k].ready);
+                   x->ends[k].attached, x->ends[k].in.n - x->ends[k].in_at, x->ends[k].ready);
         printf("\n");
     }
     for (size_t i = 0; i < w->n_nodes; i++) {
@@ -449,7 +456,7 @@ static void finish(struct scenario *s, struct scenario_result *out) {
     free(s->last_row);
 }
 
-void scenario_run(uint64_t seed, size_t nodes, bool only_messages, bool verbose,
+void scenario_run(uint64_t seed, struct scenario_size nodes, bool only_messages, bool verbose,
                   struct scenario_result *out) {
     struct scenario s = {.only_messages = only_messages};
     begin(&s, seed, nodes);

@@ -7,7 +7,7 @@
 
 #include "tests/sim/posix.h"
 
-enum { LIST_ALL = 5000, PATTERN = 251, SMALL = 20000, MIB = 1 << 20 };
+enum { LIST_ALL = 5000, PATTERN = 251, SMALL = 20000, MIB = 1 << 20, WINDOWS = 50 };
 
 /* ---- contents */
 
@@ -36,12 +36,14 @@ static bool is_content(int fd, size_t file, size_t size) {
 static size_t choose_size(struct scenario *s) {
     size_t kind = pick(s, 100);
     bool slow = s->w->net.bytes_per_s > 0 && s->w->net.bytes_per_s < 100000;
+    /* Each window of a file costs some events: that many show nothing that fewer do not. */
+    size_t most = s->w->net.window == 0 ? SIZE_MAX : s->w->net.window * WINDOWS;
     if (kind < 5) return 0;
     if (s->n > 100) return pick(s, SMALL);
     if (kind < 65) return pick(s, 5000);
-    if (kind < 88 || slow) return pick(s, 300000);
-    if (kind < 97 || s->n > 20) return pick(s, 3 * MIB);
-    return 8 * (size_t)MIB + pick(s, 12 * MIB); /* beyond FILES_SYNC_BYTES */
+    if (kind < 92 || slow) return pick(s, MIN(most, (size_t)300000));
+    if (kind < 99 || s->n > 12) return pick(s, MIN(most, (size_t)2 * MIB));
+    return MIN(most, 8 * (size_t)MIB + pick(s, 4 * MIB)); /* beyond FILES_SYNC_BYTES */
 }
 
 /* ---- what users do */

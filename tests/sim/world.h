@@ -40,7 +40,8 @@ struct wire_end {
     bool stalled;    /* bytes are there that the node does not read now */
     bool finished;   /* the far end sends no more: hang up behind `in` */
     bool closed;     /* by its node, in order: what still comes is read by nobody, and no error */
-    struct buf in;   /* on their way to this end, and arrived */
+    struct buf in;   /* on their way to this end, and arrived, from in_at on */
+    size_t in_at;
     size_t ready;    /* arrived */
     size_t lost;     /* bytes that the system holds for a silent wire */
     int64_t last_us; /* arrival of the last */

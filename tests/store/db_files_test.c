@@ -105,6 +105,25 @@ TEST(file_queue_comes_in_pieces) {
     db_close(db);
 }
 
+/* SEED=502979: what no memory was left for was passed over, and stayed moving until the next start. */
+TEST(file_queue_that_failed_is_asked_again_from_where_it_began) {
+    struct db *db = begin();
+    size_t failures = 0;
+    for (uint64_t i = 1; i <= 3; i++) copy_all(db, added(db, i, 3), 3);
+    for (long after = 0; after < 50; after++) {
+        struct store_op op = file_op(STORE_FILE_QUEUE, 1);
+        mem_fail_after(after);
+        db_batch(db, &op);
+        mem_fail_after(-1);
+        failures += op.err == E_MEMORY;
+        CHECK(op.err == OK ? op.count == 2 && op.seq == 3 : op.seq == 1, "failed: %d, seq %lld", op.err,
+              (long long)op.seq);
+        op_end(&op);
+    }
+    CHECK(failures > 0);
+    db_close(db);
+}
+
 TEST(file_same_id_other_content_is_invalid) {
     struct db *db = begin();
     struct file_offer o = offer_of(1, bytes_at(content, 1000)), other = o;
