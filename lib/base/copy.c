@@ -1,7 +1,7 @@
 /* lib/base/copy.c: memcpy, memmove and memcmp of the executable, for all that is linked into it. musl's on
- * x86-64 are a `rep movs` for each copy, backwards where areas overlap, and a compare byte by byte: most of a
- * database's copies are a few dozen bytes, for which to begin a `rep movs` costs more than the copy. Elsewhere
- * the C library's are good, and a sanitizer wants to see its own. */
+ * x86-64 are a `rep movs` for each copy, backwards where areas overlap, and a compare byte by byte: most of
+ * a database's copies are a few dozen bytes, for which to begin a `rep movs` costs more than the copy.
+ * Elsewhere the C library's are good, and a sanitizer wants to see its own. */
 #include <stddef.h>
 #include <stdint.h>
 
@@ -46,8 +46,8 @@ PLAIN static inline void copy_short(uint8_t *to, const uint8_t *from, size_t n) 
         *to = *from;
 }
 
-/* More than 32 bytes, from the front: right also when `to` lies before `from`. The end is read first, since it
- * may be overwritten by then. */
+/* More than 32 bytes, from the front: right also when `to` lies before `from`. The end is read first, since
+ * it may be overwritten by then. */
 PLAIN static inline void copy_forwards(uint8_t *to, const uint8_t *from, size_t n) {
     const wide *s = (const wide *)(from + n - 32);
     wide last[2] = {s[0], s[1]}, *d = (wide *)(to + n - 32);

@@ -8,9 +8,14 @@ const struct control_row control_rows[] = {CONTROL_METHODS(CONTROL_ROW){NULL, NU
 /* ---- requests */
 
 struct request *control_find(const struct node *n, uint64_t tag) {
-    struct request *r = n->requests;
-    while (r != NULL && (r->dead || r->tag != tag)) r = r->next;
-    return r;
+    uint8_t key[8];
+    put_u64(key, tag);
+    return tag == 0 ? NULL : map_find(&n->request_by_tag, bytes_at(key, sizeof key));
+}
+
+void request_deadline(struct request *r, struct mono at) {
+    r->deadline = at;
+    r->node->requests_due = mono_sooner(r->node->requests_due, at);
 }
 
 static void request_free(struct request *r) {
@@ -20,8 +25,12 @@ static void request_free(struct request *r) {
 }
 
 static void end(struct request *r) {
+    struct node *n = r->node;
+    if (r->dead) return;
     r->dead = true;
-    r->node->sweep_requests = true;
+    map_drop(&n->request_by_tag, bytes_at(r->tag_key, sizeof r->tag_key));
+    r->next_dead = n->dead_requests;
+    n->dead_requests = r;
 }
 
 static struct request *request_new(struct node *n, const struct node_client *client, const struct json *id) {
@@ -32,6 +41,11 @@ static struct request *request_new(struct node *n, const struct node_client *cli
     r->uid = client->uid;
     r->pid = client->pid;
     r->tag = ++n->next_serial;
+    put_u64(r->tag_key, r->tag);
+    if (map_add(&n->request_by_tag, bytes_at(r->tag_key, sizeof r->tag_key), r) != OK) {
+        mem_free(r);
+        return NULL;
+    }
     r->id.max = 1024;
     if (id == NULL || !json_print(id, &r->id)) {
         buf_clear(&r->id);
@@ -41,6 +55,7 @@ static struct request *request_new(struct node *n, const struct node_client *cli
         n->requests = r;
     else
         n->last_request->next = r;
+    r->prev = n->last_request;
     n->last_request = r;
     n->n_requests++;
     return r;
@@ -170,7 +185,7 @@ void control_stored(struct node *n, struct store_op *op) {
     struct request *r = control_find(n, op->tag);
     if (op->kind == STORE_OUTBOX_CANCEL && op->err == OK) {
         if (op->count > 0) messenger_cancelled(n, &op->peer, op->seq);
-        control_receipt(n, op->id, RECEIPT_NONE, "cancelled"); /* who waits for it hears of it */
+        control_receipt(n, 0, op->id, RECEIPT_NONE, "cancelled"); /* who waits for it hears of it */
     }
     if (op->kind == STORE_OUTBOX_RETRY && op->err == OK) messenger_requeued(n, buf_view(&op->out));
     if (op->kind == STORE_FILE_CANCEL && op->err == OK) file_queue_cancelled(n, op);
@@ -199,19 +214,17 @@ void control_stored(struct node *n, struct store_op *op) {
 
 /* Frees the answered ones, but for the one with the tag `keep` (0: none): its caller uses it still. */
 static void control_sweep(struct node *n, uint64_t keep) {
-    n->sweep_requests = false;
-    n->last_request = NULL;
-    for (struct request **at = &n->requests; *at != NULL;) {
+    for (struct request **at = &n->dead_requests; *at != NULL;) {
         struct request *r = *at;
-        if (r->dead && r->tag != keep) {
-            *at = r->next;
-            n->n_requests--;
-            request_free(r);
+        if (r->tag == keep) {
+            at = &r->next_dead;
             continue;
         }
-        n->sweep_requests |= r->dead;
-        n->last_request = r;
-        at = &r->next;
+        *at = r->next_dead;
+        *(r->prev == NULL ? &n->requests : &r->prev->next) = r->next;
+        *(r->next == NULL ? &n->last_request : &r->next->prev) = r->prev;
+        n->n_requests--;
+        request_free(r);
     }
 }
 
@@ -283,16 +296,18 @@ static void timed_out(struct node *n, struct request *r) {
 }
 
 void control_tick(struct node *n) {
-    for (struct request *r = n->requests; r != NULL; r = r->next)
-        if (!r->dead && mono_due(r->deadline, n->now.mono)) timed_out(n, r);
-    if (n->sweep_requests) control_sweep(n, 0);
+    if (mono_due(n->requests_due, n->now.mono)) {
+        n->requests_due = MONO_NEVER;
+        for (struct request *r = n->requests; r != NULL; r = r->next) {
+            if (!r->dead && mono_due(r->deadline, n->now.mono)) timed_out(n, r);
+            if (!r->dead) n->requests_due = mono_sooner(n->requests_due, r->deadline);
+        }
+    }
+    control_sweep(n, 0);
 }
 
 struct mono control_requests_deadline(const struct node *n) {
-    struct mono at = MONO_NEVER;
-    for (const struct request *r = n->requests; r != NULL; r = r->next)
-        if (!r->dead) at = mono_sooner(at, r->deadline);
-    return at;
+    return n->requests_due;
 }
 
 void control_free(struct node *n) {
@@ -300,8 +315,9 @@ void control_free(struct node *n) {
         next = r->next;
         request_free(r);
     }
-    n->requests = n->last_request = NULL;
+    n->requests = n->last_request = n->dead_requests = NULL;
     n->n_requests = 0;
+    map_free(&n->request_by_tag);
 }
 
 /* ---- the daemon's part */

@@ -115,7 +115,7 @@ enum err sending_begin(struct node *n, struct request *r, const struct json *par
     s->wait_ms = json_get_int(params, "wait_ms", 0);
     s->progress = json_get_bool(params, "progress", false);
     r->wait = WAIT_RECEIPT;
-    if (s->wait && s->wait_ms > 0) r->deadline = mono_add_ms(n->now.mono, s->wait_ms);
+    if (s->wait && s->wait_ms > 0) request_deadline(r, mono_add_ms(n->now.mono, s->wait_ms));
     return e;
 }
 
@@ -153,21 +153,29 @@ void control_message_stored(struct request *r, const struct store_op *op) {
     settle(r);
 }
 
-void control_receipt(struct node *n, const uint8_t id[MESSAGE_ID], enum receipt_status status,
-                     const char *text) {
-    for (struct request *r = n->requests; r != NULL; r = r->next) {
-        struct sending *s = r->state;
-        if (r->dead || r->wait != WAIT_RECEIPT || s == NULL || !s->wait) continue;
-        for (size_t i = 0; i < s->n; i++) {
-            if (s->items[i].final || memcmp(s->items[i].id, id, MESSAGE_ID) != 0) continue;
-            s->items[i].final = true;
-            bool good = status == RECEIPT_STORED || status == RECEIPT_DUPLICATE;
-            s->items[i].state = status == RECEIPT_STORED ? "stored" : good ? "duplicate" : "failed";
-            if (!good) snprintf(s->items[i].text, sizeof s->items[i].text, "%.63s", text);
-            settle(r);
-            return;
-        }
+/* False: r does not wait for this message. */
+static bool receipt_of(struct request *r, const uint8_t id[MESSAGE_ID], enum receipt_status status,
+                       const char *text) {
+    struct sending *s = r->state;
+    if (r->dead || r->wait != WAIT_RECEIPT || s == NULL || !s->wait) return false;
+    for (size_t i = 0; i < s->n; i++) {
+        if (s->items[i].final || memcmp(s->items[i].id, id, MESSAGE_ID) != 0) continue;
+        s->items[i].final = true;
+        bool good = status == RECEIPT_STORED || status == RECEIPT_DUPLICATE;
+        s->items[i].state = status == RECEIPT_STORED ? "stored" : good ? "duplicate" : "failed";
+        if (!good) snprintf(s->items[i].text, sizeof s->items[i].text, "%.63s", text);
+        settle(r);
+        return true;
     }
+    return false;
+}
+
+void control_receipt(struct node *n, uint64_t tag, const uint8_t id[MESSAGE_ID], enum receipt_status status,
+                     const char *text) {
+    struct request *r = control_find(n, tag);
+    if (r != NULL) receipt_of(r, id, status, text);
+    if (tag != 0) return;
+    for (r = n->requests; r != NULL && !receipt_of(r, id, status, text);) r = r->next;
 }
 
 /* ---- inbox and outbox */
@@ -343,7 +351,7 @@ enum err method_inbox_next(struct node *n, struct request *r, const struct json 
     f->unread = json_get_bool(params, "unread", false);
     int64_t most = json_get_int(params, "n", NEXT_ROWS_MAX);
     f->most = (uint64_t)MIN(MAX(most, 1), (int64_t)NEXT_ROWS_MAX);
-    if (wait > 0) r->deadline = mono_add_ms(n->now.mono, wait);
+    if (wait > 0) request_deadline(r, mono_add_ms(n->now.mono, wait));
     ask_next(r);
     return OK;
 }

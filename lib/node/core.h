@@ -213,6 +213,7 @@ struct outgoing { /* one message in memory */
     struct outgoing *next;
     int64_t seq;
     uint8_t id[MESSAGE_ID];
+    uint64_t tag;  /* of the request that sent it; 0: not known, it came from the store */
     bool sent;     /* on the present stream */
     bool answered; /* there, by BUSY */
     struct wall expires;
@@ -226,6 +227,7 @@ struct lane {
     uint64_t queued, bytes;        /* in the store (loaded or not) */
     struct wall oldest;            /* created, of the oldest queued */
     struct outgoing *first, *last; /* loaded, oldest first */
+    struct outgoing *unsent;       /* the first that is not on the stream; all before it are */
     size_t loaded, loaded_bytes;
     bool loading, complete; /* complete: nothing queued that is not loaded */
     struct stream *stream;  /* the one we send on, or NULL */
@@ -249,15 +251,16 @@ enum wait_kind {
     WAIT_EVENTS
 };
 struct request {
-    struct request *next;
+    struct request *next, *prev, *next_dead;
     struct node *node;
     uint32_t client, uid, pid;
     struct buf id; /* the request's id as JSON text */
     char method[32];
     enum wait_kind wait;
     bool dead;
-    struct mono deadline; /* 0: none */
+    struct mono deadline; /* 0: none; set by request_deadline */
     uint64_t tag;         /* unique: store operations carry it */
+    uint8_t tag_key[8];
     struct dial *dial;
     struct peer *peer;
     uint32_t connection;
@@ -386,7 +389,10 @@ struct node {
     struct store_op *half_copies; /* to be dropped, when the store can again; each has a row: limit files */
     struct mono next_half_copies;
     struct request *requests, *last_request; /* oldest first: it is mostly the oldest that is answered */
+    struct request *dead_requests; /* answered, and not freed yet */
+    struct map request_by_tag;
     size_t n_requests;
+    struct mono requests_due; /* not later than the first deadline of them */
     int request_fd;              /* came with the request that is being dispatched; -1: none, or taken */
     uint64_t next_serial;        /* streams, tags */
     struct node_effect *effects; /* ring */
@@ -404,7 +410,6 @@ struct node {
     struct mono next_walk; /* connections and streams are looked at for their deadlines */
     size_t unwalked;       /* bytes read since then */
     struct mono limit_logged[LIMIT_COUNT];
-    bool sweep_requests;
     bool paused;          /* buffers are at their limit */
     bool streams_waiting; /* streams have something to send: node_tick runs them together */
     bool sweep;           /* something is dead and waits to be freed */
@@ -607,8 +612,9 @@ void control_ping_answer(struct request *r, int64_t rtt_us, const struct why *wh
 void control_perf_done(struct request *r, uint64_t up, uint64_t down, int64_t up_us, int64_t down_us,
                        const struct why *why);
 void control_message_stored(struct request *r, const struct store_op *op); /* outbox add done, or failed */
-void control_receipt(struct node *n, const uint8_t id[MESSAGE_ID], enum receipt_status status,
-                     const char *text); /* final for a message */
+/* Final for a message; tag: of the request that sent it, 0: it may be any. */
+void control_receipt(struct node *n, uint64_t tag, const uint8_t id[MESSAGE_ID], enum receipt_status status,
+                     const char *text);
 void control_inbox_new(struct node *n); /* followers may ask for more */
 void control_reloaded(struct node *n, const struct why *why, struct bytes changed, struct bytes pending);
 void control_peer_gone(struct node *n, struct connection *c); /* pings on it fail */

@@ -120,7 +120,7 @@ void files_out_end(struct file_out *f, enum receipt_status status, const char *w
             kv_str("status", why));
     }
     over(f);
-    control_receipt(n, f->id, status, why == NULL ? "" : why);
+    control_receipt(n, 0, f->id, status, why == NULL ? "" : why);
 }
 
 static void plan(struct file_out *f) {
@@ -314,7 +314,7 @@ void file_queue_cancelled(struct node *n, const struct store_op *op) {
         if (f->seq != op->seq || f->over) continue;
         over(f);
         f->end = END_WRITTEN; /* by who cancelled it */
-        control_receipt(n, f->id, RECEIPT_NONE, "cancelled");
+        control_receipt(n, 0, f->id, RECEIPT_NONE, "cancelled");
         if (f->stream != NULL) stream_fail(f->stream, E_CLOSED, "cancelled");
     }
 }

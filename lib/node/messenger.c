@@ -3,6 +3,8 @@
  */
 #include "node/messenger.h"
 
+#include "node/control.h"
+
 #include <stdio.h>
 
 enum { EXPIRE_MS = 5000, RECOUNT_MS = 10000, SPOOL_AGAIN_MS = 60000, LOAD_COUNT = 256 };
@@ -34,7 +36,7 @@ static void unload(struct lane *l) {
         next = o->next;
         outgoing_free(o);
     }
-    l->first = l->last = NULL;
+    l->first = l->last = l->unsent = NULL;
     l->loaded = l->loaded_bytes = 0;
     l->complete = l->queued == 0;
 }
@@ -137,6 +139,7 @@ static void append(struct lane *l, struct outgoing *o) {
     else
         l->last->next = o;
     l->last = o;
+    if (l->unsent == NULL) l->unsent = o;
     l->loaded++;
     l->loaded_bytes += o->frame.n;
 }
@@ -149,6 +152,7 @@ static struct outgoing *take_out(struct lane *l, const uint8_t id[MESSAGE_ID]) {
         if (memcmp(o->id, id, MESSAGE_ID) != 0) continue;
         *at = o->next;
         if (l->last == o) l->last = before;
+        if (l->unsent == o) l->unsent = o->next;
         l->loaded--;
         l->loaded_bytes -= o->frame.n;
         return o;
@@ -169,7 +173,7 @@ static void count_down(struct lane *l, size_t bytes) {
 /* ---- from the store into memory */
 
 /* NULL: no message (it never was one: the store checks), or no memory. */
-static struct outgoing *outgoing_new(struct node *n, struct buf *frame, int64_t seq) {
+static struct outgoing *outgoing_new(struct node *n, struct buf *frame, int64_t seq, uint64_t tag) {
     struct bytes in = buf_view(frame), body;
     bool whole = false;
     size_t need;
@@ -180,6 +184,7 @@ static struct outgoing *outgoing_new(struct node *n, struct buf *frame, int64_t 
     if (o == NULL) return NULL;
     memcpy(o->id, f.message.id, MESSAGE_ID);
     o->seq = seq;
+    o->tag = tag;
     o->expires.ms = (int64_t)f.message.expires_ms;
     o->committed = n->now.mono;
     o->frame = *frame;
@@ -235,7 +240,7 @@ static void loaded(struct node *n, struct store_op *op) {
         struct buf copy = {.max = MESSAGE_FRAME_MAX + 16};
         bool wanted = seq > after && *find_unended(n, seq) == NULL;
         if (!wanted) continue;
-        struct outgoing *o = buf_add(&copy, frame) ? outgoing_new(n, &copy, seq) : NULL;
+        struct outgoing *o = buf_add(&copy, frame) ? outgoing_new(n, &copy, seq, 0) : NULL;
         buf_free(&copy);
         if (o == NULL) { /* no memory: nothing behind it may overtake */
             l->retry_at = mono_add_ms(n->now.mono, EXPIRE_MS);
@@ -328,8 +333,7 @@ enum err messenger_send(struct node *n, struct peer *p, struct message *m, struc
 }
 
 static void added(struct node *n, struct store_op *op) {
-    struct request *r = n->requests;
-    while (op->tag != 0 && r != NULL && (r->dead || r->tag != op->tag)) r = r->next;
+    struct request *r = control_find(n, op->tag);
     if (op->err == E_LIMIT) limit_reached_by_key(n, op->why.text);
     struct peer *p = op->err == OK ? peers_add(n, &op->peer) : NULL;
     struct lane *l = p == NULL ? NULL : lane_of(n, p);
@@ -346,7 +350,7 @@ static void added(struct node *n, struct store_op *op) {
         n->outbox_bytes += bytes;
         if (l->queued == 1) l->oldest = n->now.wall;
         if (l->complete && has_room(l)) {
-            struct outgoing *o = outgoing_new(n, &op->in, op->seq);
+            struct outgoing *o = outgoing_new(n, &op->in, op->seq, op->tag);
             if (o != NULL)
                 append(l, o);
             else
@@ -356,7 +360,7 @@ static void added(struct node *n, struct store_op *op) {
         }
         n->totals.messages_out++;
     }
-    if (op->tag != 0 && r != NULL) control_message_stored(r, op);
+    if (r != NULL) control_message_stored(r, op);
     if (l == NULL) return;
     lane_run(l);
 }
@@ -385,6 +389,7 @@ void lane_lost(struct lane *l, const char *reason, bool wait) {
     l->stream = NULL;
     l->busy = false;
     for (struct outgoing *o = l->first; o != NULL; o = o->next) o->sent = o->answered = false;
+    l->unsent = l->first;
     if (l->queued > 0 && wait) delay(l, reason);
 }
 
@@ -419,17 +424,17 @@ void lane_run(struct lane *l) {
 void lane_fill(struct lane *l, struct buf *tx) {
     struct node *n = l->node;
     if (l->busy) return;
-    for (struct outgoing *o = l->first; o != NULL && tx->n < MUX_OUT_MAX; o = o->next) {
-        if (o->sent) continue;
-        if (o->expires.ms <= n->now.wall.ms) {
+    for (struct outgoing *o = l->unsent; o != NULL && tx->n < MUX_OUT_MAX; o = o->next) {
+        if (!o->sent && o->expires.ms <= n->now.wall.ms) {
             n->next_expire = n->now.mono;
             continue;
         }
-        if (!buf_add(tx, buf_view(&o->frame))) { /* no memory: nothing else would come back to it */
-            l->retry_at = mono_add_ms(n->now.mono, EXPIRE_MS);
+        if (!o->sent && !buf_add(tx, buf_view(&o->frame))) {
+            l->retry_at = mono_add_ms(n->now.mono, EXPIRE_MS); /* no memory: nothing else would do it */
             return;
         }
         o->sent = true;
+        if (l->unsent == o) l->unsent = o->next;
     }
     load(l);
 }
@@ -499,7 +504,7 @@ enum err lane_receipt(struct lane *l, const struct receipt *receipt) {
         LOG(n->log, EV_MESSAGE_REFUSED_BY, kv_str("peer", l->peer->text), kv_str("id", id),
             kv_str("status", receipt_status_name(receipt->status)));
     }
-    control_receipt(n, receipt->id, receipt->status, receipt_status_name(receipt->status));
+    control_receipt(n, o->tag, receipt->id, receipt->status, receipt_status_name(receipt->status));
     add_ending(n, o);
     l->oldest = l->first != NULL ? l->oldest : n->now.wall;
     return l->busy && all_answered(l) ? E_BUSY : OK;
@@ -561,7 +566,7 @@ static void expired(struct node *n, struct store_op *op) {
         peer_id_text(&peer, who);
         LOG(n->log, EV_MESSAGE_EXPIRED, kv_str("peer", who), kv_str("id", text));
         messenger_cancelled(n, &peer, seq);
-        control_receipt(n, id.p, RECEIPT_NONE, "expired");
+        control_receipt(n, 0, id.p, RECEIPT_NONE, "expired");
         node_operation(n, true);
         n->counts.messages[DIRECTION_OUT][MESSAGE_EXPIRED]++;
     }

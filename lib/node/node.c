@@ -1,5 +1,5 @@
 #include "base/json.h"
-#include "node/core.h"
+#include "node/control.h"
 #include "node/http.h"
 
 #include <stdio.h>
@@ -27,6 +27,7 @@ static bool init_maps(struct node *n) {
     map_init(&n->peers, limit_max(&n->limits, LIMIT_PEERS), seeds[0], seeds[1]);
     map_init(&n->conn_by_id, 20000, seeds[2], seeds[3]);
     map_init(&n->address_groups, 16384, seeds[4], seeds[5]);
+    map_init(&n->request_by_tag, 2 * CONTROL_REQUESTS_MAX, seeds[2], seeds[3]); /* its keys are our own */
     return true;
 }
 

@@ -214,16 +214,40 @@ static void failed(struct db *db, struct store_op *op, enum err e, const struct 
     if (op->kind == STORE_INBOX_ADD) inbox_tag_busy(db, op->tag);
 }
 
+static void unanswered(struct store_op *op) {
+    op->err = OK;
+    op->why = (struct why){OK, ""};
+    op->status = RECEIPT_NONE;
+    op->more = false;
+    buf_clear(&op->out);
+}
+
+/* Receipts come many at a time, in the order of their messages: a statement for all of them costs a third of
+ * one each. How many are done; 0: op must be done by itself. */
+static size_t apply_run(struct db *db, struct store_op *op, size_t n, bool *broken) {
+    if (op->kind != STORE_OUTBOX_DONE || !db->open_transaction) return 0;
+    size_t most = outbox_done_run_length(op, DB_BATCH_MAX - n);
+    if (most < 2) return 0;
+    struct store_op *one = op;
+    for (size_t i = 0; i < most; i++, one = one->next) {
+        ask(&db->asked[n + i], one);
+        unanswered(one);
+    }
+    db->rc = SQLITE_OK;
+    db->changes_before = sqlite3_total_changes64(db->sql);
+    size_t run = outbox_done_run(db, op, most);
+    *broken = db->rc != SQLITE_OK;
+    db->rc = SQLITE_OK;
+    return *broken ? most : run; /* of a broken one all are done anew, each by itself */
+}
+
 /* False: the transaction holds a part of it, or SQLite gave up: it must be rolled back. *rc: SQLite's error.
  * *a: what it asks, to be kept. */
 static bool apply(struct db *db, struct store_op *op, struct asked *a, int *rc) {
     bool known = (size_t)op->kind < STORE_KINDS && kinds[op->kind].run != NULL;
     db->rc = SQLITE_OK;
     ask(a, op);
-    op->why = (struct why){OK, ""};
-    op->status = RECEIPT_NONE;
-    op->more = false;
-    buf_clear(&op->out);
+    unanswered(op);
     enum err e = OK;
     bool begun = !known || !kinds[op->kind].writes || db_write_begin(db);
     db->changes_before = sqlite3_total_changes64(db->sql);
@@ -279,6 +303,12 @@ struct store_op *db_batch(struct db *db, struct store_op *first) {
         bool alone = (size_t)op->kind < STORE_KINDS && kinds[op->kind].alone;
         int rc;
         if (alone && n > 0) break;
+        size_t run = apply_run(db, op, n, &broken);
+        if (run > 0) {
+            n += run;
+            while (--run > 0) op = op->next;
+            continue;
+        }
         bytes += op->in.n;
         broken = !apply(db, op, &db->asked[n++], &rc);
         if (begin == NULL && db->open_transaction) {

@@ -86,7 +86,7 @@ static bool put(struct db *db, struct party *p, struct store_op *op, const struc
 
 /* A stream that was told BUSY is told so for all that follows on it: what came behind must not overtake. */
 static bool inbox_tag_is_busy(const struct db *db, uint64_t tag) {
-    for (size_t i = 0; tag != 0 && i < BUSY_TAGS; i++)
+    for (size_t i = 0; tag != 0 && i < MIN(db->n_busy, (size_t)BUSY_TAGS); i++)
         if (db->busy_tags[i] == tag) return true;
     return false;
 }

@@ -174,6 +174,56 @@ enum err outbox_done(struct db *db, struct store_op *op) {
     return OK;
 }
 
+size_t outbox_done_run_length(const struct store_op *first, size_t most) {
+    size_t n = 1;
+    for (const struct store_op *op = first; n < most && op->next != NULL; op = op->next, n++) {
+        const struct store_op *next = op->next;
+        if (next->kind != first->kind || next->seq != op->seq + 1) break;
+        if (!peer_id_eq(&next->peer, &first->peer)) break;
+    }
+    return n;
+}
+
+/* How many of them, from the first on, are there and queued, for this peer. Counts their bytes, and gives
+ * each its id. */
+static size_t queued_run(struct db *db, const struct party *p, struct store_op *first, size_t n,
+                         int64_t *bytes) {
+    struct query q = query_open(db, SQL_OUTBOX_SHOW_RUN);
+    struct store_op *op = first;
+    size_t found = 0;
+    bind_int(&q, 1, first->seq);
+    bind_int(&q, 2, first->seq + (int64_t)n - 1);
+    for (; found < n && query_row(&q); found++, op = op->next) {
+        struct bytes id = column_bytes(&q, 4);
+        if (column_int(&q, 0) != op->seq || !bytes_is(column_bytes(&q, 1), p->text)) break;
+        if (!bytes_is(column_bytes(&q, 2), "queued") || id.n != MESSAGE_ID) break;
+        memcpy(op->id, id.p, MESSAGE_ID);
+        *bytes += column_int(&q, 3);
+    }
+    query_end(&q);
+    return found;
+}
+
+size_t outbox_done_run(struct db *db, struct store_op *first, size_t n) {
+    struct party *p = party_find(db, &first->peer);
+    int64_t bytes = 0;
+    if (p == NULL) return 0;
+    n = queued_run(db, p, first, n, &bytes);
+    if (n < 2) return 0;
+    struct query q = query_open(db, SQL_OUTBOX_DROP_RUN);
+    bind_int(&q, 1, first->seq);
+    bind_int(&q, 2, first->seq + (int64_t)n - 1);
+    if (!query_run(&q)) return 0;
+    count_queued(db, p, -(int64_t)n, -bytes);
+    total_add(db, TOTAL_MESSAGES_OUT, (int64_t)n);
+    struct store_op *op = first;
+    for (size_t i = 0; i < n; i++, op = op->next) {
+        op->count = 1;
+        if (op->latency_ms >= 0) latency_add(db, op->latency_ms);
+    }
+    return n;
+}
+
 /* Sets a queued message to failed. False: it is not there, or not queued. */
 static bool fail_one(struct db *db, int64_t seq, const char *text, struct peer_id *peer,
                      uint8_t id[MESSAGE_ID]) {

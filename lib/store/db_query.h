@@ -163,6 +163,11 @@ bool outbox_peer_item(struct db *db, const struct peer_id *peer,
                       struct buf *out); /* a record of OUTBOX_PEERS */
 enum err outbox_load(struct db *db, struct store_op *op);
 enum err outbox_done(struct db *db, struct store_op *op);
+/* How many of the list from `first` on are receipts of one peer, for seqs one after the other. */
+size_t outbox_done_run_length(const struct store_op *first, size_t most);
+/* Does the first of these n at once, as outbox_done does each: up to one that is not there or not queued. How
+ * many: at least two, or 0: the first must be done by itself. With db->rc the transaction is over. */
+size_t outbox_done_run(struct db *db, struct store_op *first, size_t n);
 enum err outbox_failed(struct db *db, struct store_op *op);
 enum err outbox_tried(struct db *db, struct store_op *op);
 enum err outbox_expire(struct db *db, struct store_op *op);

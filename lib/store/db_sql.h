@@ -55,6 +55,8 @@
     X(OUTBOX_LOAD, "SELECT seq, tries, frame_bytes, " MESSAGE_COLUMNS                                              \
                    "FROM outbox WHERE peer = ?1 AND state = 'queued' AND seq > ?2 ORDER BY seq LIMIT ?3")          \
     X(OUTBOX_DROP, "DELETE FROM outbox WHERE seq = ?1 RETURNING peer, state, frame_bytes, id")                     \
+    X(OUTBOX_SHOW_RUN, "SELECT seq, peer, state, frame_bytes, id FROM outbox WHERE seq BETWEEN ?1 AND ?2 ORDER BY seq") \
+    X(OUTBOX_DROP_RUN, "DELETE FROM outbox WHERE seq BETWEEN ?1 AND ?2")                                           \
     X(OUTBOX_SHOW, "SELECT peer, state, frame_bytes, id FROM outbox WHERE seq = ?1")                               \
     X(OUTBOX_FAIL, "UPDATE outbox SET state = 'failed', last_error = ?2, next_try_ms = 0 WHERE seq = ?1")          \
     X(OUTBOX_TRIED, "UPDATE outbox SET tries = tries + 1, next_try_ms = ?2, last_error = ?3 WHERE seq = ?1")       \

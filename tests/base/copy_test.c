@@ -1,5 +1,5 @@
-/* tests/base/copy_test.c: the copies and the comparison that the executable is linked with, against loops that are
- * too simple to be wrong. Through pointers that the compiler can't see through: it has its own for known sizes. */
+/* tests/base/copy_test.c: the copies and the comparison that the executable is linked with, against loops
+ * that are too simple to be wrong. Called through pointers: the compiler has its own for known sizes. */
 #include "tests/test.h"
 
 static void *(*volatile copy)(void *restrict, const void *restrict, size_t) = memcpy;
@@ -63,10 +63,10 @@ TEST(comparison_finds_the_first_byte_that_differs) {
             fill(b);
             CHECK(compare(a + 1, b + 1, n) == 0);
             b[1 + at] = (uint8_t)(a[1 + at] ^ 0x80);
-            for (size_t i = at + 1; i < n; i++) b[1 + i] = (uint8_t)~a[1 + i]; /* what is behind it has no say */
+            for (size_t i = at + 1; i < n; i++) b[1 + i] = (uint8_t)~a[1 + i]; /* has no say */
             bool less = a[1 + at] < b[1 + at];
-            CHECK((compare(a + 1, b + 1, n) < 0) == less && (compare(b + 1, a + 1, n) < 0) != less, "%zu of %zu",
-                  at, n);
+            CHECK((compare(a + 1, b + 1, n) < 0) == less && (compare(b + 1, a + 1, n) < 0) != less,
+                  "%zu of %zu", at, n);
             CHECK(compare(a + 1, b + 1, at) == 0, "%zu", at);
         }
 }

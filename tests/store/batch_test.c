@@ -125,6 +125,53 @@ TEST(batch_has_an_end) {
     db_close(db);
 }
 
+/* Receipts for messages one after the other are one statement, unless one of them has no message any more, a
+ * failed one, or one for another peer: that one is done by itself, between two statements. */
+TEST(batch_of_receipts_ends_each_message_once) {
+    static const struct {
+        const char *name;
+        enum store_kind before; /* what happens to the message in the middle */
+        uint64_t peer;          /* whose it is */
+        int runs; /* of the statement */
+        uint64_t count; /* of its receipt */
+    } rows[] = {{"all queued", STORE_META_GET, 1, 1, 1},
+                {"one failed", STORE_OUTBOX_FAILED, 1, 2, 1},
+                {"one delivered before", STORE_OUTBOX_DONE, 1, 2, 0},
+                {"one of another peer", STORE_META_GET, 2, 2, 1}};
+    struct db *db = open_in(test_dir());
+    for (size_t k = 0; k < LEN(rows); k++) {
+        struct store_op ops[MANY], middle = op_of(rows[k].before);
+        uint64_t from = k * 1000;
+        for (uint64_t i = 0; i < MANY; i++) {
+            ops[i] = op_of(STORE_OUTBOX_DONE);
+            ops[i].seq = queue(db, i == MANY / 2 ? rows[k].peer : 1, from + i, "some body", OK);
+            ops[i].peer = peer_number(1);
+            ops[i].latency_ms = 5;
+        }
+        queue(db, 1, from + 999, "stays", OK);
+        middle.seq = ops[MANY / 2].seq;
+        db_run(db, &middle);
+        CHECK(db_batch(db, chain(ops, MANY)) == NULL);
+        sqlite3_stmt *run = db->statements[SQL_OUTBOX_DROP_RUN];
+        CHECK((run == NULL ? 0 : sqlite3_stmt_status(run, SQLITE_STMTSTATUS_RUN, 1)) == rows[k].runs, "%s",
+              rows[k].name);
+        for (size_t i = 0; i < MANY; i++) {
+            uint8_t id[MESSAGE_ID];
+            id_number(from + i, id);
+            CHECK(ops[i].err == OK && ops[i].count == (i == MANY / 2 ? rows[k].count : 1), "%s: %zu",
+                  rows[k].name, i);
+            CHECK(ops[i].count == 0 || memcmp(ops[i].id, id, MESSAGE_ID) == 0, "%s: %zu", rows[k].name, i);
+        }
+        CHECK(total_of(db, "outbox") == (int64_t)k + 1 && total_of(db, "outbox_failed") == 0, "%s",
+              rows[k].name);
+        CHECK(total_of(db, "messages_out") == MANY * (int64_t)(k + 1), "%s", rows[k].name);
+        check_db(db);
+        op_end(&middle);
+        end_ops(ops, MANY);
+    }
+    db_close(db);
+}
+
 /* The disk refuses to grow the log: nobody may be told that a message is stored. */
 TEST(batch_whose_commit_fails_is_undone_whole) {
     const char *folder = test_dir();
