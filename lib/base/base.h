@@ -102,9 +102,9 @@ uint8_t *buf_add_space(struct buf *b, size_t n); /* n bytes appended, not initia
 void buf_drop(struct buf *b, size_t n);      /* forgets the first n bytes (moves the rest: use sparingly) */
 void buf_clear(struct buf *b);               /* keeps the memory */
 void buf_shrink(struct buf *b, size_t keep); /* gives memory back when empty and larger than keep */
-/* Lending: a buffer without memory takes the spare's (which has no more than its max); an empty one leaves
- * its own there, when that is more and not over keep, or gives it back. For buffers that come and go by the
- * turn. */
+/* Lending: a buffer without memory takes the spare's, also when that is more than it may fill; an empty one
+ * leaves its own there, when that is more and not over keep, or gives it back. For buffers that come and go
+ * by the turn. */
 void buf_borrow(struct buf *b, struct buf *spare);
 void buf_return(struct buf *b, struct buf *spare, size_t keep);
 const char *buf_cstr(struct buf *b); /* NUL-terminated view (not counted in n); "" when refused */

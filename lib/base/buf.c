@@ -102,7 +102,7 @@ void buf_shrink(struct buf *b, size_t keep) {
 }
 
 void buf_borrow(struct buf *b, struct buf *spare) {
-    if (b->p != NULL || spare->cap > b->max) return;
+    if (b->p != NULL) return;
     b->p = spare->p;
     b->cap = spare->cap;
     *spare = (struct buf){.max = spare->max};

@@ -110,9 +110,14 @@ TEST(buf_lends_its_memory_and_gets_it_back) {
 
     struct buf narrow = {.max = 1023}, own = {.max = 4096};
     CHECK(buf_add_byte(&own, 1));
-    buf_borrow(&narrow, &spare);
     buf_borrow(&own, &spare);
-    CHECK(narrow.p == NULL && own.cap == 256 && spare.p == memory); /* over its max; has memory of its own */
+    CHECK(own.cap == 256 && spare.p == memory); /* has memory of its own */
+    buf_borrow(&narrow, &spare);
+    CHECK(narrow.p == memory && spare.p == NULL && buf_add_space(&narrow, 1023) == memory &&
+          buf_add_space(&narrow, 1) == NULL); /* there is room, but not for this one */
+    buf_clear(&narrow);
+    buf_return(&narrow, &spare, 4096);
+    CHECK(narrow.p == NULL && narrow.max == 1023 && spare.p == memory);
     buf_clear(&own);
     buf_return(&own, &spare, 4096);
     CHECK(own.p == NULL && spare.p == memory && mem_blocks() == 1); /* the smaller one went */
