@@ -364,13 +364,7 @@ struct buf *node_rx(struct node *n, uint32_t id) {
     if (c == NULL || !node_reading(n, id)) return NULL;
     size_t most = CONN_RX_MAX + NOISE_FRAME_MAX, room = throttle_room(&n->download, n->now.mono);
     if (room == 0) return NULL;
-    if (c->rx.p == NULL && n->spare_rx.p != NULL) { /* idle connections own no read buffer */
-        size_t max = c->rx.max;
-        c->rx = n->spare_rx;
-        c->rx.max = max;
-        c->rx.n = 0;
-        n->spare_rx = (struct buf){NULL, 0, 0, 0};
-    }
+    buf_borrow(&c->rx, &n->spare_rx); /* idle connections own no read buffer */
     c->rx.max = room < most - c->rx.n ? c->rx.n + room : most;
     return &c->rx;
 }
@@ -427,12 +421,7 @@ out:
     buf_drop(&c->rx, c->rx.n - in.n);
     if (c->state >= CONN_CLOSING) buf_clear(&c->rx);
     c->rx_plain = c->rx.n;
-    if (c->rx.n == 0 && n->spare_rx.p == NULL) {
-        n->spare_rx = c->rx;
-        c->rx = (struct buf){NULL, 0, 0, c->rx.max};
-    } else if (c->rx.n == 0) {
-        buf_shrink(&c->rx, 0);
-    }
+    buf_return(&c->rx, &n->spare_rx, SPARE_MAX);
     if (c->state == CONN_OPEN) connection_run(c);
     if (c->state < CONN_DEAD) connection_flush(c);
 }
@@ -444,6 +433,9 @@ void node_hangup(struct node *n, uint32_t id, enum err reason, const char *text)
     if (c == NULL || c->state == CONN_DEAD) return;
     buf_clear(&c->tx); /* nobody reads it any more */
     c->tx_at = c->tx_encrypted = 0;
+    buf_clear(&c->rx);
+    c->rx_plain = 0;
+    buf_return(&c->rx, &n->spare_rx, SPARE_MAX); /* the reading that found the end had borrowed it */
     connection_close(c, reason, "%s", text);
 }
 

@@ -65,6 +65,21 @@ TEST(a_flipped_bit_ends_a_connection) {
     end_world(w);
 }
 
+/* Reading borrows the node's buffer, also when what it finds is the end: else each connection that ends would
+ * take it along, and the next one that reads get 128 KiB from the kernel. */
+TEST(the_buffer_for_reading_is_given_back) {
+    struct world *w = quiet_world();
+    size_t a = node_with(w, "[connection]\nminConnections = 0\n"), b = node_with(w, "");
+    must_connect(w, a, b);
+    struct node *n = node_of(w, b);
+    const struct connection *c = connection_to(w, b, a);
+    struct buf *rx = c == NULL ? NULL : node_rx(n, c->id);
+    CHECK(rx != NULL && rx->n == 0 && buf_reserve(rx, 100000) && n->spare_rx.p == NULL);
+    node_hangup(n, c->id, E_CLOSED, "gone");
+    CHECK(n->spare_rx.cap >= 100000);
+    end_world(w);
+}
+
 TEST(a_peer_that_vanishes_is_noticed) {
     struct world *w = quiet_world();
     size_t a = node_with(w, "[connection]\nminConnections = 0\n"), b = node_with(w, "");
