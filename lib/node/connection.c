@@ -229,8 +229,8 @@ static enum err negotiate(struct connection *c, struct bytes *in, struct buf *ou
 static enum err start_noise(struct connection *c) {
     struct upgrade *u = c->upgrade;
     u->step = UPGRADE_NOISE;
-    enum err e = noise_start(&c->noise, !c->inbound, c->node->self, &u->expected, muxer_protocols,
-                             &c->node->rng, &c->tx);
+    enum err e = noise_start(&c->noise, !c->inbound, c->node->self, &c->node->noise_static, &u->expected,
+                             muxer_protocols, &c->node->rng, &c->tx);
     if (e != OK) c->why = c->noise.why;
     return e;
 }

@@ -351,6 +351,7 @@ struct node {
     char self_text[PEER_TEXT_MAX];
     bool private_network;
     uint8_t swarm_key[32];
+    struct noise_static noise_static; /* of this process, for all its handshakes */
     struct config *config;
     struct log *log;
     struct limits limits;

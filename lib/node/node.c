@@ -69,6 +69,7 @@ struct node *node_new(const struct node_setup *setup) {
     limits_init(&n->limits);
     apply_limits(n);
     init_maps(n);
+    noise_static_make(&n->noise_static, n->self, &n->rng);
     n->next_serial = rng_u64(&n->rng) >> 2;
     node_make_record(n);
     peers_reconfigured(n);
@@ -118,6 +119,7 @@ void node_free(struct node *n) {
     buf_free(&n->restart_pending);
     config_free(n->config);
     mem_wipe(n->swarm_key, sizeof n->swarm_key);
+    noise_static_wipe(&n->noise_static);
     rng_wipe(&n->rng);
     mem_free(n);
 }

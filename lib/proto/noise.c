@@ -43,6 +43,16 @@ static struct bytes signed_text(const uint8_t static_key[32], uint8_t text[SIGNE
 }
 
 /* ---- our payload */
+void noise_static_make(struct noise_static *s, const struct identity *self, struct rng *rng) {
+    uint8_t random[32], text[SIGNED];
+    rng_fill(rng, random, sizeof random);
+    x25519_keypair(random, s->secret, s->public);
+    mem_wipe(random, sizeof random);
+    identity_sign(self, signed_text(s->public, text), s->signature);
+}
+void noise_static_wipe(struct noise_static *s) {
+    mem_wipe(s, sizeof *s);
+}
 static bool add_extensions(const char *const *muxers, struct buf *out) {
     size_t n = 0;
     if (muxers == NULL || muxers[0] == NULL) return true;
@@ -58,7 +68,10 @@ static enum err send_message(struct noise *z, int number, struct buf *out) {
     uint8_t text[SIGNED], signature[64];
     struct buf payload = {.max = NOISE_PAYLOAD_MAX};
     size_t before = out->n;
-    identity_sign(z->self, signed_text(z->xx.s_public, text), signature);
+    if (z->own != NULL)
+        memcpy(signature, z->own->signature, sizeof signature);
+    else
+        identity_sign(z->self, signed_text(z->xx.s_public, text), signature);
     bool good = pb_put_bytes(&payload, FIELD_KEY,
                              bytes_at(z->self->public_key, sizeof z->self->public_key)) &&
                 pb_put_bytes(&payload, FIELD_SIGNATURE, bytes_at(signature, sizeof signature)) &&
@@ -189,15 +202,19 @@ static bool length_fits(enum noise_state state, size_t n) {
     return false;
 }
 enum err noise_start(struct noise *z, bool initiator, const struct identity *self,
-                     const struct peer_id *expected, const char *const *muxers, struct rng *rng,
-                     struct buf *out) {
+                     const struct noise_static *own, const struct peer_id *expected,
+                     const char *const *muxers, struct rng *rng, struct buf *out) {
     *z = (struct noise){.state = initiator ? NOISE_WAIT_2 : NOISE_WAIT_1,
                         .initiator = initiator,
                         .self = self,
+                        .own = own,
                         .muxers = muxers};
     z->any_peer = expected == NULL || expected->n == 0;
     if (!z->any_peer) z->expected = *expected;
-    noise_xx_start(&z->xx, bytes_of(NULL), rng);
+    if (own != NULL)
+        noise_xx_start_with(&z->xx, bytes_of(NULL), own->secret, own->public, rng);
+    else
+        noise_xx_start(&z->xx, bytes_of(NULL), rng);
     if (!initiator) return OK;
     bool good = buf_reserve(out, LENGTH + NOISE_XX_1) && wr_u16(out, NOISE_XX_1) &&
                 noise_xx_write(&z->xx, 1, bytes_of(NULL), out);

@@ -49,17 +49,29 @@ static bool get(struct noise_xx *x, struct bytes sealed, uint8_t *out) {
     return true;
 }
 
-void noise_xx_start(struct noise_xx *x, struct bytes prologue, struct rng *rng) {
+static void draw_pair(struct rng *rng, uint8_t secret[32], uint8_t public[32]) {
     uint8_t random[32];
+    rng_fill(rng, random, sizeof random);
+    x25519_keypair(random, secret, public);
+    mem_wipe(random, sizeof random);
+}
+static void begin(struct noise_xx *x, struct bytes prologue) {
     *x = (struct noise_xx){.has_key = false};
     memcpy(x->h, protocol_name, sizeof x->h);
     memcpy(x->ck, x->h, sizeof x->ck);
     mix_hash(x, prologue);
-    rng_fill(rng, random, sizeof random);
-    x25519_keypair(random, x->s_secret, x->s_public);
-    rng_fill(rng, random, sizeof random);
-    x25519_keypair(random, x->e_secret, x->e_public);
-    mem_wipe(random, sizeof random);
+}
+void noise_xx_start(struct noise_xx *x, struct bytes prologue, struct rng *rng) {
+    begin(x, prologue);
+    draw_pair(rng, x->s_secret, x->s_public);
+    draw_pair(rng, x->e_secret, x->e_public);
+}
+void noise_xx_start_with(struct noise_xx *x, struct bytes prologue, const uint8_t s_secret[32],
+                         const uint8_t s_public[32], struct rng *rng) {
+    begin(x, prologue);
+    memcpy(x->s_secret, s_secret, sizeof x->s_secret);
+    memcpy(x->s_public, s_public, sizeof x->s_public);
+    draw_pair(rng, x->e_secret, x->e_public);
 }
 
 static bool put_ephemeral(struct noise_xx *x, struct buf *out) {

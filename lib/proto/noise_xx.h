@@ -21,8 +21,11 @@ struct noise_xx {
     uint8_t s_secret[32], s_public[32], e_secret[32], e_public[32];
     uint8_t rs[32], re[32]; /* the peer's: rs after message 2 or 3 was read, re after 1 or 2 */
 };
-/* Draws 32 bytes for the static key, then 32 for the ephemeral one: both are new for every handshake. */
+/* Draws 32 bytes for a static key of this handshake alone, then 32 for the ephemeral one. */
 void noise_xx_start(struct noise_xx *x, struct bytes prologue, struct rng *rng);
+/* With a static key pair that is there already: only the ephemeral key, 32 bytes, is drawn. */
+void noise_xx_start_with(struct noise_xx *x, struct bytes prologue, const uint8_t s_secret[32],
+                         const uint8_t s_public[32], struct rng *rng);
 /* Appends message number 1, 2 or 3 around payload; false: out refused, or the peer's key is a low-order
  * point. */
 bool noise_xx_write(struct noise_xx *x, int number, struct bytes payload, struct buf *out);

@@ -54,7 +54,8 @@ static bool negotiate(struct far *f, struct bytes *in, struct buf *out) {
 
 static void start_noise(struct far *f) {
     f->step = FAR_NOISE;
-    enum err e = noise_start(&f->noise, f->dialer, f->self, NULL, f->early ? muxers : none, &f->rng, &f->out);
+    const char *const *early = f->early ? muxers : none;
+    enum err e = noise_start(&f->noise, f->dialer, f->self, NULL, NULL, early, &f->rng, &f->out);
     MUST(e == OK);
 }
 

@@ -31,7 +31,7 @@ static void against_bytes(struct bytes in, bool initiator) {
     struct rng rng = rng_seeded(1);
     struct noise z;
     struct buf held = {.max = 1 << 20}, out = {.max = 1 << 17};
-    MUST(noise_start(&z, initiator, &self, initiator ? &other.peer : NULL, yamux, &rng, &out) == OK);
+    MUST(noise_start(&z, initiator, &self, NULL, initiator ? &other.peer : NULL, yamux, &rng, &out) == OK);
     while (in.n > 0) feed(&z, &held, fuzz_part(&in), &out);
     MUST(z.state != NOISE_DONE);
     noise_wipe(&z);
@@ -133,7 +133,7 @@ static void conversation(struct bytes in, bool initiator) {
     struct puppet p;
     struct buf held = {.max = 1 << 20}, out = {.max = 1 << 17}, wire = {.max = 1 << 20};
     const struct peer_id *expected = !initiator || how & 1 ? NULL : &other.peer;
-    MUST(noise_start(&z, initiator, &self, expected, how & 2 ? none : yamux, &rng, &out) == OK);
+    MUST(noise_start(&z, initiator, &self, NULL, expected, how & 2 ? none : yamux, &rng, &out) == OK);
     noise_xx_start(&p.xx, how & 4 ? BYTES("prologue") : (struct bytes){NULL, 0}, &rng);
     if (initiator) {
         if (!puppet_read(&p, 1, &out)) goto end;

@@ -145,8 +145,9 @@ void wire_start(struct wire *w) {
     }
     agree_on(&a, w->inbound, security, &w->tx);
     while (!agreed(&a, &w->rx, &w->tx)) turn(w);
-    must(noise_start(&w->noise, !w->inbound, &w->self, w->inbound ? NULL : &w->peer, muxers, &w->rng, &w->tx),
-         NULL, "Noise");
+    const struct peer_id *expected = w->inbound ? NULL : &w->peer;
+    must(noise_start(&w->noise, !w->inbound, &w->self, NULL, expected, muxers, &w->rng, &w->tx), NULL,
+         "Noise");
     for (;;) {
         struct bytes in = buf_view(&w->rx);
         must(noise_input(&w->noise, &in, &w->tx), &w->noise.why, "Noise");

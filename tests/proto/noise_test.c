@@ -20,8 +20,9 @@ static void pair_start(struct pair *p, uint64_t seed, const char *const *muxers0
     *p = (struct pair){.rng = rng_seeded(seed), .wire = {{.max = WIRE}, {.max = WIRE}}};
     CHECK(crypto_open() == OK);
     for (int i = 0; i < 2; i++) identity_make(&p->id[i], &p->rng);
-    CHECK(noise_start(&p->end[0], true, &p->id[0], &p->id[1].peer, muxers0, &p->rng, &p->wire[0]) == OK);
-    CHECK(noise_start(&p->end[1], false, &p->id[1], NULL, muxers1, &p->rng, &p->wire[1]) == OK);
+    CHECK(noise_start(&p->end[0], true, &p->id[0], NULL, &p->id[1].peer, muxers0, &p->rng, &p->wire[0]) ==
+          OK);
+    CHECK(noise_start(&p->end[1], false, &p->id[1], NULL, NULL, muxers1, &p->rng, &p->wire[1]) == OK);
     CHECK(p->wire[1].n == 0, "the responder speaks first");
 }
 static void pair_free(struct pair *p) {
@@ -326,7 +327,7 @@ TEST(noise_without_room_or_memory) {
         pair_start(&p, 8, yamux, yamux);
         if (number == 1) {
             struct buf tiny = {.max = 33};
-            CHECK(noise_start(&p.end[0], true, &p.id[0], NULL, NULL, &p.rng, &tiny) == E_LIMIT &&
+            CHECK(noise_start(&p.end[0], true, &p.id[0], NULL, NULL, NULL, &p.rng, &tiny) == E_LIMIT &&
                   tiny.n == 0);
             pair_free(&p);
             continue;
@@ -368,7 +369,7 @@ static void forger_start(struct forger *f, bool victim_dials, const char *const 
     test_hex(STATIC_SECRET, keys.pool + sizeof keys.pool - 64, 32);
     memset(keys.pool + sizeof keys.pool - 32, 0x5a, 32);
     noise_xx_start(&f->xx, bytes_of(NULL), &keys);
-    CHECK(noise_start(&f->victim, victim_dials, &f->self, NULL, muxers, &f->rng, &f->wire) == OK);
+    CHECK(noise_start(&f->victim, victim_dials, &f->self, NULL, NULL, muxers, &f->rng, &f->wire) == OK);
     if (!victim_dials) {
         struct bytes in;
         CHECK(wr_u16(&f->out, NOISE_XX_1) && noise_xx_write(&f->xx, 1, bytes_of(NULL), &f->out));
@@ -451,6 +452,37 @@ TEST(noise_replayed_identity) {
         buf_free(&payload);
         pair_free(&honest);
     }
+}
+/* The ends of a node that makes its static key once: each handshake has keys of its own all the same. */
+TEST(noise_one_static_key_for_many_handshakes) {
+    struct pair p;
+    struct noise_static own[2];
+    uint8_t keys[2][32];
+    pair_start(&p, 12, yamux, yamux);
+    for (int i = 0; i < 2; i++) noise_static_make(&own[i], &p.id[i], &p.rng);
+    for (int round = 0; round < 3; round++) {
+        if (round == 2) own[1].signature[5] ^= 1;
+        for (int i = 0; i < 2; i++) {
+            noise_wipe(&p.end[i]);
+            buf_clear(&p.wire[i]);
+            CHECK(noise_start(&p.end[i], i == 0, &p.id[i], &own[i], i == 0 ? &p.id[1].peer : NULL, yamux,
+                              &p.rng, &p.wire[i]) == OK);
+        }
+        if (round == 2) {
+            CHECK(deliver(&p, 1) == OK && deliver(&p, 0) == E_VERIFY, "%s", p.end[0].why.text);
+            break;
+        }
+        pair_shake(&p);
+        CHECK(peer_id_eq(&p.end[1].peer, &p.id[0].peer));
+        CHECK(memcmp(p.end[0].xx.rs, own[1].public, 32) == 0);
+        CHECK(memcmp(p.end[1].xx.rs, own[0].public, 32) == 0);
+        memcpy(keys[round], p.end[0].send_key, 32);
+        CHECK(round == 0 || memcmp(keys[0], keys[1], 32) != 0, "two connections with one key");
+    }
+    uint8_t zero[sizeof own[0]] = {0};
+    noise_static_wipe(&own[0]);
+    CHECK(memcmp(&own[0], zero, sizeof zero) == 0);
+    pair_free(&p);
 }
 TEST(noise_altered_signature) {
     for (size_t at = 0; at < 72; at++) {
