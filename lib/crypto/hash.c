@@ -27,25 +27,31 @@ void hash_sha256(struct bytes data, uint8_t out[32]) {
     sha256_add(&s, data);
     sha256_end(&s, out);
 }
-/* HMAC over two parts, for HKDF's out1 || 0x02. */
-static void hmac2(struct bytes key, struct bytes a, struct bytes b, uint8_t out[32]) {
+static void hmac_start(crypto_auth_hmacsha256_state *s, struct bytes key) {
     static const uint8_t none[1] = {0};
-    crypto_auth_hmacsha256_state s;
-    crypto_auth_hmacsha256_init(&s, key.n > 0 ? key.p : none, key.n);
+    crypto_auth_hmacsha256_init(s, key.n > 0 ? key.p : none, key.n);
+}
+/* Of a state that has its key already, over two parts, for HKDF's out1 || 0x02. */
+static void hmac2(crypto_auth_hmacsha256_state s, struct bytes a, struct bytes b, uint8_t out[32]) {
     if (a.n > 0) crypto_auth_hmacsha256_update(&s, a.p, a.n);
     if (b.n > 0) crypto_auth_hmacsha256_update(&s, b.p, b.n);
     crypto_auth_hmacsha256_final(&s, out);
     mem_wipe(&s, sizeof s);
 }
 void hash_hmac_sha256(struct bytes key, struct bytes data, uint8_t out[32]) {
-    hmac2(key, data, bytes_of(NULL), out);
+    crypto_auth_hmacsha256_state s;
+    hmac_start(&s, key);
+    hmac2(s, data, bytes_of(NULL), out);
+    mem_wipe(&s, sizeof s);
 }
 void hash_noise_hkdf(const uint8_t chaining_key[32], struct bytes input, uint8_t out1[32], uint8_t out2[32]) {
     uint8_t secret[32];
-    struct bytes key = bytes_at(secret, sizeof secret);
-    hmac2(bytes_at(chaining_key, 32), input, bytes_of(NULL), secret);
-    hmac2(key, BYTES("\x01"), bytes_of(NULL), out1);
-    hmac2(key, bytes_at(out1, 32), BYTES("\x02"), out2);
+    crypto_auth_hmacsha256_state s;
+    hash_hmac_sha256(bytes_at(chaining_key, 32), input, secret);
+    hmac_start(&s, bytes_at(secret, sizeof secret)); /* the key is hashed in once for both */
+    hmac2(s, BYTES("\x01"), bytes_of(NULL), out1);
+    hmac2(s, bytes_at(out1, 32), BYTES("\x02"), out2);
+    mem_wipe(&s, sizeof s);
     mem_wipe(secret, sizeof secret);
 }
 bool crypto_equal(const uint8_t *a, const uint8_t *b, size_t n) {
