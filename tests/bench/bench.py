@@ -102,6 +102,7 @@ def rates(t, server, command, flight):
     t.put(f"{name} per_cpu_s", server.name, r["ops"] / r["server_cpu"])
     t.put(f"{name} p50_ms", server.name, r["p50_us"] / 1000)
     t.put(f"{name} client_cpu", server.name, r["client_cpu"] / r["seconds"])
+    t.put(f"{name} server_cpu", server.name, r["server_cpu"] / r["seconds"])
 
 
 def setups(t):
@@ -133,6 +134,8 @@ def bulk(t):
                 sizes[s.name, figure] = int(rate * SECONDS) >> 20 << 20
                 t.put(f"{figure} GB/s", s.name, rate / 1e9)
                 t.put(f"{figure} cpu_s/GB", s.name, r["server_cpu"] / r["bytes"] * 1e9)
+                t.put(f"{figure} client_cpu", s.name, r["client_cpu"] / r["seconds"])
+                t.put(f"{figure} server_cpu", s.name, r["server_cpu"] / r["seconds"])
 
     each_server(t, transfers)
 

@@ -47,8 +47,8 @@ FIGURES = (
 METHOD = """
 ## How it is measured
 - One load generator (`peers/load`, Go) is the client of all servers. It does as little as it can: its part of a
-  handshake is one or two Diffie-Hellman operations of three, nothing is verified or signed. `client_cpu` in the raw
-  figures is its share of a core: where the sum of it and the server's is near the number of cores, the machine is full.
+  handshake is one or two Diffie-Hellman operations of three, nothing is verified or signed, bulk is sealed and opened
+  without a copy. Where its share of a core and the server's together are near the number of cores, the machine is full.
 - A set-up is TCP, multistream, Noise, Yamux, and a ping answered. A small request is a new stream of `/perf/1.0.0` with
   multistream-select, 64 bytes there, 64 bytes back, closed on both sides, all on one connection. Bulk is `/perf/1.0.0`.
 - CPU seconds are user and system time of the server's process. Limits are raised out of the way in all; the rest
@@ -214,6 +214,23 @@ def shares(m):
     return out + ["", f"All of them: {rest}."]
 
 
+def busy(m):
+    """Whose work bounds a rate: shares of a core, server + client. Near the number of cores, the machine is full."""
+    wanted = (("setups 64", "set-ups, 64 in flight"), ("requests 64", "small requests, 64 in flight"),
+              ("bulk down 1", "bulk from the server, 1 stream"), ("bulk up 1", "bulk to the server, 1 stream"),
+              ("bulk down 10", "bulk from the server, 10 streams"), ("bulk up 10", "bulk to the server, 10 streams"))
+    rows = []
+    for figure, text in wanted:
+        server, client = m.get(f"{figure} server_cpu"), m.get(f"{figure} client_cpu")
+        if server and client:
+            rows.append(f"| {text} | " + " | ".join(
+                f"{server[s]:.2f} + {client[s]:.2f}" if s in server and s in client else "-" for s in SERVERS) + " |")
+    if not rows:
+        return []
+    return ["", f"## Who was busy: cores used, server + load generator, of {os.cpu_count()}",
+            "| figure | " + " | ".join(SERVERS) + " |", "|---|" + "--:|" * len(SERVERS), *rows]
+
+
 def first_line(*command):
     try:
         return subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT).stdout.strip().split("\n")[0]
@@ -265,10 +282,10 @@ def write(folder, m, t, how):
     lines += [f"- **{section} failed**: {text}" for section, text in t.get("failed", {}).items()]
     lines += ["", "## Aims", *aims(m), "", "## Beside " + ", ".join(s for s in SERVERS if s != OURS), *comparison(m)]
     drawn = curves.draw(folder, m)
-    lines += messages(m) + idle(m) + shares(m)
+    lines += messages(m) + idle(m) + shares(m) + busy(m)
     if drawn:
         lines += ["", "## Curves", *(f"![{title}]({name})" for name, title in drawn)]
     lines += METHOD.split("\n")[:-1] + raw(t)
     with open(os.path.join(folder, "RESULTS.md"), "w", encoding="utf-8") as f:
         f.write("\n".join(lines) + "\n")
-    print("\n".join(aims(m)))
+    print("\n".join(aims(m) + busy(m)))

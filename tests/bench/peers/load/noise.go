@@ -146,7 +146,6 @@ type secure struct {
 	sendN      uint64
 	recvN      uint64
 	sealed     []byte
-	plain      []byte
 	earlyMuxer bool
 }
 
@@ -252,7 +251,7 @@ func (c *secure) record() ([]byte, error) {
 	var number [12]byte
 	binary.LittleEndian.PutUint64(number[4:], c.recvN)
 	c.recvN++
-	out, err := c.recv.Open(c.plain[:0], number[:], all[2:], nil)
+	out, err := c.recv.Open(all[2:2], number[:], all[2:], nil) // in place, in the reader's own memory
 	if err != nil {
 		return nil, err
 	}
@@ -260,9 +259,8 @@ func (c *secure) record() ([]byte, error) {
 	return out, err
 }
 
-// Seals b into as many records as it takes, and writes them at once. One caller at a time.
-func (c *secure) write(b []byte) error {
-	c.sealed = c.sealed[:0]
+// Seals b into as many records as it takes, behind those that wait in sealed. One caller at a time.
+func (c *secure) seal(b []byte) {
 	for len(b) > 0 {
 		part := b[:min(len(b), recordMax-tagSize)]
 		b = b[len(part):]
@@ -273,6 +271,15 @@ func (c *secure) write(b []byte) error {
 		c.sendN++
 		c.sealed = c.send.Seal(c.sealed, number[:], part, nil)
 	}
+}
+
+// Writes the records that wait, and b, at once.
+func (c *secure) write(b []byte) error {
+	c.seal(b)
+	if len(c.sealed) == 0 {
+		return nil
+	}
 	_, err := c.Conn.Write(c.sealed)
+	c.sealed = c.sealed[:0]
 	return err
 }

@@ -113,7 +113,7 @@ func bulk(o options) (report, error) {
 		return nil, err
 	}
 	n := int64(o.streams)
-	zeros := make([]byte, recordMax-tagSize-12)
+	record := make([]byte, recordMax-tagSize) // a frame's header, and zeros
 	left := make([]int64, n)
 	streams := make([]*stream, n)
 	begin := time.Now()
@@ -126,7 +126,7 @@ func bulk(o options) (report, error) {
 		}
 	}
 	for {
-		for m.fill(streams, left, zeros) {
+		for m.fill(streams, left, record) {
 			if err = m.flush(); err != nil {
 				return nil, err
 			}
@@ -156,16 +156,16 @@ func bulk(o options) (report, error) {
 	return r, nil
 }
 
-// Puts up to four records' worth of what may be sent into out; false: nothing may be.
-func (m *mux) fill(streams []*stream, left []int64, zeros []byte) bool {
+// Seals up to four records of what may be sent; false: nothing may be.
+func (m *mux) fill(streams []*stream, left []int64, record []byte) bool {
 	any := false
 	for i, st := range streams {
 		for range 4 {
-			part := min(left[i], st.credit, int64(len(zeros)))
-			if part <= 0 || len(m.out) > 4*recordMax {
+			part := min(left[i], st.credit, int64(len(record)-12))
+			if part <= 0 || len(m.sealed) > 3*recordMax {
 				break
 			}
-			m.send(st.id, 0, zeros[:part])
+			m.sendRecord(st.id, record, int(part))
 			st.credit -= part
 			left[i] -= part
 			any = true
