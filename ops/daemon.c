@@ -8,6 +8,7 @@
 
 #include "gen/page.h"
 #include "gen/version.h"
+#include "ops/web_client.h"
 
 enum { LOCK_WAIT_MS = 30000, STATUS_EVERY_MS = 10000, SLOW_TURN_MS = 100, EFFECTS_PER_TURN = 100000 };
 enum { MEASURE_MS = 9000 }; /* rides on turns that the node's upkeep makes anyway */
@@ -99,6 +100,7 @@ static enum err reload(struct daemon *d) {
     struct buf changed = {.max = 8192}, pending = {.max = 8192};
     notify_reloading(&d->notify);
     enum err e = home_config(d->home, &config, &w);
+    if (e == OK) e = web_check(config, &w);
     if (e == OK) e = http_read_secrets(d, config, &w);
     if (e == OK && !cli_given(d->cli, "listen")) e = listeners_set(d, config, &w);
     if (e == OK) {
@@ -145,6 +147,7 @@ static void take_effects(struct daemon *d) {
             control_send_with(d->control, e.id, e.line, e.fd);
             if (e.fd >= 0) close(e.fd);
             break;
+        case EFFECT_POST: webhook_post(d, e.id, e.line); break;
         case EFFECT_RELOAD:
             reopen_log(d);
             reload(d);
@@ -235,6 +238,7 @@ static struct mono next_deadline(const struct daemon *d) {
     struct mono at = mono_sooner(node_deadline(d->node), links_deadline(d));
     at = mono_sooner(at, control_deadline(d->control));
     at = mono_sooner(at, http_sockets_deadline(d));
+    at = mono_sooner(at, webhook_deadline(d));
     at = mono_sooner(at, notify_deadline(&d->notify));
     at = mono_sooner(at, log_deadline(&d->log));
     at = mono_sooner(at, d->next_measure);
@@ -259,6 +263,7 @@ static enum err run(struct daemon *d) {
         links_flush(d);
         take_effects(d); /* what writing brought about */
         http_turn(d);
+        webhook_turn(d);
         links_turn(d);
         drop_ended(d);
         if (node_stop_asked(d->node, &drain_ms)) begin_stop(d, "asked by `silktalk stop`", drain_ms);
@@ -473,6 +478,7 @@ static enum err start(struct daemon *d, struct timing *t) {
     config = NULL; /* the node's now */
     if (e == OK) e = listeners_set(d, node_config(d->node), &d->why);
     if (e == OK) e = http_read_secrets(d, node_config(d->node), &d->why);
+    if (e == OK) e = web_check(node_config(d->node), &d->why);
     if (e == OK) e = open_control(d, node_config(d->node));
     if (e == OK) e = loop_watch(d->loop, d->signals.fd, LOOP_READ, "signals", signals_ready, d);
     if (e == OK) e = loop_watch(d->loop, store_fd(d->store), LOOP_READ, "store", store_ready, d);
@@ -522,6 +528,7 @@ static void finish(struct daemon *d, int64_t began) {
     if (d->loop != NULL && d->node != NULL) {
         listeners_close(d);
         http_close(d);
+        webhook_close(d);
         links_close(d);
     }
     if (d->control != NULL) control_close(d->control);

@@ -3,6 +3,7 @@
  *   daemon.c         start, turns, signals, reload, stop
  *   daemon_link.c    connections: sockets <-> the node's connections; listeners; names
  *   daemon_http.c    HTTP sockets
+ *   daemon_webhook.c alerts.webhook
  *   daemon_log.c     log lines to stderr, journal and file
  *   daemon_measure.c what the process uses, for `status` */
 #ifndef SILKTALK_OPS_DAEMON_H
@@ -91,6 +92,7 @@ struct daemon {
     uint32_t ended[ENDED_MAX]; /* control clients that ask no more, but wait for answers */
     size_t n_ended;
     struct web web;
+    struct webhook *webhook; /* a request that is under way, or NULL */
     struct mono next_interfaces, next_status, measured, next_measure;
     struct local_health local;
     int64_t worst_turn_us; /* since health was measured */
@@ -116,6 +118,18 @@ void links_flush(struct daemon *d);                               /* writes what
 void links_turn(struct daemon *d); /* after the node's turn: accepting, pauses, names */
 void links_close(struct daemon *d);
 struct mono links_deadline(const struct daemon *d);
+
+/* Asks for a name's addresses or texts; links_turn hands the answer on, by its tag: 32 bits are the node's
+ * queries. */
+#define WEBHOOK_TAG (UINT64_C(1) << 32)
+enum err links_ask_name(struct daemon *d, uint64_t tag, enum dns_want want, const char *name, struct why *w);
+
+/* ---- daemon_webhook.c */
+void webhook_post(struct daemon *d, uint32_t id, struct bytes body); /* EFFECT_POST */
+void webhook_resolved(struct daemon *d, const struct dns_answer *a);
+void webhook_turn(struct daemon *d);
+struct mono webhook_deadline(const struct daemon *d);
+void webhook_close(struct daemon *d);
 
 /* ---- daemon_http.c */
 void http_init(struct daemon *d);

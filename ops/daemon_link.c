@@ -297,7 +297,10 @@ static void take_answers(struct daemon *d) {
         memcpy(r.ips, a->ips, r.n_ips * sizeof a->ips[0]);
         if (a->why.code != OK)
             LOG(&d->log, EV_DNS_FAILED, kv_str("name", a->name), kv_str("reason", a->why.text));
-        node_resolve_done(d->node, (uint32_t)a->tag, &r, a->why.code == OK ? NULL : &a->why);
+        if (a->tag == WEBHOOK_TAG)
+            webhook_resolved(d, a);
+        else
+            node_resolve_done(d->node, (uint32_t)a->tag, &r, a->why.code == OK ? NULL : &a->why);
     }
 }
 
@@ -323,13 +326,15 @@ static enum err names_open(struct daemon *d, struct why *w) {
     return e;
 }
 
+enum err links_ask_name(struct daemon *d, uint64_t tag, enum dns_want want, const char *name, struct why *w) {
+    enum err e = names_open(d, w);
+    return e != OK ? e : dns_ask(d->dns, tag, want, bytes_of(name), loop_now(d->loop).mono, w);
+}
+
 static void resolve(struct daemon *d, const struct node_effect *e) {
     struct why w = {E_FAILED, "names can not be resolved"};
-    enum err err = names_open(d, &w);
-    if (err == OK)
-        err = dns_ask(d->dns, e->id, (enum dns_want)e->resolve, bytes_of(e->name), loop_now(d->loop).mono,
-                      &w);
-    if (err != OK) node_resolve_done(d->node, e->id, NULL, &w);
+    if (links_ask_name(d, e->id, (enum dns_want)e->resolve, e->name, &w) != OK)
+        node_resolve_done(d->node, e->id, NULL, &w);
 }
 
 /* ---- */
@@ -341,6 +346,7 @@ void links_effect(struct daemon *d, const struct node_effect *e) {
     case EFFECT_RESOLVE: resolve(d, e); break;
     case EFFECT_STORE:
     case EFFECT_ANSWER:
+    case EFFECT_POST:
     case EFFECT_RELOAD: break;
     }
 }

@@ -5,7 +5,7 @@
 APPLET(health)
 const struct opt health_opts[] = {
     {'c', "check", "CHECK...", NULL, "judge and show these alone (may be repeated, or a comma list)"},
-    {0, "url", "URL", NULL, "ask the node there, over http (the path /health is added)"},
+    {0, "url", "URL", NULL, "ask the node there, over http or https (the path /health is added)"},
     {0, "token-file", "FILE", NULL,
      "with --url: a bearer token; without one some nodes tell their state alone"},
     {0}};

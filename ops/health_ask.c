@@ -156,10 +156,10 @@ static bool is_health(const struct json *v) {
            bytes_starts(json_get_bytes(v, "schema"), "silktalk.health/");
 }
 
-static bool fetch(struct cli *c, const char *url, const char *token_file, struct health_answer *out,
-                  enum err *e) {
+static bool fetch(struct cli *c, const char *url, const struct config *config, const char *token_file,
+                  struct health_answer *out, enum err *e) {
     struct buf body = {.max = HEALTH_BODY_MAX};
-    *e = health_fetch(url, token_file, HEALTH_ANSWER_MS, &body, &c->why);
+    *e = health_fetch(url, config, token_file, HEALTH_ANSWER_MS, &body, &c->why);
     if (*e == OK) {
         out->doc = json_parse(buf_view(&body), NULL);
         out->health = out->doc == NULL ? NULL : json_root(out->doc);
@@ -184,9 +184,9 @@ static bool fetch_here(struct cli *c, struct health_answer *out) {
     for (size_t i = 0; l != NULL && i < l->n && e != OK; i++) {
         if (l->cidrs[i].base.version == 0) continue;
         snprintf(url, sizeof url, "http://%.100s", l->texts[i]);
-        fetch(c, url, NULL, out, &e);
+        fetch(c, url, NULL, NULL, out, &e);
     }
-    if (!configured && c->home.system) fetch(c, "http://127.0.0.1:8080", NULL, out, &e);
+    if (!configured && c->home.system) fetch(c, "http://127.0.0.1:8080", NULL, NULL, out, &e);
     c->why = kept;
     return e == OK;
 }
@@ -197,7 +197,9 @@ enum err health_ask(struct cli *c, struct health_answer *out) {
     enum err e;
     *out = (struct health_answer){NULL, NULL, false};
     if (url != NULL) {
-        if (fetch(c, url, cli_value(c, "token-file"), out, &e)) return OK;
+        /* a bad one here is not that node's fault */
+        const struct config *config = cli_config(c) == OK ? c->config : NULL;
+        if (fetch(c, url, config, cli_value(c, "token-file"), out, &e)) return OK;
         e = judge_far(c, e, url, &text);
     } else {
         e = ask_node(c, out);
@@ -224,14 +226,6 @@ void health_answer_free(struct health_answer *a) {
 
 /* ---- showing */
 
-bool health_wanted(const struct json *check, const char *only) {
-    struct bytes list = bytes_of(only), word, name = json_get_bytes(check, "name");
-    if (only == NULL) return true;
-    while (bytes_split(&list, ',', &word))
-        if (bytes_eq(bytes_trim(word), name)) return true;
-    return false;
-}
-
 enum err health_only(struct cli *c, const char *only) {
     struct bytes list = bytes_of(only), word;
     while (bytes_split(&list, ',', &word)) {
@@ -243,13 +237,6 @@ enum err health_only(struct cli *c, const char *only) {
                         (const char *)word.p);
     }
     return OK;
-}
-
-/* What is not judged counts only for those who ask for it by name. */
-static enum health_status counted(const struct json *check, const char *only) {
-    enum health_status s = health_status_of(json_get_bytes(check, "status"));
-    if (!health_wanted(check, only)) return HEALTH_OK;
-    return only != NULL || json_get_bool(check, "judged", true) ? s : HEALTH_OK;
 }
 
 int health_code(const struct json *health, const char *only) {
@@ -266,41 +253,10 @@ int health_code(const struct json *health, const char *only) {
                                               : 3;
     }
     while (json_item(checks, &i, &check)) {
-        int s = (int)counted(check, only);
+        int s = (int)health_counted(check, only);
         if (urgent[s] > urgent[worst]) worst = s;
     }
     return worst;
-}
-
-static void add_message(const struct json *check, struct buf *out) {
-    if (out->n > 0) buf_add_text(out, "; ");
-    buf_add(out, json_get_bytes(check, "name"));
-    buf_add_text(out, " ");
-    struct bytes m = json_get_bytes(check, "message");
-    for (size_t i = 0; i < m.n; i++) buf_add_byte(out, m.p[i] == '|' || m.p[i] == '\n' ? ' ' : m.p[i]);
-}
-
-void health_words(const struct json *health, const char *only, struct buf *out) {
-    size_t i = 0;
-    const struct json *check, *checks = json_get(health, "checks");
-    if (checks == NULL) {
-        struct bytes state = json_get_bytes(health, "status");
-        buf_add_format(out, "node is %.*s; its checks need a token", (int)MIN(state.n, (size_t)20),
-                       (const char *)state.p);
-        return;
-    }
-    for (int pass = HEALTH_CRITICAL; pass != HEALTH_OK; pass = pass == HEALTH_CRITICAL  ? HEALTH_WARNING
-                                                               : pass == HEALTH_WARNING ? HEALTH_UNKNOWN
-                                                                                        : HEALTH_OK)
-        for (i = 0; json_item(checks, &i, &check);)
-            if ((int)counted(check, only) == pass) add_message(check, out);
-    if (out->n > 0) return;
-    for (i = 0; json_item(checks, &i, &check);) {
-        struct bytes name = json_get_bytes(check, "name");
-        bool shown = only != NULL || bytes_is(name, "node") || bytes_is(name, "peers") ||
-                     bytes_is(name, "outbox");
-        if (shown && health_wanted(check, only)) add_message(check, out);
-    }
 }
 
 static void number(const struct json *v, struct buf *out) {

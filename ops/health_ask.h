@@ -22,11 +22,8 @@ void health_guard(bool on);
 
 /* Of the checks named by -c (NULL: all): the exit code 0 to 3. */
 int health_code(const struct json *health, const char *only);
-bool health_wanted(const struct json *check, const char *only);
 /* E_USAGE: an unknown check in `only`. */
 enum err health_only(struct cli *c, const char *only);
-/* "outbox oldest 2h; disk 91% (data)": what is not well, or how the node is. */
-void health_words(const struct json *health, const char *only, struct buf *out);
 /* The whole Nagios line without newline. */
 void health_line(const struct json *health, const char *only, struct buf *out);
 /* The object with the wanted checks alone, and the status that they give. */

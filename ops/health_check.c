@@ -8,24 +8,32 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "loop/clocks.h"
+#include "node/alert.h"
 #include "ops/health_ask.h"
+#include "ops/web_fetch.h"
 
-enum { PROGRAM_MS = 60000, WORDS_MAX = 64, STATE_MAX = 64 << 10, NOTICE_MAX = 512 << 10 };
+enum { PROGRAM_MS = 60000, WORDS_MAX = 64, STATE_MAX = 64 << 10, NOTICE_MAX = 512 << 10, WEBHOOK_MS = 15000 };
 
 APPLET(health_check)
 const struct opt health_check_opts[] = {
     {0, "mail", "ADDR", NULL, "mail it there, by sendmail -t (default: alerts.mailTo)"},
     {0, "exec", "PROGRAM", NULL,
      "run it, with JSON on its standard input (default: alerts.exec); words, no shell"},
+    {0, "webhook", "URL", NULL,
+     "POST it there, as alerts.webhook gets it from the node (signed, if alerts.webhookSecretFile is set)"},
     {0, "repeat", "D", "4h", "tell again after this time, while it lasts (default: alerts.repeat)"},
     {0}};
 const char health_check_text[] =
-    "Usage: silktalk health-check [--mail ADDR] [--exec PROGRAM] [--repeat D]\n"
+    "Usage: silktalk health-check [--mail ADDR] [--exec PROGRAM] [--webhook URL] [--repeat D]\n"
     "What `silktalk health` does, and tells somebody when the findings change, when all is well again, and "
     "each\n"
     "--repeat while it is not. A job for a timer or cron: it works when the node is dead. What it told is "
     "kept\n"
     "in HOME/health-check.state. Maintenance silences it. Findings below alerts.minLevel are not told.\n"
+    "alerts.webhook is the running node's own; only --webhook is asked from here. It takes 15 s at most, "
+    "redirects\n"
+    "are not followed, and the token of alerts.webhookTokenFile goes to no other server than that of "
+    "alerts.webhook.\n"
     "Exits as health does: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN or usage.\n"
     "Examples:\n"
     "  silktalk health-check --mail ops@example.com\n"
@@ -40,7 +48,7 @@ struct notice {
 /* ---- what was told before */
 
 struct told {
-    char findings[1024]; /* "cpu:P1,disk:P2": what was told last; "": all is well */
+    char findings[ALERT_FINDINGS_MAX]; /* "cpu:P1,disk:P2": what was told last; "": all is well */
     struct wall at, maintenance_until;
     bool maintenance;
 };
@@ -91,62 +99,35 @@ static enum err state_write(struct cli *c, const struct told *t) {
 
 /* ---- what there is to tell */
 
-static int level_number(struct bytes level) {
-    return level.n == 2 && level.p[0] == 'P' && level.p[1] >= '0' && level.p[1] <= '3' ? level.p[1] - '0' : 2;
-}
-
-/* An unknown that counts is as urgent as a warning. */
-static void list_findings(const struct json *health, int least, char *out, size_t size) {
-    size_t i = 0, used = 0;
-    const struct json *check, *checks = json_get(health, "checks");
-    out[0] = 0;
-    while (json_item(checks, &i, &check)) {
-        enum health_status s = health_status_of(json_get_bytes(check, "status"));
-        int level = level_number(json_get_bytes(check, "level"));
-        struct bytes name = json_get_bytes(check, "name");
-        if (s == HEALTH_OK || !json_get_bool(check, "judged", true) || level > least) continue;
-        int n = snprintf(out + used, size - used, "%s%.*s:P%d", used > 0 ? "," : "",
-                         (int)MIN(name.n, (size_t)32), (const char *)name.p, level);
-        if (n < 0 || (size_t)n >= size - used) return;
-        used += (size_t)n;
-    }
-}
-
-static void put_contacts(const struct cli *c, struct json_out *o, struct buf *lines) {
+static void list_contacts(const struct cli *c, struct buf *lines) {
     const struct {
         const char *key, *value;
     } rows[] = {{"operations", cfg(c->config, contacts_operations).text},
                 {"development", cfg(c->config, contacts_development).text},
                 {"security", cfg(c->config, contacts_security).text}};
-    json_open(o, "contacts", '{');
-    for (size_t i = 0; i < LEN(rows); i++) {
-        bool set = rows[i].value != NULL && rows[i].value[0] != 0;
-        json_put_str(o, rows[i].key, set ? rows[i].value : NULL);
-        if (set) buf_add_format(lines, "%s: %s\n", rows[i].key, rows[i].value);
-    }
-    json_shut(o, '}');
+    for (size_t i = 0; i < LEN(rows); i++)
+        if (rows[i].value != NULL && rows[i].value[0] != 0)
+            buf_add_format(lines, "%s: %s\n", rows[i].key, rows[i].value);
 }
 
-static bool notice_make(struct cli *c, const struct json *health, const char *kind, struct notice *n) {
+static bool notice_make(struct cli *c, const struct json *health, const char *kind, const char *findings,
+                        struct notice *n) {
+    struct rng rng;
+    struct alert a = {
+        .event = kind, .findings = findings, .health = health, .config = c->config, .now = clocks_now().wall};
     *n = (struct notice){.kind = kind,
                          .node = cfg(c->config, node_name).text,
                          .words = {.max = 8192},
                          .line = {.max = 64 << 10},
                          .json = {.max = NOTICE_MAX},
                          .contacts = {.max = 32 << 10}};
+    rng_system(&rng);
+    rng_fill(&rng, a.id, sizeof a.id);
+    rng_wipe(&rng);
     health_words(health, NULL, &n->words);
     health_line(health, NULL, &n->line);
-    struct json_out o = json_begin(&n->json);
-    json_open(&o, NULL, '{');
-    json_put_str(&o, "schema", "silktalk.alert/1");
-    json_put_str(&o, "event", kind);
-    json_put_str(&o, "node", n->node);
-    json_put_value(&o, "status", json_get(health, "status"));
-    json_put(&o, "text", buf_view(&n->words));
-    put_contacts(c, &o, &n->contacts);
-    json_put_value(&o, "health", health);
-    json_shut(&o, '}');
-    return json_end(&o) && buf_add_text(&n->json, "\n");
+    list_contacts(c, &n->contacts);
+    return alert_write(&a, &n->json);
 }
 
 static void notice_free(struct notice *n) {
@@ -265,7 +246,17 @@ static enum err tell_program(struct cli *c, const struct notice *n, const char *
     return e;
 }
 
-/* One row for each way; a webhook is one more. */
+/* Over HTTP or HTTPS, with the signature and the token of [alerts]. The host alone is named: the path may be
+ * a secret. */
+static enum err tell_webhook(struct cli *c, const struct notice *n, const char *url) {
+    struct web_ask ask = {
+        .url = url, .config = c->config, .alert = true, .body = buf_view(&n->json), .timeout_ms = WEBHOOK_MS};
+    int status;
+    enum err e = web_fetch(&ask, &status, NULL, &c->why);
+    return e == OK ? web_judge_status(status, &c->why) : e;
+}
+
+/* One row for each way. */
 struct way {
     const char *name, *value;
     enum err (*tell)(struct cli *c, const struct notice *n, const char *value);
@@ -283,13 +274,6 @@ static size_t tell_all(struct cli *c, const struct way *ways, size_t n_ways, con
     return reached;
 }
 
-/* NULL: nothing is to be told now. */
-static const char *kind_of(const struct told *before, const char *findings, struct wall now,
-                           int64_t repeat_ms) {
-    if (strcmp(before->findings, findings) != 0) return findings[0] == 0 ? "recovery" : "problem";
-    return findings[0] != 0 && now.ms - before->at.ms >= repeat_ms ? "repeat" : NULL;
-}
-
 static bool silent(const struct health_answer *a, struct told *t, struct wall now) {
     const struct json *m = json_get(a->health, "maintenance");
     if (a->from_node) {
@@ -305,14 +289,14 @@ static void tell(struct cli *c, const struct health_answer *a, const struct way 
                  int64_t repeat_ms) {
     struct told before, after;
     struct notice n;
-    char findings[sizeof before.findings];
+    char findings[ALERT_FINDINGS_MAX];
     struct wall now = clocks_now().wall;
     state_read(c, &before);
     after = before;
-    list_findings(a->health, (int)cfg(c->config, alerts_minLevel).count, findings, sizeof findings);
-    const char *kind = kind_of(&before, findings, now, repeat_ms);
+    alert_findings(a->health, (int)cfg(c->config, alerts_minLevel).count, findings);
+    const char *kind = alert_event(before.findings, before.at, findings, now, repeat_ms);
     if (!silent(a, &after, now) && kind != NULL) {
-        bool made = notice_make(c, a->health, kind, &n);
+        bool made = notice_make(c, a->health, kind, findings, &n);
         if (made && tell_all(c, ways, n_ways, &n) > 0) {
             snprintf(after.findings, sizeof after.findings, "%s", findings);
             after.at = now;
@@ -358,13 +342,15 @@ int health_check_main(struct cli *c) {
         const char *mail = cli_value(c, "mail"), *program = cli_value(c, "exec");
         struct way ways[] = {
             {"mail", mail != NULL ? mail : cfg(c->config, alerts_mailTo).text, tell_mail},
-            {"exec", program != NULL ? program : cfg(c->config, alerts_exec).text, tell_program}};
+            {"exec", program != NULL ? program : cfg(c->config, alerts_exec).text, tell_program},
+            {"webhook", cli_value(c, "webhook"), tell_webhook}};
         bool any = false;
         for (size_t i = 0; i < LEN(ways); i++) any |= ways[i].value != NULL && ways[i].value[0] != 0;
         if (any)
             tell(c, &a, ways, LEN(ways), cli_given(c, "repeat") ? repeat : cfg(c->config, alerts_repeat).ms);
         else
-            cli_note(c, "Nobody is told: give --mail or --exec, or set alerts.mailTo or alerts.exec.");
+            cli_note(
+                c, "Nobody is told: give --mail, --exec or --webhook, or set alerts.mailTo or alerts.exec.");
     }
     buf_free(&line);
     health_answer_free(&a);

@@ -56,6 +56,8 @@ enum log_component { LOG_COMPONENTS(LOG_COMPONENT_SYMBOL) COMPONENT_COUNT };
     X(EV_CLOCK_OFFSET, WARN, node, "Clock offset", "offset state")                                            \
     X(EV_CERTIFICATE_EXPIRES, WARN, node, "Certificate expires", "path state")                                \
     X(EV_MAINTENANCE, INFO, node, "Maintenance", "state uid")                                                 \
+    X(EV_ALERT_TOLD, INFO, node, "Alert told", "kind way to findings")                                       \
+    X(EV_ALERT_NOT_TOLD, WARN, node, "Alert not told", "kind way to reason")                                 \
     X(EV_DATABASE_FAULT, ERROR, store, "Database fault", "operation reason")                                  \
     X(EV_MESSAGE_RECEIVED, INFO, message, "Message received", "peer id bytes")                                \
     X(EV_MESSAGE_SENT, INFO, message, "Message sent", "peer id bytes")                                        \

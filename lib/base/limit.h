@@ -48,6 +48,7 @@
     X(LIMIT_CONTROL_CLIENTS, "control_clients", NULL, 64, 2, 1000, "clients", "refused") \
     X(LIMIT_CONTROL_BACKLOG, "control_backlog", NULL, 8388608, 65536, 67108864, "bytes per client", "the client is closed") \
     X(LIMIT_PUSHES, "identify_pushes", NULL, 12, 1, 1000, "per minute and peer", "the stream is reset") \
+    X(LIMIT_ALERTS, "alerts_waiting", NULL, 16, 1, 64, "alerts for the webhook", "the oldest is dropped") \
     X(LIMIT_PINGS, "ping_streams", NULL, 2, 1, 64, "streams per peer", "the stream is reset")
 /* clang-format on */
 #define LIMIT_SYMBOL(symbol, name, key, value, least, most, unit, outcome) symbol,

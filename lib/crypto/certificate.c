@@ -3,38 +3,9 @@
 #include <bearssl.h>
 
 #include "base/mem.h"
+#include "crypto/pem.h"
 
 enum { EPOCH_DAYS = 719528 /* 1970-01-01, counted from the year 0 as BearSSL does */, DAY_S = 86400 };
-
-/* ---- PEM: the first object whose name ends in `kind` */
-
-static void append(void *user, const void *data, size_t n) {
-    buf_add(user, bytes_at(data, n));
-}
-
-static bool pem_first(struct bytes text, const char *kind, struct buf *out) {
-    br_pem_decoder_context pem;
-    bool wanted = false;
-    buf_clear(out);
-    br_pem_decoder_init(&pem);
-    while (text.n > 0) {
-        size_t n = br_pem_decoder_push(&pem, text.p, text.n);
-        text = bytes_skip(text, n);
-        switch (br_pem_decoder_event(&pem)) {
-        case BR_PEM_BEGIN_OBJ:
-            wanted = bytes_ends(bytes_of(br_pem_decoder_name(&pem)), kind);
-            br_pem_decoder_setdest(&pem, wanted ? append : NULL, out);
-            break;
-        case BR_PEM_END_OBJ:
-            if (wanted) return out->n > 0;
-            break;
-        case BR_PEM_ERROR: return false;
-        default:
-            if (n == 0) return false;
-        }
-    }
-    return false;
-}
 
 /* ---- keys */
 
@@ -66,34 +37,33 @@ static bool fits(const br_x509_pkey *public, const br_skey_decoder_context *key)
 }
 
 enum err certificate_look(struct bytes chain, struct bytes key, struct wall *not_after, struct why *w) {
-    struct buf der = {.max = CERTIFICATE_TEXT_MAX};
+    struct pem p;
     br_x509_decoder_context x509;
     enum err e = OK;
-    if (!pem_first(chain, "CERTIFICATE", &der)) {
-        buf_free(&der);
-        return fail(w, E_INPUT, "there is no certificate in it");
-    }
+    pem_begin(&p, chain, "CERTIFICATE");
     br_x509_decoder_init(&x509, NULL, NULL);
-    br_x509_decoder_push(&x509, der.p, der.n);
-    br_x509_pkey *public = br_x509_decoder_get_pkey(&x509);
-    if (public == NULL) e = fail(w, E_INPUT, "the certificate can not be read");
+    if (pem_next(&p))
+        br_x509_decoder_push(&x509, p.object.p, p.object.n);
+    else
+        e = fail(w, E_INPUT, "there is no certificate in it");
+    pem_end(&p);
+    br_x509_pkey *public = e == OK ? br_x509_decoder_get_pkey(&x509) : NULL;
+    if (e == OK && public == NULL) e = fail(w, E_INPUT, "the certificate can not be read");
     if (e == OK) {
         int64_t days = (int64_t)x509.notafter_days - EPOCH_DAYS;
         not_after->ms = (days * DAY_S + (int64_t)x509.notafter_seconds) * 1000;
     }
     if (e == OK && key.n > 0) {
         br_skey_decoder_context decoder;
-        struct buf secret = {.max = CERTIFICATE_TEXT_MAX};
         br_skey_decoder_init(&decoder);
-        buf_reserve(&secret, key.n); /* at once: growing would leave copies */
-        if (pem_first(key, "PRIVATE KEY", &secret)) br_skey_decoder_push(&decoder, secret.p, secret.n);
+        pem_begin(&p, key, "PRIVATE KEY");
+        if (pem_next(&p)) br_skey_decoder_push(&decoder, p.object.p, p.object.n);
+        pem_end(&p);
         if (br_skey_decoder_key_type(&decoder) == 0)
             e = fail(w, E_INPUT, "there is no private key in it");
         else if (!fits(public, &decoder))
             e = fail(w, E_VERIFY, "the private key is not the certificate's");
-        buf_wipe(&secret);
         mem_wipe(&decoder, sizeof decoder);
     }
-    buf_free(&der);
     return e;
 }

@@ -3,11 +3,14 @@
 #include <bearssl.h>
 
 #include "base/mem.h"
+#include "crypto/pem.h"
+#include "crypto/tls_parts.h"
 
 enum {
     EPOCH_DAYS = 719528 /* 1970-01-01, counted from the year 0 as BearSSL does */,
     DAY_MS = 86400000,
-    SEED = 32
+    SEED = 32,
+    RSA_BYTES_MIN = 256
 };
 
 struct tls_identity {
@@ -16,67 +19,18 @@ struct tls_identity {
     br_skey_decoder_context key; /* owns the numbers of the key */
     unsigned issuer_key_type;
 };
-struct tls_trust {
-    br_x509_trust_anchor *anchors;
-    size_t n, cap;
-};
 struct tls {
     bool is_server, over;
     union {
         br_ssl_server_context server;
         br_ssl_client_context client;
     };
-    br_x509_minimal_context x509;
+    struct tls_verifier verifier;
     uint8_t space[BR_SSL_BUFSIZE_BIDI];
 };
 
 static br_ssl_engine_context *engine(struct tls *t) {
     return t->is_server ? &t->server.eng : &t->client.eng;
-}
-
-/* ---- PEM: every object whose name ends in `kind`, one after the other */
-
-static void append(void *user, const void *data, size_t n) {
-    buf_add(user, bytes_at(data, n));
-}
-
-struct pem {
-    br_pem_decoder_context decoder;
-    struct bytes rest;
-    struct buf object;
-    const char *kind;
-};
-
-static void pem_begin(struct pem *p, struct bytes text, const char *kind) {
-    *p = (struct pem){.rest = text, .object = {.max = TLS_PEM_MAX}, .kind = kind};
-    br_pem_decoder_init(&p->decoder);
-    buf_reserve(&p->object, MIN(text.n, (size_t)16384)); /* a key at once: growing would leave copies */
-}
-
-static bool pem_next(struct pem *p) {
-    bool wanted = false;
-    buf_clear(&p->object);
-    for (;;) {
-        size_t n = br_pem_decoder_push(&p->decoder, p->rest.p, p->rest.n);
-        p->rest = bytes_skip(p->rest, n);
-        switch (br_pem_decoder_event(&p->decoder)) {
-        case BR_PEM_BEGIN_OBJ:
-            wanted = bytes_ends(bytes_of(br_pem_decoder_name(&p->decoder)), p->kind);
-            br_pem_decoder_setdest(&p->decoder, wanted ? append : NULL, &p->object);
-            break;
-        case BR_PEM_END_OBJ:
-            if (wanted && p->object.n > 0) return true;
-            break;
-        case BR_PEM_ERROR: return false;
-        default:
-            if (p->rest.n == 0 || n == 0) return false;
-        }
-    }
-}
-
-static void pem_end(struct pem *p) {
-    buf_wipe(&p->object);
-    mem_wipe(&p->decoder, sizeof p->decoder);
 }
 
 /* ---- a server's certificate and key */
@@ -136,94 +90,6 @@ void tls_identity_free(struct tls_identity *id) {
     mem_free(id);
 }
 
-/* ---- authorities */
-
-static uint8_t *copy_of(const void *p, size_t n) {
-    uint8_t *copy = mem_new(n > 0 ? n : 1, 1);
-    if (copy != NULL && n > 0) memcpy(copy, p, n);
-    return copy;
-}
-
-static void anchor_free(br_x509_trust_anchor *a) {
-    mem_free(a->dn.data);
-    if (a->pkey.key_type == BR_KEYTYPE_RSA) {
-        mem_free(a->pkey.key.rsa.n);
-        mem_free(a->pkey.key.rsa.e);
-    } else {
-        mem_free(a->pkey.key.ec.q);
-    }
-}
-
-/* False: can not be read, or memory. */
-static bool read_anchor(struct bytes der, br_x509_trust_anchor *a) {
-    br_x509_decoder_context x509;
-    struct buf name = {.max = 64 << 10};
-    br_x509_decoder_init(&x509, append, &name);
-    br_x509_decoder_push(&x509, der.p, der.n);
-    const br_x509_pkey *key = br_x509_decoder_get_pkey(&x509);
-    *a = (br_x509_trust_anchor){.flags = br_x509_decoder_isCA(&x509) ? BR_X509_TA_CA : 0};
-    bool good = key != NULL && name.n > 0;
-    if (good) {
-        a->pkey.key_type = key->key_type;
-        a->dn = (br_x500_name){copy_of(name.p, name.n), name.n};
-        good = a->dn.data != NULL;
-    }
-    if (good && key->key_type == BR_KEYTYPE_RSA) {
-        a->pkey.key.rsa = (br_rsa_public_key){copy_of(key->key.rsa.n, key->key.rsa.nlen), key->key.rsa.nlen,
-                                              copy_of(key->key.rsa.e, key->key.rsa.elen), key->key.rsa.elen};
-        good = a->pkey.key.rsa.n != NULL && a->pkey.key.rsa.e != NULL;
-    } else if (good) {
-        a->pkey.key.ec = (br_ec_public_key){key->key.ec.curve, copy_of(key->key.ec.q, key->key.ec.qlen),
-                                            key->key.ec.qlen};
-        good = a->pkey.key.ec.q != NULL;
-    }
-    buf_free(&name);
-    if (!good) anchor_free(a);
-    return good;
-}
-
-static bool room_for_one(struct tls_trust *t) {
-    if (t->n < t->cap) return true;
-    size_t cap = t->cap == 0 ? 32 : 2 * t->cap;
-    br_x509_trust_anchor *more = mem_resize(t->anchors, cap * sizeof *more);
-    if (more == NULL) return false;
-    t->anchors = more;
-    t->cap = cap;
-    return true;
-}
-
-enum err tls_trust_read(struct bytes bundle, struct tls_trust **out, struct why *w) {
-    struct tls_trust *t = NEW(struct tls_trust);
-    struct pem p;
-    enum err e = t == NULL ? E_MEMORY : OK;
-    *out = NULL;
-    if (t == NULL) return fail(w, E_MEMORY, "out of memory");
-    pem_begin(&p, bundle, "CERTIFICATE");
-    while (e == OK && pem_next(&p)) {
-        if (!room_for_one(t)) e = fail(w, E_MEMORY, "out of memory");
-        if (e == OK && read_anchor(buf_view(&p.object), &t->anchors[t->n])) t->n++;
-    }
-    pem_end(&p);
-    if (e == OK && t->n == 0) e = fail(w, E_INPUT, "there is no certificate in it");
-    if (e != OK) {
-        tls_trust_free(t);
-        return e;
-    }
-    *out = t;
-    return OK;
-}
-
-void tls_trust_free(struct tls_trust *t) {
-    if (t == NULL) return;
-    for (size_t i = 0; i < t->n; i++) anchor_free(&t->anchors[i]);
-    mem_free(t->anchors);
-    mem_free(t);
-}
-
-size_t tls_trust_count(const struct tls_trust *t) {
-    return t->n;
-}
-
 /* ---- connections */
 
 static void begin(struct tls *t, struct rng *rng) {
@@ -250,20 +116,35 @@ struct tls *tls_server(const struct tls_identity *id, struct rng *rng) {
     return t;
 }
 
+/* Forward secrecy and authenticated ciphers first; what TLS 1.2 servers of today all have is among them. */
+static const uint16_t client_suites[] = {
+    BR_TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256, BR_TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
+    BR_TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,       BR_TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
+    BR_TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,       BR_TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
+    BR_TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA256,       BR_TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA256};
+
 struct tls *tls_client(const struct tls_trust *trust, const char *host, struct rng *rng, struct wall now) {
     struct tls *t = NEW(struct tls);
     if (t == NULL) return NULL;
-    br_ssl_client_init_full(&t->client, &t->x509, trust->anchors, trust->n);
-    br_x509_minimal_set_time(&t->x509, (uint32_t)(now.ms / DAY_MS + EPOCH_DAYS),
+    br_x509_minimal_context *x509 = &t->verifier.minimal;
+    br_ssl_client_init_full(&t->client, x509, trust->anchors, trust->n);
+    br_ssl_engine_set_suites(&t->client.eng, client_suites, LEN(client_suites));
+    /* 2048 bits, and no signature by SHA-1 (nor MD5, which BearSSL itself refuses) */
+    br_x509_minimal_set_minrsa(x509, RSA_BYTES_MIN);
+    br_x509_minimal_set_hash(x509, br_sha1_ID, NULL);
+    br_x509_minimal_set_time(x509, (uint32_t)(now.ms / DAY_MS + EPOCH_DAYS),
                              (uint32_t)(now.ms % DAY_MS / 1000));
+    bool by_name = tls_verifier_init(&t->verifier, host);
+    br_ssl_engine_set_x509(&t->client.eng, &t->verifier.vtable);
     begin(t, rng);
     br_ssl_engine_add_flags(engine(t), BR_OPT_NO_RENEGOTIATION);
-    br_ssl_client_reset(&t->client, host, 0);
+    br_ssl_client_reset(&t->client, by_name ? host : NULL, 0); /* an address is no server name: RFC 6066 3 */
     return t;
 }
 
 void tls_free(struct tls *t) {
     if (t == NULL) return;
+    if (!t->is_server) tls_verifier_free(&t->verifier);
     mem_wipe(t, sizeof *t);
     mem_free(t);
 }
@@ -331,11 +212,17 @@ enum err tls_state(struct tls *t, struct why *w) {
         return fail(w, E_VERIFY, "the server's certificate is for another name");
     case BR_ERR_X509_EXPIRED:
         return fail(w, E_VERIFY, "the server's certificate has expired, or is not valid yet");
+    case BR_ERR_X509_WEAK_PUBLIC_KEY:
+        return fail(w, E_VERIFY, "a certificate of the server has a key of less than 2048 bits");
+    case BR_ERR_X509_UNSUPPORTED:
+        return fail(w, E_VERIFY, "a certificate of the server is signed in a way that is weak or not known");
     case BR_ERR_UNSUPPORTED_VERSION:
+        return fail(w, E_REFUSED, "the other side speaks no TLS, or only versions older than 1.2");
     case BR_ERR_RECV_FATAL_ALERT + BR_ALERT_PROTOCOL_VERSION:
-        return fail(w, E_REFUSED, "the other side speaks TLS 1.3 alone, and this program TLS 1.2");
+        if (t->is_server) return fail(w, E_REFUSED, "the other side does not speak TLS 1.2");
+        return fail(w, E_REFUSED, "the server only speaks TLS 1.3; SilkTalk speaks TLS 1.2");
     case BR_ERR_RECV_FATAL_ALERT + BR_ALERT_HANDSHAKE_FAILURE:
-        return fail(w, E_REFUSED, "the other side knows none of our ciphers, or speaks TLS 1.3 alone");
+        return fail(w, E_REFUSED, "the other side knows none of our ciphers of TLS 1.2");
     default: break;
     }
     if (code > BR_ERR_X509_OK && code <= BR_ERR_X509_NOT_TRUSTED)

@@ -8,6 +8,7 @@
  *   peers.c       the peer book: ids, names, addresses, what is remembered of each
  *   access.c      who may connect, who may send
  *   messenger.c   outbox and inbox: lanes that send, streams that receive
+ *   alerts.c      who is told when that changes
  *   health_node.c is the node well: its numbers, maintenance, results of checks
  *   control*.c    requests of the CLI
  *
@@ -19,6 +20,7 @@
 #include "base/map.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "node/alert.h"
 #include "node/figures.h"
 #include "node/health.h"
 #include "node/node.h"
@@ -314,6 +316,42 @@ struct node_health {
     } reports[HEALTH_PERIODS];
 };
 
+/* See alerts.c. */
+enum { ALERT_PEERS = 16 };
+struct node_alerts {
+    bool loaded; /* what was told before this start is known */
+    struct alert_check {
+        int settled; /* level that it is told with; HEALTH_NO_LEVEL: it is well */
+        int side;    /* it has been worse (-1) or better (1) than that... */
+        struct mono since; /* ...since then */
+        unsigned relapses; /* in a row, each within an hour */
+        struct mono recovered;
+    } of[HEALTH_CHECK_COUNT];
+    char told[ALERT_FINDINGS_MAX];
+    struct wall told_at;
+    /* for the webhook: oldest first; the first is on its way when posting is not 0 */
+    struct alert_waiting {
+        struct alert_waiting *next;
+        struct wall at;
+        char event[12], findings[ALERT_FINDINGS_MAX];
+        struct buf body;
+    } *first, *last;
+    size_t waiting;
+    uint32_t posting, next_post;
+    unsigned tries;
+    struct mono retry;
+    /* for peers: the last alert, until each of them has it in the outbox */
+    struct alert_peer {
+        struct peer_id peer;
+        uint8_t id[MESSAGE_ID];
+        enum { ALERT_PEER_NONE, ALERT_PEER_AT_STORE, ALERT_PEER_AGAIN } state;
+    } peers[ALERT_PEERS];
+    struct buf body;
+    char subject[MESSAGE_SUBJECT_MAX + 1], event[12];
+    struct mono peers_retry;
+    char webhook_fault[96], peers_fault[96];
+};
+
 struct totals {
     uint64_t messages_in, messages_out, operations, operations_failed, delivered;
 };
@@ -435,13 +473,28 @@ struct node {
     struct http *http; /* NULL: no client has come yet */
     bool http_ready;   /* requests wait in input that has come */
     struct node_health health;
+    struct node_alerts alerts;
 };
+
+/* ---- alerts.c */
+void alerts_start(struct node *n); /* asks the store what was told before */
+void alerts_free(struct node *n);
+void alerts_judged(struct node *n); /* health was judged, as it is every few seconds */
+void alerts_tick(struct node *n);
+struct mono alerts_deadline(const struct node *n);
+void alerts_stored(struct node *n, const struct store_op *op);   /* STORE_META_GET of alerts_start */
+void alerts_at_store(struct node *n, const struct store_op *op); /* STORE_OUTBOX_ADD of no request is back */
+void alerts_reconfigured(struct node *n);
+size_t alerts_waiting(const struct node *n);
+/* Why they can not be told; false: they can. */
+bool alerts_fault(const struct node *n, char *out, size_t size);
 
 /* ---- health_node.c */
 const char *node_state(const struct node *n); /* the verdict of health; or "starting", "stopping" */
 void health_start(struct node *n);            /* asks the store for what was kept */
 void health_tick(struct node *n);
 void health_update(struct node *n); /* judges now */
+void health_keep(struct node *n, const char *key, struct bytes value); /* STORE_META_PUT */
 void health_stored(struct node *n, const struct store_op *op);            /* STORE_META_GET of health_start */
 void health_check_stored(struct request *r, const struct store_op *op);   /* and of a request */
 /* Our clock less that of peers. False: nothing is known. */

@@ -343,6 +343,16 @@ static void judge_limits(const struct health_input *in, struct health_result *r)
         P2(r, "hit: %s", in->numbers->limits);
 }
 
+static void judge_alerts(const struct health_input *in, struct health_result *r) {
+    r->value = (double)in->numbers->alerts;
+    if (in->numbers->alerts_fault[0] != 0)
+        P2(r, "not told: %s", in->numbers->alerts_fault);
+    else if (in->numbers->alerts > 0)
+        WELL(r, "%llu on their way", (unsigned long long)in->numbers->alerts);
+    else
+        WELL(r, "none waits");
+}
+
 enum { NEEDS_FACTS = 1, NEEDS_NODE = 2 };
 static const struct {
     void (*judge)(const struct health_input *in, struct health_result *r);
@@ -366,6 +376,7 @@ static const struct {
     [HEALTH_CHECK_audit] = {judge_audit, 0},
     [HEALTH_CHECK_logs] = {judge_logs, NEEDS_FACTS | NEEDS_NODE},
     [HEALTH_CHECK_limits] = {judge_limits, NEEDS_NODE},
+    [HEALTH_CHECK_alerts] = {judge_alerts, NEEDS_NODE},
 };
 
 void health_judge(struct health *h, const struct health_input *in) {

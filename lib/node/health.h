@@ -35,7 +35,8 @@ enum health_level { HEALTH_P0, HEALTH_P1, HEALTH_P2, HEALTH_P3, HEALTH_NO_LEVEL 
     X(clock, "s", false, "offset to the clocks of peers", "timedatectl set-ntp true")                         \
     X(audit, NULL, false, "the audit log's chain", "")                                                        \
     X(logs, NULL, false, "log lines get to their file", "look at the log folder: space, mode, owner")         \
-    X(limits, "", false, "named limits of the whole node that were hit", "silktalk diag limits")
+    X(limits, "", false, "named limits of the whole node that were hit", "silktalk diag limits")             \
+    X(alerts, "", false, "alerts get to alerts.webhook and alerts.peers", "silktalk log --event Alert; look at alerts.webhook and https.proxy")
 /* clang-format on */
 #define HEALTH_CHECK_SYMBOL(name, unit, below, meaning, fix) HEALTH_CHECK_##name,
 enum health_check { HEALTH_CHECKS(HEALTH_CHECK_SYMBOL) HEALTH_CHECK_COUNT };
@@ -73,6 +74,8 @@ struct health_numbers { /* the running node's own */
     int64_t store_stuck_ms; /* the store has owed an answer for so long */
     int64_t clock_offset_ms;
     size_t clock_peers; /* that told the time; 0: nothing known */
+    uint64_t alerts;    /* that wait */
+    char alerts_fault[112]; /* why they are not told; "": they are */
 };
 struct health_input {
     const struct config *config;
@@ -101,5 +104,13 @@ const char *health_status_name(enum health_status s);
 enum health_status health_status_of(struct bytes name); /* HEALTH_UNKNOWN for others */
 /* The array "checks" of /health. */
 void health_checks_json(const struct health *h, struct json_out *o);
+
+/* ---- health_words.c: of /health's JSON. `only`: names of checks, a comma list; NULL: all */
+bool health_wanted(const struct json *check, const char *only);
+/* Its status; HEALTH_OK for what is not wanted, or does not count. */
+enum health_status health_counted(const struct json *check, const char *only);
+void health_message(const struct json *check, struct buf *out); /* "disk 91% (data)" */
+/* "outbox oldest 2h; disk 91% (data)": what is not well, or how the node is. */
+void health_words(const struct json *health, const char *only, struct buf *out);
 
 #endif

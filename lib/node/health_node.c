@@ -126,6 +126,8 @@ static void numbers(const struct node *n, struct health_numbers *out) {
         out->known_peers += p->last_seen.ms != 0; /* an address that was only heard of is no acquaintance */
     }
     clock_of_peers(n, out);
+    out->alerts = alerts_waiting(n);
+    alerts_fault(n, out->alerts_fault, sizeof out->alerts_fault);
 }
 
 /* Warnings for the log: once when it begins, not while it lasts. */
@@ -177,6 +179,7 @@ void health_tick(struct node *n) {
     h->next = mono_add_ms(n->now.mono, JUDGE_MS);
     health_update(n); /* before the new record: it belongs to the window that begins with it */
     h->past[h->n_past++ % HEALTH_PAST] = present(n);
+    alerts_judged(n);
 }
 
 void node_health_measured(struct node *n, const struct health_facts *f, int64_t turn_us) {
@@ -268,7 +271,7 @@ void health_problems_json(const struct node *n, struct json_out *o) {
 
 /* ---- what is kept: maintenance and results, as values of the store */
 
-static void keep(struct node *n, const char *key, struct bytes value) {
+void health_keep(struct node *n, const char *key, struct bytes value) {
     struct store_op *op = store_op_new(STORE_META_PUT);
     if (op == NULL) return;
     snprintf(op->text, sizeof op->text, "%s", key);
@@ -326,7 +329,7 @@ enum err method_check(struct node *n, struct request *r, const struct json *para
         bool good = c.at.ms != 0 && json_print(result, &text);
         if (good) {
             n->health.reports[i] = c;
-            keep(n, key, buf_view(&text));
+            health_keep(n, key, buf_view(&text));
         }
         buf_free(&text);
         if (!good) return fail(w, E_INPUT, "params.result has no time, or is too long");
@@ -392,7 +395,7 @@ enum err method_maintenance(struct node *n, struct request *r, const struct json
             json_put_str(&k, "text", m->text);
         }
         json_shut(&k, '}');
-        if (json_end(&k)) keep(n, "maintenance", buf_view(&kept));
+        if (json_end(&k)) health_keep(n, "maintenance", buf_view(&kept));
         LOG(n->log, EV_MAINTENANCE, kv_str("state", m->on ? "on" : "off"), kv_int("uid", r->uid));
     }
     buf_free(&kept);

@@ -335,6 +335,7 @@ enum err messenger_send(struct node *n, struct peer *p, struct message *m, struc
 static void added(struct node *n, struct store_op *op) {
     struct request *r = control_find(n, op->tag);
     if (op->err == E_LIMIT) limit_reached_by_key(n, op->why.text);
+    if (op->tag == 0) alerts_at_store(n, op);
     struct peer *p = op->err == OK ? peers_add(n, &op->peer) : NULL;
     struct lane *l = p == NULL ? NULL : lane_of(n, p);
     n->recount |= op->err == OK && l == NULL; /* no memory: it is in the store, and nobody knows */

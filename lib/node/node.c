@@ -78,6 +78,7 @@ struct node *node_new(const struct node_setup *setup) {
     file_queue_start(n, 0);
     figures_start(n);
     health_start(n);
+    alerts_start(n);
     n->request_fd = -1;
     n->next_upkeep = mono_add_ms(n->now.mono, PEERS_FLUSH_MS);
     n->next_maintain = mono_add_ms(n->now.mono, 2000);
@@ -98,6 +99,7 @@ void node_free(struct node *n) {
     http_free(n);
     control_free(n);
     messenger_free(n);
+    alerts_free(n);
     file_queue_free(n);
     struct node_effect e;
     while (node_effect(n, &e))
@@ -276,7 +278,10 @@ void node_stored(struct node *n, struct store_op *op) {
     case STORE_SPACE:
         if (op->err == OK) space_read(buf_view(&op->out), n->spaces);
         break;
-    case STORE_META_GET: health_stored(n, op); break;
+    case STORE_META_GET:
+        health_stored(n, op);
+        alerts_stored(n, op);
+        break;
     case STORE_PEER_PUT: {
         struct peer *p = op->err == OK ? NULL : peers_find(n, &op->peer);
         if (p != NULL) p->dirty = true; /* with the next flush */
@@ -379,6 +384,7 @@ void node_tick(struct node *n) {
     }
     http_tick(n);
     health_tick(n);
+    alerts_tick(n);
     if (mono_due(n->next_upkeep, now)) {
         n->next_upkeep = mono_add_ms(now, PEERS_FLUSH_MS);
         peers_flush(n, false);
@@ -404,6 +410,7 @@ struct mono node_deadline(const struct node *n) {
     at = mono_sooner(at, throttle_node_deadline(n));
     if (!n->stopping) at = mono_sooner(at, n->next_files);
     at = mono_sooner(at, http_deadline(n));
+    at = mono_sooner(at, alerts_deadline(n));
     return mono_sooner(at, control_requests_deadline(n));
 }
 
@@ -502,6 +509,7 @@ void node_reconfigure(struct node *n, struct config *config, struct buf *changed
     n->announce_changed = true;
     peers_reconfigured(n);
     swarm_reconfigured(n);
+    alerts_reconfigured(n);
 }
 
 /* ---- what operators look at */

@@ -148,6 +148,7 @@ struct node_effect {
         EFFECT_RESOLVE, /* query `id`: name, of kind */
         EFFECT_STORE,   /* op: ownership goes to the taker */
         EFFECT_ANSWER,  /* client `id`: line, without its \n; valid until the next node_* call */
+        EFFECT_POST,    /* POST `line` (JSON) to alerts.webhook, then node_posted: `id` */
         EFFECT_RELOAD   /* client asked: the owner reads the files and calls node_reconfigure, then
                            node_reloaded */
     } kind;
@@ -156,13 +157,16 @@ struct node_effect {
     char name[256];
     enum node_resolve_kind { RESOLVE_A = 1, RESOLVE_AAAA = 2, RESOLVE_BOTH = 3, RESOLVE_TXT = 4 } resolve;
     struct store_op *op;
-    struct bytes line;
+    struct bytes line; /* of a POST: valid until the next node_* call */
     int fd;           /* ANSWER: goes with the line, and is the taker's to close; -1: none */
     struct buf owned; /* the node's own: where `line` lives */
 };
 bool node_effect(struct node *n, struct node_effect *out);
 /* The owner's answer to EFFECT_RELOAD (and what SIGHUP did). why NULL: it was applied. */
 void node_reloaded(struct node *n, const struct why *why, struct bytes changed, struct bytes pending);
+/* EFFECT_POST has ended. why NULL: the server answered with a status of 200 to 299. `to`: its host, for the
+ * log. */
+void node_posted(struct node *n, uint32_t id, const char *to, const struct why *why);
 /* True once after a request asked the daemon to stop or restart itself (`stop`): exit gracefully. */
 bool node_stop_asked(struct node *n, int64_t *drain_ms);
 

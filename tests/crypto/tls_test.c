@@ -1,26 +1,12 @@
-/* Server and client of TLS over memory. The certificate is of this test alone: P-256, for localhost, until
- * 2126. */
+/* Server and client of TLS over memory. */
 #include "crypto/tls.h"
 
 #include "base/mem.h"
+#include "crypto/pem.h"
+#include "crypto/tls_parts.h"
+#include "tests/crypto/tls_pair.h"
 #include "tests/test.h"
 
-static const char certificate[] = "-----BEGIN CERTIFICATE-----\n"
-                                  "MIIBmjCCAUGgAwIBAgIUKMFFa8Hqnrx/xDmnadPDIz0pw+8wCgYIKoZIzj0EAwIw\n"
-                                  "FDESMBAGA1UEAwwJbG9jYWxob3N0MCAXDTI2MTEyNDExNDEwOFoYDzIxMjYxMDMx\n"
-                                  "MTE0MTA4WjAUMRIwEAYDVQQDDAlsb2NhbGhvc3QwWTATBgcqhkjOPQIBBggqhkjO\n"
-                                  "PQMBBwNCAARkVd4cUCv0q09VUahcq7eqhnw/D2/70aaDu/sUehSWLn+oLXU1HffF\n"
-                                  "m/5wb5FEl+E5VL23fs+nE9mMg6kmMOiBo28wbTAdBgNVHQ4EFgQUieMnZVxWgTE8\n"
-                                  "FxpGjeaQLIC7KTAwHwYDVR0jBBgwFoAUieMnZVxWgTE8FxpGjeaQLIC7KTAwGgYD\n"
-                                  "VR0RBBMwEYIJbG9jYWxob3N0hwR/AAABMA8GA1UdEwEB/wQFMAMBAf8wCgYIKoZI\n"
-                                  "zj0EAwIDRwAwRAIgHkFpItsVGdpDLDOxRxCZxV17T1zEZdetwJoefHBH64wCIArX\n"
-                                  "1RaRso1taqUrx/M+jJAsTbE+WdX+c+IdtjoBh+03\n"
-                                  "-----END CERTIFICATE-----\n";
-static const char private_key[] = "-----BEGIN PRIVATE KEY-----\n"
-                                  "MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQg75yiJvISuZwxVmHb\n"
-                                  "6TMl7KyLzb1QKCKlg7ovtNb1Hu6hRANCAARkVd4cUCv0q09VUahcq7eqhnw/D2/7\n"
-                                  "0aaDu/sUehSWLn+oLXU1HffFm/5wb5FEl+E5VL23fs+nE9mMg6kmMOiB\n"
-                                  "-----END PRIVATE KEY-----\n";
 static const struct wall today = {1800000000000};
 
 struct pair {
@@ -35,9 +21,10 @@ static struct pair pair_for(const char *host, struct wall now) {
     struct pair p = {.flip = 0};
     struct why w = {OK, ""};
     struct rng rng = rng_seeded(test_seed());
-    CHECK(tls_identity_read(bytes_of(certificate), bytes_of(private_key), &p.identity, &w) == OK, "%s",
-          w.text);
-    CHECK(tls_trust_read(bytes_of(certificate), &p.trust, &w) == OK && tls_trust_count(p.trust) == 1);
+    CHECK(tls_identity_read(bytes_of(tls_test_certificate), bytes_of(tls_test_key), &p.identity, &w) == OK,
+          "%s", w.text);
+    CHECK(tls_trust_read(bytes_of(tls_test_certificate), &p.trust, &w) == OK &&
+          tls_trust_count(p.trust) == 1);
     p.server = tls_server(p.identity, &rng);
     p.client = tls_client(p.trust, host, &rng, now);
     CHECK(p.server != NULL && p.client != NULL);
@@ -118,6 +105,64 @@ TEST(another_name_another_authority_another_time) {
     pair_free(&p);
 }
 
+TEST(an_address_has_to_stand_in_the_certificate) {
+    static const struct {
+        const char *host;
+        enum err want;
+    } rows[] = {{"127.0.0.1", OK}, {"127.0.0.2", E_VERIFY}, {"::1", E_VERIFY}, {"10.0.0.1", E_VERIFY}};
+    size_t blocks = mem_blocks();
+    for (size_t i = 0; i < LEN(rows); i++) {
+        struct why w = {OK, ""};
+        struct pair p = pair_for(rows[i].host, today);
+        settle(&p);
+        CHECK(tls_state(p.client, &w) == rows[i].want, "%s: %s", rows[i].host, w.text);
+        CHECK(rows[i].want == OK || strstr(w.text, "another name") != NULL, "%s", w.text);
+        pair_free(&p);
+    }
+    CHECK(mem_blocks() == blocks);
+    struct pem pem;
+    struct ip ip;
+    pem_begin(&pem, bytes_of(tls_test_certificate), "CERTIFICATE");
+    CHECK(pem_next(&pem) && ip_parse(BYTES("127.0.0.1"), &ip));
+    struct bytes der = buf_view(&pem.object);
+    CHECK(tls_certificate_has_ip(der, &ip));
+    for (size_t n = 0; n < der.n; n++) CHECK(!tls_certificate_has_ip(bytes_sub(der, 0, n), &ip), "%zu", n);
+    for (size_t i = 0; i < der.n * 8; i++) { /* any bit wrong: no crash, and nothing outside is read */
+        pem.object.p[i / 8] ^= (uint8_t)(1 << i % 8);
+        tls_certificate_has_ip(der, &ip);
+        pem.object.p[i / 8] ^= (uint8_t)(1 << i % 8);
+    }
+    pem_end(&pem);
+}
+
+TEST(authorities_are_read_in_parts) {
+    struct buf bundle = {.max = 1 << 20};
+    struct tls_trust *t;
+    struct why w = {OK, ""};
+    size_t blocks = mem_blocks();
+    for (int i = 0; i < 5; i++) {
+        CHECK(buf_add_text(&bundle, "# a comment\n") && buf_add_text(&bundle, tls_test_certificate));
+        CHECK(buf_add_text(&bundle, "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"));
+    }
+    CHECK(tls_trust_begin(buf_view(&bundle), &t, &w) == OK);
+    int turns = 0;
+    while (tls_trust_more(t, 3, &w) == E_BUSY) CHECK(++turns < 20);
+    CHECK(turns == 3 && tls_trust_count(t) == 5 && tls_trust_more(t, 3, &w) == OK, "%d %zu", turns,
+          tls_trust_count(t));
+    tls_trust_free(t);
+    CHECK(tls_trust_begin(buf_view(&bundle), &t, &w) == OK && tls_trust_more(t, 1, &w) == E_BUSY);
+    tls_trust_free(t); /* in the middle */
+    for (long after = 0; after < 12; after++) {
+        mem_fail_after(after);
+        enum err e = tls_trust_read(buf_view(&bundle), &t, &w);
+        mem_fail_after(-1);
+        CHECK(e == OK || e == E_MEMORY);
+        tls_trust_free(t);
+    }
+    buf_free(&bundle);
+    CHECK(mem_blocks() == blocks);
+}
+
 TEST(an_altered_byte_is_never_taken) {
     for (size_t flip = 1; flip < 700; flip += 13) {
         struct pair p = pair_for("localhost", today);
@@ -137,14 +182,17 @@ TEST(what_is_no_certificate_or_key) {
     struct tls_identity *id;
     struct tls_trust *t;
     struct why w = {OK, ""};
-    CHECK(tls_identity_read(BYTES(""), bytes_of(private_key), &id, &w) == E_INPUT && id == NULL);
-    CHECK(tls_identity_read(bytes_of(certificate), bytes_of(certificate), &id, &w) == E_INPUT && id == NULL);
-    CHECK(tls_identity_read(bytes_of(private_key), bytes_of(certificate), &id, &w) == E_INPUT);
+    CHECK(tls_identity_read(BYTES(""), bytes_of(tls_test_key), &id, &w) == E_INPUT && id == NULL);
+    CHECK(tls_identity_read(bytes_of(tls_test_certificate), bytes_of(tls_test_certificate), &id, &w) ==
+              E_INPUT &&
+          id == NULL);
+    CHECK(tls_identity_read(bytes_of(tls_test_key), bytes_of(tls_test_certificate), &id, &w) == E_INPUT);
     CHECK(tls_trust_read(BYTES("hello"), &t, &w) == E_INPUT && t == NULL);
     size_t blocks = mem_blocks();
-    for (size_t n = 0; n + 30 < sizeof certificate; n += 11) {
-        CHECK(tls_trust_read(bytes_at(certificate, n), &t, &w) == E_INPUT, "cut at %zu", n);
-        CHECK(tls_identity_read(bytes_at(certificate, n), bytes_of(private_key), &id, &w) == E_INPUT,
+    for (size_t n = 0; n + 30 < sizeof tls_test_certificate; n += 11) {
+        CHECK(tls_trust_read(bytes_at(tls_test_certificate, n), &t, &w) == E_INPUT, "cut at %zu", n);
+        CHECK(tls_identity_read(bytes_at(tls_test_certificate, n), bytes_of(tls_test_key), &id, &w) ==
+                  E_INPUT,
               "cut at %zu", n);
     }
     struct pair p = pair_for("localhost", today);

@@ -325,6 +325,13 @@ static bool take_effects(struct world *w) {
                 check_answer(e.line); /* else: a descriptor that nobody waits for any more */
             if (e.fd >= 0) close(e.fd);
             break;
+        case EFFECT_POST: {
+            struct json_doc *doc = json_parse(e.line, NULL);
+            MUST(doc != NULL && json_is_array(json_get(json_root(doc), "findings")));
+            json_free(doc);
+            node_posted(w->node, e.id, "host", e.id % 3 == 0 ? NULL : &(struct why){E_TIMEOUT, "no answer"});
+            break;
+        }
         case EFFECT_RELOAD: w->reload_asked = true; break;
         default: break;
         }

@@ -31,6 +31,8 @@ THIRD_PARTY = {
 COVERED_BY = {
     "crypto/peer_ecdsa": "crypto/key", "crypto/peer_id": "crypto/key", "crypto/peer_rsa": "crypto/key",
     "crypto/peer_secp256k1": "crypto/key", "crypto/shake": "crypto/hash",
+    "crypto/pem": "crypto/tls", "crypto/tls_trust": "crypto/tls", "crypto/tls_verifier": "crypto/tls",
+    "node/health_words": "node/alert",
     "loop/clocks": "loop/loop", "net/closing": "net/tcp", "net/interfaces": "net/tcp",
     "net/control_client": "net/control", "node/http_routes": "node/http",
     "store/db": "store/store", "store/db_counters": "store/batch",

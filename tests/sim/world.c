@@ -428,6 +428,12 @@ static void take_effects(struct sim_node *n) {
                 w->answer_fd = e.fd;
             }
             break;
+        case EFFECT_POST:
+            if (w->on_post != NULL)
+                w->on_post(w, n->index, e.id, e.line);
+            else
+                node_posted(n->node, e.id, "webhook", NULL);
+            break;
         case EFFECT_RELOAD:
             node_reloaded(n->node, NULL, (struct bytes){NULL, 0}, (struct bytes){NULL, 0});
             break;

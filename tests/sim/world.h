@@ -137,6 +137,8 @@ struct world {
     /* Hooks; NULL: none. */
     void *user;
     void (*on_answer)(struct world *w, size_t node, uint32_t client, struct bytes line);
+    /* EFFECT_POST; the owner calls node_posted. NULL: the webhook is told all */
+    void (*on_post)(struct world *w, size_t node, uint32_t id, struct bytes body);
     void (*on_store)(struct world *w, size_t node, struct store_op *op, bool done); /* given; done */
     void (*on_end)(struct world *w, size_t node); /* the process ends, in whatever way */
     void (*on_turn)(struct world *w, size_t node);
