@@ -10,9 +10,9 @@
     X(stop, "stop", NODE, 0, "stop the node gracefully and wait for it")                                       \
     X(restart, "restart", NODE, AP_CREATES, "stop and start the node")                                         \
     X(reload, "reload", NODE, AP_NODE, "read the configuration again and reopen the logs")                     \
-    X(status, "status", NODE, AP_NODE, "the node at a glance")                                                 \
-    X(top, "top", NODE, AP_NODE, "the node live: peers, rates, latency, queues")                               \
-    X(report, "report", NODE, AP_NODE, "trends of the node's own figures, and when a limit will be reached")   \
+    X(status, "status", NODE, AP_NODE | AP_WATCH, "the node at a glance")                                                 \
+    X(top, "top", NODE, AP_NODE | AP_WATCH, "the node live: peers, rates, latency, queues")                               \
+    X(report, "report", NODE, AP_NODE | AP_WATCH, "trends of the node's own figures, and when a limit will be reached")   \
     X(events, "events", NODE, AP_NODE, "what happens, as it happens")                                          \
     X(health, "health", NODE, AP_PLUGIN, "is the node well? one line for monitoring systems, within 3 s")      \
     X(health_check, "health-check", NODE, AP_PLUGIN, "health, and tell somebody when it changes")              \

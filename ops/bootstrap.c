@@ -44,7 +44,7 @@ static int list(struct cli *c) {
         else
             printf("%s\n", l->texts[i]);
     }
-    if (c->json) puts("]}");
+    if (c->json) puts("],\"next\":null}");
     return 0;
 }
 

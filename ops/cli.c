@@ -13,7 +13,7 @@
 #include "gen/version.h"
 #include "ops/help.h"
 
-enum { ARGS_MAX = 4096, TIMEOUT_MS = 10000, OPTIONS_MAX = 64, REPEATED_MAX = 8192 };
+enum { ARGS_MAX = 4096, TIMEOUT_MS = 10000, WATCH_MS = 2500, OPTIONS_MAX = 64, REPEATED_MAX = 8192 };
 
 const struct opt common_opts[] = {{0, "home", "DIR", NULL, "home of the node (laid out as ~/.silktalk)"},
                                   {0, "config", "FILE", NULL, "configuration file"},
@@ -279,6 +279,7 @@ static int run_applet(struct cli *c, int argc, char **argv, int from) {
         help_applet(c->applet, stdout);
         code = 0;
     } else {
+        if ((c->applet->flags & AP_WATCH) != 0 && !c->timeout_given) c->timeout_ms = WATCH_MS;
         if (e == OK) e = home_find(&c->home, &c->choice, creates_home(c), &c->why);
         code = e == OK ? c->applet->main(c) : cli_exit(c, e);
         if (e != OK && (c->applet->flags & AP_PLUGIN) != 0) code = 3;

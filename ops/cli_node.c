@@ -1,15 +1,45 @@
 /* Talking to the node: one request line, its answer or its events. */
+#include <fcntl.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include "base/mem.h"
 #include "loop/clocks.h"
 #include "ops/cli.h"
 
+bool cli_process_stopped(pid_t pid) {
+    char path[64], text[512];
+    snprintf(path, sizeof path, "/proc/%ld/stat", (long)pid);
+    int fd = pid <= 0 ? -1 : open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) return false;
+    ssize_t n = read(fd, text, sizeof text - 1);
+    close(fd);
+    text[n > 0 ? n : 0] = 0;
+    const char *name_end = strrchr(text, ')'); /* the name may hold anything */
+    return name_end != NULL && name_end[1] == ' ' && (name_end[2] == 'T' || name_end[2] == 't');
+}
+
+/* The control socket lets us not in: the one for reading may. Where even the configuration is not ours to
+ * read, it is where a system has it. */
+static enum err open_monitor(struct cli *c) {
+    struct why first = c->why;
+    const char *path = cli_config(c) == OK ? cfg(c->config, node_monitorSocket).text
+                       : c->home.system    ? HOME_MONITOR
+                                           : "";
+    enum err e = path[0] == 0 ? E_DENIED : control_client_open(&c->node, path, c->timeout_ms, &c->why);
+    c->at_monitor = e == OK;
+    if (e == OK) return OK;
+    c->why = first;
+    return E_DENIED;
+}
+
 static enum err open_node(struct cli *c) {
     if (c->node.fd >= 0) return OK;
     const char *path = c->home.socket;
+    c->at_monitor = false;
     if (!c->home.socket_given && cli_config(c) == OK) path = cfg(c->config, node_socket).text;
     enum err e = control_client_open(&c->node, path, c->timeout_ms, &c->why);
+    if (e == E_DENIED && !c->home.socket_given) e = open_monitor(c);
     c->node.stop = c->stop;
     return e;
 }
@@ -57,6 +87,9 @@ enum err cli_stream(struct cli *c, const char *method, struct bytes params, int6
     while (e == OK) {
         struct bytes line;
         e = control_client_next(&c->node, &line, timeout_ms, &c->why);
+        pid_t pid = e == E_TIMEOUT ? control_client_peer(&c->node) : 0;
+        if (cli_process_stopped(pid))
+            fail(&c->why, e, "The node is stopped, so it does not answer: kill -CONT %ld", (long)pid);
         if (e != OK) break;
         struct json_doc *doc = json_parse(line, &c->why);
         if (doc == NULL) {
@@ -73,9 +106,14 @@ enum err cli_stream(struct cli *c, const char *method, struct bytes params, int6
             continue;
         }
         if (error != NULL) {
+            bool nobody = json_get(root, "id") == NULL || json_is_null(json_get(root, "id"));
             e = node_error(c, error);
             json_free(doc);
-            return e;
+            if (e != E_DENIED || !nobody || c->at_monitor || c->home.socket_given) return e;
+            control_client_close(&c->node); /* it knows who we are, and lets us not in */
+            e = open_monitor(c);
+            if (e == OK) e = send_request(c, method, params);
+            continue;
         }
         if (json_get(root, "end") != NULL) { /* of a stream: there is no more */
             json_free(doc);

@@ -136,7 +136,7 @@ static enum err list(struct cli *c) {
     json_open(&o, NULL, '{');
     json_put_str(&o, "schema", "silktalk.config.list/1");
     json_open(&o, "items", '[');
-    config_list_json(c->config, NULL, cli_given(c, "changed"), &o);
+    config_list_json(c->config, NULL, cli_given(c, "changed"), NULL, &o);
     json_shut(&o, ']');
     json_shut(&o, '}');
     struct json_doc *doc = json_end(&o) ? json_parse(buf_view(&line), &c->why) : NULL;

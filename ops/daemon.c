@@ -1,6 +1,5 @@
 #include "ops/daemon.h"
 
-#include <grp.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -48,49 +47,11 @@ static void store_ready(void *user, int fd, unsigned ready) {
     for (struct store_op *op; (op = store_take(d->store)) != NULL;) node_stored(d->node, op);
 }
 
-static void control_ready(void *user, int fd, unsigned ready) {
-    struct daemon *d = user;
-    struct control_event e;
-    (void)fd;
-    (void)ready;
-    node_now(d->node, loop_now(d->loop));
-    control_turn(d->control, loop_now(d->loop).mono);
-    while (control_next(d->control, &e)) {
-        struct node_client client = {
-            .id = e.client, .uid = e.peer.uid, .pid = (uint32_t)e.peer.pid, .fd = e.fd};
-        switch (e.kind) {
-        case CONTROL_LINE:
-            measure(d, MEASURE_ASKED_MS);
-            node_request(d->node, &client, e.line);
-            if (client.fd >= 0) close(client.fd); /* no method took it */
-            break;
-        case CONTROL_END:
-            if (d->n_ended < ENDED_MAX)
-                d->ended[d->n_ended++] = e.client;
-            else
-                control_drop(d->control, e.client);
-            break;
-        case CONTROL_GONE: node_client_gone(d->node, e.client); break;
-        }
-    }
-}
-
 static void closing_ready(void *user, int fd, unsigned ready) {
     struct daemon *d = user;
     (void)fd;
     (void)ready;
     closing_turn(d->closing, loop_now(d->loop).mono);
-}
-
-static void drop_ended(struct daemon *d) {
-    for (size_t i = 0; i < d->n_ended;) {
-        if (node_client_busy(d->node, d->ended[i])) {
-            i++;
-            continue;
-        }
-        control_drop(d->control, d->ended[i]);
-        d->ended[i] = d->ended[--d->n_ended];
-    }
 }
 
 /* Everything is read and checked before anything changes; a bad file changes nothing. */
@@ -144,8 +105,7 @@ static void take_effects(struct daemon *d) {
         case EFFECT_RESOLVE: links_effect(d, &e); break;
         case EFFECT_STORE: give_to_store(d, e.op); break;
         case EFFECT_ANSWER:
-            control_send_with(d->control, e.id, e.line, e.fd);
-            if (e.fd >= 0) close(e.fd);
+            sockets_answer(d, &e);
             break;
         case EFFECT_POST: webhook_post(d, e.id, e.line); break;
         case EFFECT_RELOAD:
@@ -236,7 +196,7 @@ static void watch_turns(struct daemon *d) {
 
 static struct mono next_deadline(const struct daemon *d) {
     struct mono at = mono_sooner(node_deadline(d->node), links_deadline(d));
-    at = mono_sooner(at, control_deadline(d->control));
+    at = mono_sooner(at, sockets_deadline(d));
     at = mono_sooner(at, http_sockets_deadline(d));
     at = mono_sooner(at, webhook_deadline(d));
     at = mono_sooner(at, notify_deadline(&d->notify));
@@ -255,8 +215,7 @@ static enum err run(struct daemon *d) {
         d->log.now = now;
         node_now(d->node, now);
         if (!d->stopping) measure_health(d);
-        if (d->control != NULL && mono_due(control_deadline(d->control), now.mono))
-            control_turn(d->control, now.mono);
+        sockets_tick(d);
         measure(d, MEASURE_MS);
         node_tick(d->node);
         take_effects(d);
@@ -265,7 +224,7 @@ static enum err run(struct daemon *d) {
         http_turn(d);
         webhook_turn(d);
         links_turn(d);
-        drop_ended(d);
+        sockets_turn(d);
         if (node_stop_asked(d->node, &drain_ms)) begin_stop(d, "asked by `silktalk stop`", drain_ms);
         tell_manager(d);
         watch_turns(d);
@@ -363,43 +322,6 @@ static enum err open_store(struct daemon *d, const struct config *c) {
     return store_open(&d->store, &setup, &d->why);
 }
 
-static gid_t socket_group(const struct daemon *d, const struct config *c) {
-    const char *name = cfg(c, node_socketGroup).text;
-    const struct group *g = d->home->system && name[0] != 0 ? getgrnam(name) : NULL;
-    return g == NULL ? (gid_t)-1 : g->gr_gid;
-}
-
-static enum err open_control(struct daemon *d, const struct config *c) {
-    const char *path = d->home->socket_given ? d->home->socket : cfg(c, node_socket).text;
-    char folder[PATH_SIZE];
-    snprintf(folder, sizeof folder, "%s", path);
-    char *slash = strrchr(folder, '/');
-    if (slash != NULL && slash != folder) {
-        *slash = 0;
-        file_mkdirs(folder, 0755, NULL, NULL); /* control_open says what is wrong with it */
-    }
-    struct control_setup setup = {
-        .path = path,
-        .mode = (mode_t)cfg(c, node_socketMode).count,
-        .owner = geteuid(),
-        .group = socket_group(d, c),
-        .clients_max = c->limits[LIMIT_CONTROL_CLIENTS],
-        .line_max = CONTROL_LINE_MAX,
-        .backlog_max = c->limits[LIMIT_CONTROL_BACKLOG] * 2,
-        .full = BYTES("{\"id\":null,\"error\":{\"schema\":\"silktalk.error/"
-                      "1\",\"code\":9,\"name\":\"limit\",\"message\":\"too many control clients; try "
-                      "again\",\"hint\":null}}"),
-        .denied = BYTES("{\"id\":null,\"error\":{\"schema\":\"silktalk.error/"
-                        "1\",\"code\":5,\"name\":\"denied\",\"message\":\"only root, the node's user and its "
-                        "group may use this socket\",\"hint\":null}}"),
-        .too_long = BYTES("{\"id\":null,\"error\":{\"schema\":\"silktalk.error/"
-                          "1\",\"code\":9,\"name\":\"limit\",\"message\":\"the request line is too "
-                          "long\",\"hint\":null}}")};
-    enum err e = control_open(&d->control, &setup, &d->why);
-    if (e == OK) e = loop_watch(d->loop, control_fd(d->control), LOOP_READ, "control", control_ready, d);
-    return e;
-}
-
 static enum err make_node(struct daemon *d, struct config *config, const uint8_t *swarm_key) {
     struct node_setup setup = {.self = &d->identity,
                                .swarm_key = swarm_key,
@@ -479,7 +401,7 @@ static enum err start(struct daemon *d, struct timing *t) {
     if (e == OK) e = listeners_set(d, node_config(d->node), &d->why);
     if (e == OK) e = http_read_secrets(d, node_config(d->node), &d->why);
     if (e == OK) e = web_check(node_config(d->node), &d->why);
-    if (e == OK) e = open_control(d, node_config(d->node));
+    if (e == OK) e = sockets_open(d, node_config(d->node));
     if (e == OK) e = loop_watch(d->loop, d->signals.fd, LOOP_READ, "signals", signals_ready, d);
     if (e == OK) e = loop_watch(d->loop, store_fd(d->store), LOOP_READ, "store", store_ready, d);
     if (e == OK) e = loop_watch(d->loop, closing_fd(d->closing), LOOP_READ, "closing", closing_ready, d);
@@ -531,7 +453,7 @@ static void finish(struct daemon *d, int64_t began) {
         webhook_close(d);
         links_close(d);
     }
-    if (d->control != NULL) control_close(d->control);
+    sockets_close(d);
     if (d->store != NULL) {
         struct node_effect e;
         while (d->node != NULL && node_effect(d->node, &e))

@@ -2,6 +2,7 @@
  *
  *   daemon.c         start, turns, signals, reload, stop
  *   daemon_link.c    connections: sockets <-> the node's connections; listeners; names
+ *   daemon_control.c control socket, monitor.sock
  *   daemon_http.c    HTTP sockets
  *   daemon_webhook.c alerts.webhook
  *   daemon_log.c     log lines to stderr, journal and file
@@ -81,7 +82,7 @@ struct daemon {
     struct signals signals;
     struct notify notify;
     struct store *store;
-    struct control *control;
+    struct control *control, *monitor; /* monitor: for reading alone; NULL: none */
     struct dns *dns; /* opened at the first name */
     struct closing *closing;
     struct node *node;
@@ -130,6 +131,14 @@ void webhook_resolved(struct daemon *d, const struct dns_answer *a);
 void webhook_turn(struct daemon *d);
 struct mono webhook_deadline(const struct daemon *d);
 void webhook_close(struct daemon *d);
+
+/* ---- daemon_control.c */
+enum err sockets_open(struct daemon *d, const struct config *config); /* the control socket must open */
+void sockets_answer(struct daemon *d, const struct node_effect *e);   /* ANSWER */
+void sockets_tick(struct daemon *d);
+void sockets_turn(struct daemon *d); /* after the node's turn: who asks no more and has all answers is let go */
+void sockets_close(struct daemon *d);
+struct mono sockets_deadline(const struct daemon *d);
 
 /* ---- daemon_http.c */
 void http_init(struct daemon *d);

@@ -1,6 +1,5 @@
 #include "ops/health_ask.h"
 
-#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/time.h>
@@ -35,18 +34,6 @@ void health_guard(bool on) {
 
 /* ---- asking */
 
-static bool process_stopped(pid_t pid) {
-    char path[64], text[512];
-    snprintf(path, sizeof path, "/proc/%ld/stat", (long)pid);
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0) return false;
-    ssize_t n = read(fd, text, sizeof text - 1);
-    close(fd);
-    text[n > 0 ? n : 0] = 0;
-    const char *name_end = strrchr(text, ')'); /* the name may hold anything */
-    return name_end != NULL && name_end[1] == ' ' && (name_end[2] == 'T' || name_end[2] == 't');
-}
-
 /* Why there is no answer, as words behind "node ". *unknown: it may well be fine. */
 static void explain(struct cli *c, const struct config *config, enum err e, bool *unknown, char out[160]) {
     struct lock_holder holder;
@@ -56,7 +43,7 @@ static void explain(struct cli *c, const struct config *config, enum err e, bool
     if (held == OK && holder.pid > 0) snprintf(who, sizeof who, " (pid %ld)", (long)holder.pid);
     if (e == E_DENIED)
         snprintf(out, 160, "%.150s", c->why.text);
-    else if (held == OK && holder.pid > 0 && process_stopped(holder.pid))
+    else if (held == OK && holder.pid > 0 && cli_process_stopped(holder.pid))
         snprintf(out, 160, "is stopped (pid %ld): kill -CONT %ld", (long)holder.pid, (long)holder.pid);
     else if (held == OK || e == E_TIMEOUT)
         snprintf(out, 160, "runs, but does not answer%s", who);
@@ -115,20 +102,7 @@ static enum err judge_here(struct cli *c, enum err asked, struct buf *out) {
 static enum err ask_node(struct cli *c, struct health_answer *out) {
     int64_t wait = c->timeout_given ? MIN(c->timeout_ms, (int64_t)HEALTH_ANSWER_MS) : HEALTH_ANSWER_MS;
     c->timeout_ms = wait; /* of connecting and sending too */
-    enum err e = cli_call(c, "health", (struct bytes){NULL, 0}, wait, &out->doc, &out->health);
-    const struct config *config = c->config;
-    if (e == E_DENIED && config != NULL && cfg(config, node_monitorSocket).text[0] != 0) {
-        struct why first = c->why;
-        snprintf(c->home.socket, sizeof c->home.socket, "%.*s", PATH_SIZE - 1,
-                 cfg(config, node_monitorSocket).text);
-        c->home.socket_given = true;
-        e = cli_call(c, "health", (struct bytes){NULL, 0}, wait, &out->doc, &out->health);
-        if (e != OK) {
-            c->why = first;
-            e = E_DENIED;
-        }
-    }
-    return e;
+    return cli_call(c, "health", (struct bytes){NULL, 0}, wait, &out->doc, &out->health);
 }
 
 /* Of a node somewhere else: nothing can be judged from here when it does not answer. */

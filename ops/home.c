@@ -285,7 +285,7 @@ static struct config_builder *builder_of(const struct home *h) {
                                 .socket = h->socket,
                                 .hostname = h->hostname,
                                 .socketmode = h->system ? "0660" : "0600",
-                                .monitor = h->system ? "/run/silktalk/monitor.sock" : NULL,
+                                .monitor = h->system ? HOME_MONITOR : NULL,
                                 .log = h->log_file,
                                 .tokens = h->system ? "/etc/silktalk/tokens" : NULL};
     return config_builder_new(&where);

@@ -7,6 +7,7 @@
 #include "node/config.h"
 
 enum { PATH_SIZE = 512 };
+#define HOME_MONITOR "/run/silktalk/monitor.sock" /* of the system's node */
 
 struct home {
     bool system;            /* laid out as /var/lib/silktalk with /etc/silktalk, else as ~/.silktalk */

@@ -192,6 +192,7 @@ enum err outbox_offline_list(struct cli *c, size_t most, struct json_doc **out) 
         for (size_t i = 0; i < json_count(list); i++) json_put_value(&o, NULL, json_at(list, i));
         e = each_entry(c, put_entry, &o);
         json_shut(&o, ']');
+        json_put_null(&o, "next");
         enum err done = answer(c, &line, &o, out);
         if (e == OK) e = done;
     }

@@ -25,7 +25,6 @@ const char top_text[] =
     "  silktalk top\n"
     "  silktalk top --interval 10s -n 6 >rates.txt\n";
 
-enum { SCREEN_PATIENCE_MS = 3000 }; /* then the screen says that the node does not answer */
 
 static volatile sig_atomic_t ended, resized, suspended;
 static bool hurried; /* the next look at once */
@@ -286,7 +285,6 @@ int top_main(struct cli *c) {
     for (size_t i = 0; screen && i < LEN(changes); i++) sigaction(changes[i], &a, NULL);
     c->stop = has_ended;
     if (screen) {
-        if (!c->timeout_given) c->timeout_ms = SCREEN_PATIENCE_MS;
         setvbuf(stdout, NULL, _IOFBF, 1 << 16); /* a picture at once */
         screen_begin();
     }

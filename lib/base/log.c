@@ -247,6 +247,18 @@ bool log_tally_take(struct log_tally *t, size_t *at, enum event *event, const ch
     return false;
 }
 
+static bool is_tapped(enum log_tap what, enum event event) {
+    const struct event_row *row = &event_rows[event];
+    switch (what) {
+    case LOG_TAP_NONE: break;
+    case LOG_TAP_RARE:
+        return row->level >= LEVEL_WARN || (row->level == LEVEL_INFO && row->component != COMPONENT_message);
+    case LOG_TAP_INFO: return row->level >= LEVEL_INFO;
+    case LOG_TAP_ALL: return true;
+    }
+    return false;
+}
+
 static void tap(struct log *log, enum event event, const struct kv *pairs, size_t n) {
     uint8_t room[LOG_LINE_MAX];
     struct buf line = {room, 0, sizeof(room), sizeof(room) - LINE_RESERVE};
@@ -265,7 +277,7 @@ void log_event(struct log *log, enum event event, const struct kv *pairs, size_t
     struct log_repeat *repeat = &log->repeat[event];
     log->counts[event]++;
     if (log->tally != NULL) tally(log->tally, event, pairs, n);
-    if (log->tapped) tap(log, event, pairs, n);
+    if (is_tapped(log->tap_of, event)) tap(log, event, pairs, n);
     if (!is_shown(log, event)) return;
     if (repeat->count > 0 && log->now.mono.us >= window_end(repeat).us) end_window(log, event);
     if (repeat->count == 0) repeat->since = log->now.mono;

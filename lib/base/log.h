@@ -38,6 +38,10 @@ static inline struct kv kv_hex(const char *key, struct bytes v) {
     return (struct kv){key, KV_BYTES_HEX, v, 0};
 }
 
+/* Which events whoever follows them wants: none; INFO and above, but for those that come with each message;
+ * INFO and above; all. */
+enum log_tap { LOG_TAP_NONE, LOG_TAP_RARE, LOG_TAP_INFO, LOG_TAP_ALL };
+
 struct log_repeat { /* how often an event came in the present window */
     struct mono since;
     uint32_t count;
@@ -65,7 +69,7 @@ struct log {
     uint64_t counts[EVENT_COUNT]; /* every event, at any level */
     struct log_repeat repeat[EVENT_COUNT];
     struct log_tally *tally; /* the owner's; NULL: not wanted */
-    bool tapped;             /* somebody follows the events: each is kept in `tap` too, at any log level */
+    enum log_tap tap_of;     /* these are kept in `tap` too, at any log level */
     struct buf tap;          /* repeated { u16 BE event, u16 BE n, n bytes of a JSON object } */
     uint64_t tap_dropped;
 };

@@ -355,10 +355,10 @@ static void add(struct control *c, int fd) {
         refuse(fd, c->setup.full);
         return;
     }
-    do c->last_id++;
-    while (c->last_id == 0 || find(c, c->last_id) != NULL);
+    do c->last_id = c->last_id % CONTROL_ID_MAX + 1;
+    while (find(c, c->last_id | c->setup.mark) != NULL);
     *p = (struct client){.state = OPEN,
-                         .id = c->last_id,
+                         .id = c->last_id | c->setup.mark,
                          .fd = fd,
                          .peer = peer,
                          .in = {.max = c->setup.line_max + 1 + READ_CHUNK},

@@ -16,6 +16,7 @@ enum {
     CONTROL_PAUSE_BYTES = 1 << 18, /* with so much unsent, a client's next request waits */
     CONTROL_FDS_MAX = 8,           /* descriptors that wait for their line, per client */
     CONTROL_GROUPS_MAX = 1024,     /* supplementary groups looked at */
+    CONTROL_ID_MAX = (1 << 29) - 1 /* ids below: bits over it are marks */
 };
 struct control;
 struct control_peer { /* who is at the other end, as the kernel says, when it connected */
@@ -30,6 +31,7 @@ struct control_setup {
     mode_t mode; /* 0660 or 0600 */
     uid_t owner; /* the node's own user */
     gid_t group; /* who may besides root and owner; (gid_t)-1: nobody */
+    uint32_t mark; /* set in the ids of its clients, so that an owner of two sockets can tell: a bit, or 0 */
     /* LIMIT_CONTROL_CLIENTS, CONTROL_LINE_MAX, LIMIT_CONTROL_BACKLOG */
     size_t clients_max, line_max, backlog_max;
     /* lines without newline said to a client before it is closed; borrowed for good; empty: none */

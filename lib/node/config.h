@@ -6,6 +6,7 @@
 #define SILKTALK_NODE_CONFIG_H
 
 #include "base/json.h"
+#include "base/json_page.h"
 #include "base/limit.h"
 #include "base/log.h"
 #include "node/config_keys.h"
@@ -101,9 +102,9 @@ enum err config_check_value(enum config_key key, struct bytes value, struct why 
 /* Are two configurations equal in this key? */
 bool config_same(const struct config *a, const struct config *b, enum config_key key);
 /* Members key value default source applies pending of `config list`; `pending` from the running one (NULL:
- * none). */
+ * none); `page` NULL: all. */
 void config_list_json(const struct config *c, const struct config *running, bool changed_only,
-                      struct json_out *o);
+                      struct json_page *page, struct json_out *o);
 bool config_schema_json(struct buf *out); /* `config list --schema`: JSON Schema of all keys */
 /* The commented default INI, every key shown; `defaults`: those of one home (NULL: of none, for manuals). */
 bool config_sample(const struct config *defaults, struct buf *out);

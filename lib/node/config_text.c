@@ -32,11 +32,12 @@ static const char *type_name(enum config_type t) {
 }
 
 void config_list_json(const struct config *c, const struct config *running, bool changed_only,
-                      struct json_out *o) {
+                      struct json_page *page, struct json_out *o) {
     for (size_t k = 0; k < CONFIG_KEY_COUNT; k++) {
         const struct config_row *row = &config_rows[k];
         const struct config_entry *entry = &c->entries[k];
         if (changed_only && strcmp(entry->source, "default") == 0) continue;
+        if (page != NULL && !json_page_has(page)) continue;
         json_open(o, NULL, '{');
         json_put_str(o, "key", row->name);
         json_put_str(o, "value", entry->text);

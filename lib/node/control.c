@@ -1,9 +1,17 @@
 #include "node/control.h"
 
+#include "base/json_page.h"
+
 #include <stdio.h>
 
-#define CONTROL_ROW(name, run) {name, run},
-const struct control_row control_rows[] = {CONTROL_METHODS(CONTROL_ROW){NULL, NULL}};
+#define CONTROL_ROW(name, run, right) {name, run, RIGHT_##right},
+const struct control_row control_rows[] = {CONTROL_METHODS(CONTROL_ROW){NULL, NULL, RIGHT_OWNER}};
+
+const struct control_row *control_find_method(struct bytes name) {
+    for (const struct control_row *row = control_rows; row->name != NULL; row++)
+        if (bytes_is(name, row->name)) return row;
+    return NULL;
+}
 
 /* ---- requests */
 
@@ -40,6 +48,7 @@ static struct request *request_new(struct node *n, const struct node_client *cli
     r->client = client->id;
     r->uid = client->uid;
     r->pid = client->pid;
+    r->may = client->may;
     r->tag = ++n->next_serial;
     put_u64(r->tag_key, r->tag);
     if (map_add(&n->request_by_tag, bytes_at(r->tag_key, sizeof r->tag_key), r) != OK) {
@@ -94,12 +103,28 @@ void control_finish(struct request *r, struct buf *line, struct json_out *o) {
     end(r);
 }
 
-void control_items(struct request *r, const char *schema, struct bytes items, int fd) {
-    struct buf line = {NULL, 0, 0, 0}, array = {.max = CONTROL_ANSWER_SIZE};
-    struct json_out o = control_begin(r, &line, schema);
+static void put_items(struct json_out *o, struct bytes items) {
+    struct buf array = {.max = CONTROL_ANSWER_SIZE};
     if (buf_add_text(&array, "[") && buf_add(&array, items) && buf_add_text(&array, "]"))
-        json_put_raw(&o, "items", buf_view(&array));
+        json_put_raw(o, "items", buf_view(&array));
     buf_free(&array);
+}
+
+void control_page(struct request *r, const char *schema, const struct store_op *op) {
+    struct buf line = {NULL, 0, 0, 0};
+    struct json_out o = control_begin(r, &line, schema);
+    put_items(&o, buf_view(&op->out));
+    if (op->more)
+        json_put_int(&o, "next", op->seq);
+    else
+        json_put_null(&o, "next");
+    control_finish(r, &line, &o);
+}
+
+void control_items(struct request *r, const char *schema, struct bytes items, int fd) {
+    struct buf line = {NULL, 0, 0, 0};
+    struct json_out o = control_begin(r, &line, schema);
+    put_items(&o, items);
     if (fd < 0) {
         control_finish(r, &line, &o);
         return;
@@ -228,6 +253,14 @@ static void control_sweep(struct node *n, uint64_t keep) {
     }
 }
 
+/* Who may only read takes no places away from those who may more. */
+static bool too_many_readers(const struct node *n) {
+    size_t count = 0;
+    for (const struct request *r = n->requests; r != NULL; r = r->next)
+        count += r->may == RIGHT_READ && !r->dead;
+    return count > CONTROL_READERS_MAX;
+}
+
 static enum err dispatch(struct node *n, struct request *r, const struct json *root, struct why *w) {
     struct bytes method = json_get_bytes(root, "method");
     if (!json_is_object(root)) return fail(w, E_USAGE, "a request is a JSON object");
@@ -237,9 +270,12 @@ static enum err dispatch(struct node *n, struct request *r, const struct json *r
         return fail(w, E_USAGE, "the method's name is missing or too long");
     if (n->n_requests > CONTROL_REQUESTS_MAX) control_sweep(n, r->tag);
     if (n->n_requests > CONTROL_REQUESTS_MAX) return fail(w, E_BUSY, "too many requests are waiting");
-    for (const struct control_row *row = control_rows; row->name != NULL; row++)
-        if (strcmp(row->name, r->method) == 0) return row->run(n, r, json_get(root, "params"), w);
-    return fail(w, E_NOT_FOUND, "there is no method %s", r->method);
+    const struct control_row *row = control_find_method(method);
+    if (row == NULL) return fail(w, E_NOT_FOUND, "there is no method %s", r->method);
+    if (row->right < r->may) return fail(w, E_DENIED, "%s: this caller may only read", r->method);
+    if (r->may == RIGHT_READ && too_many_readers(n))
+        return fail(w, E_BUSY, "too many requests of those who may only read are waiting");
+    return row->run(n, r, json_get(root, "params"), w);
 }
 
 void control_request(struct node *n, struct node_client *client, struct bytes line) {
@@ -377,9 +413,11 @@ enum err method_config_list(struct node *n, struct request *r, const struct json
     (void)w;
     struct buf line = {NULL, 0, 0, 0};
     struct json_out o = control_begin(r, &line, "config.list");
+    struct json_page page = json_page_of(params);
     json_open(&o, "items", '[');
-    config_list_json(n->config, NULL, json_get_bool(params, "changed", false), &o);
+    config_list_json(n->config, NULL, json_get_bool(params, "changed", false), &page, &o);
     json_shut(&o, ']');
+    json_page_end(&page, &o);
     control_finish(r, &line, &o);
     return OK;
 }
@@ -419,12 +457,13 @@ enum err method_log_level(struct node *n, struct request *r, const struct json *
 }
 
 enum err method_limits(struct node *n, struct request *r, const struct json *params, struct why *w) {
-    (void)params;
     (void)w;
     struct buf line = {NULL, 0, 0, 0};
     struct json_out o = control_begin(r, &line, "diag.limits");
+    struct json_page page = json_page_of(params);
     json_open(&o, "items", '[');
     for (size_t i = 0; i < LIMIT_COUNT; i++) {
+        if (!json_page_has(&page)) continue;
         json_open(&o, NULL, '{');
         json_put_str(&o, "limit", limit_rows[i].name);
         json_put_uint(&o, "used", n->limits.of[i].used);
@@ -438,6 +477,7 @@ enum err method_limits(struct node *n, struct request *r, const struct json *par
         json_shut(&o, '}');
     }
     json_shut(&o, ']');
+    json_page_end(&page, &o);
     control_finish(r, &line, &o);
     return OK;
 }

@@ -5,7 +5,7 @@
 
 #include "node/core.h"
 
-enum { CONTROL_ANSWER_SIZE = 16 << 20, CONTROL_REQUESTS_MAX = 1024 };
+enum { CONTROL_ANSWER_SIZE = 16 << 20, CONTROL_REQUESTS_MAX = 1024, CONTROL_READERS_MAX = 256 };
 
 /* A method gets the request and its params. It answers at once, or sets r->wait and answers later. Not OK: w
  * is the error answer. */
@@ -13,8 +13,10 @@ typedef enum err control_method(struct node *n, struct request *r, const struct 
 struct control_row {
     const char *name;
     control_method *run;
+    enum control_right right; /* what its caller must have */
 };
 extern const struct control_row control_rows[]; /* ends with a NULL name */
+const struct control_row *control_find_method(struct bytes name); /* NULL: there is none */
 
 /* Begins the result object `{"schema":"silktalk.SCHEMA/1",`...; the caller adds members, then control_finish.
  */
@@ -23,6 +25,8 @@ void control_finish(struct request *r, struct buf *line,
                     struct json_out *o); /* sends it; the request is done */
 /* A whole result: {"schema":…,"items":[…]}, with a descriptor to go along (-1: none). */
 void control_items(struct request *r, const char *schema, struct bytes items, int fd);
+/* A page of a list in the store: `next` is op->seq, if op->more, else null. */
+void control_page(struct request *r, const char *schema, const struct store_op *op);
 void control_done(struct request *r);       /* a result of its schema alone */
 void control_stream_end(struct request *r); /* {"id":1,"end":true} behind the events */
 void control_error(struct request *r, const struct why *w);
@@ -60,29 +64,40 @@ enum err send_file(struct node *n, struct request *r, const struct json *params,
 void control_file_copied(struct node *n, struct request *r, struct store_op *op);
 void files_answer(struct node *n, struct request *r, struct store_op *op); /* of people's requests */
 
+enum { FIGURES_REPORT = 1 }; /* in flags of a request: the rows become a report */
+void report_stored(const struct node *n, struct request *r, const struct store_op *op);
+
 /* Answers of the store, by what the request asked. */
 void messages_stored(struct node *n, struct request *r, struct store_op *op);
 void messages_timeout(struct node *n, struct request *r);
 void status_stored(struct node *n, struct request *r, struct store_op *op);
 
 /* clang-format off */
-#define CONTROL_METHODS(X)                                                                                    \
-    X("version", method_version) X("status", method_status) X("id", method_id) X("peers", method_peers)       \
-    X("peers.list", method_peers) X("peer.show", method_peer_show) X("peer.name", method_peer_name)           \
-    X("peer.forget", method_peer_forget) X("connect", method_connect) X("disconnect", method_disconnect)      \
-    X("bootstrap.list", method_bootstrap_list) X("ping", method_ping) X("perf", method_perf)                  \
-    X("explain", method_explain) X("send", method_send) X("inbox", method_inbox)                              \
-    X("inbox.list", method_inbox) X("inbox.next", method_inbox_next) X("inbox.mark", method_inbox_mark)       \
-    X("inbox.delete", method_inbox_delete) X("read", method_read) X("outbox", method_outbox)                  \
-    X("outbox.list", method_outbox) X("outbox.retry", method_outbox_retry)                                    \
-    X("outbox.cancel", method_outbox_cancel) X("diag.limits", method_limits) X("diag.loop", method_loop) X("metrics", method_metrics) \
-    X("figures", method_figures) X("log.stats", method_log_stats) X("events", method_events) X("top", method_top) X("log.level", method_log_level) \
-    X("file", method_file) X("file.list", method_file) X("file.accept", method_file_accept)                   \
-    X("file.cancel", method_file_cancel) X("file.open", method_file_open)                                     \
-    X("health", method_health) X("maintenance", method_maintenance) X("check.last", method_check)             \
-    X("config.list", method_config_list) X("reload", method_reload) X("stop", method_stop)
+#define CONTROL_METHODS(X)                                                                                   \
+    X("version", method_version, READ) X("status", method_status, READ) X("id", method_id, READ)             \
+    X("peers", method_peers, READ) X("peers.list", method_peers, READ)                                       \
+    X("peer.show", method_peer_show, READ) X("peer.name", method_peer_name, OWNER)                           \
+    X("peer.forget", method_peer_forget, OWNER) X("connect", method_connect, ADMIN)                          \
+    X("disconnect", method_disconnect, ADMIN) X("bootstrap.list", method_bootstrap_list, READ)               \
+    X("ping", method_ping, ADMIN) X("perf", method_perf, ADMIN) X("explain", method_explain, READ)           \
+    X("send", method_send, MESSAGES) X("inbox", method_inbox, MESSAGES)                                      \
+    X("inbox.list", method_inbox, MESSAGES) X("inbox.next", method_inbox_next, OWNER)                        \
+    X("inbox.mark", method_inbox_mark, OWNER) X("inbox.delete", method_inbox_delete, MESSAGES)               \
+    X("read", method_read, MESSAGES) X("outbox", method_outbox, READ)                                        \
+    X("outbox.list", method_outbox, READ) X("outbox.retry", method_outbox_retry, ADMIN)                      \
+    X("outbox.cancel", method_outbox_cancel, MESSAGES) X("diag.limits", method_limits, READ)                 \
+    X("diag.loop", method_loop, READ) X("metrics", method_metrics, READ)                                     \
+    X("figures", method_figures, READ) X("report", method_report, READ)                                      \
+    X("log.stats", method_log_stats, READ) X("events", method_events, READ)                                  \
+    X("events.list", method_events_list, READ) X("top", method_top, READ)                                    \
+    X("log.level", method_log_level, ADMIN) X("file", method_file, READ) X("file.list", method_file, READ)   \
+    X("file.accept", method_file_accept, OWNER) X("file.cancel", method_file_cancel, OWNER)                  \
+    X("file.open", method_file_open, OWNER) X("health", method_health, READ)                                 \
+    X("maintenance", method_maintenance, ADMIN) X("check.last", method_check, READ)                          \
+    X("config.list", method_config_list, READ) X("reload", method_reload, ADMIN)                             \
+    X("stop", method_stop, OWNER)
 /* clang-format on */
-#define CONTROL_DECLARE(name, run) control_method run;
+#define CONTROL_DECLARE(name, run, right) control_method run;
 CONTROL_METHODS(CONTROL_DECLARE)
 
 #endif

@@ -122,7 +122,10 @@ static enum err ask(struct node *n, struct request *r, const struct json *params
     }
     files_limits(n, op);
     int64_t most = json_get_int(params, "n", LIST_DEFAULT);
-    if (kind == STORE_FILE_LIST) op->count = (uint64_t)MIN(MAX(most, 1), (int64_t)LIST_MAX);
+    if (kind == STORE_FILE_LIST) {
+        op->count = (uint64_t)MIN(MAX(most, 1), (int64_t)LIST_MAX);
+        op->seq = MAX(json_get_int(params, "after", 0), (int64_t)0);
+    }
     control_give(r, op);
     return OK;
 }
@@ -146,5 +149,8 @@ void files_answer(struct node *n, struct request *r, struct store_op *op) {
         control_done(r);
         return;
     }
-    control_items(r, op->kind == STORE_FILE_OPEN ? "file.open" : "file", buf_view(&op->out), op->fd);
+    if (op->kind == STORE_FILE_OPEN)
+        control_items(r, "file.open", buf_view(&op->out), op->fd);
+    else
+        control_page(r, "file", op);
 }

@@ -200,6 +200,7 @@ enum err method_inbox(struct node *n, struct request *r, const struct json *para
     op->flags = json_get_bool(params, "unread", false) ? INBOX_UNREAD : 0;
     int64_t most = json_get_int(params, "n", LIST_DEFAULT);
     op->count = (uint64_t)MIN(MAX(most, 1), (int64_t)LIST_MAX);
+    op->seq = MAX(json_get_int(params, "after", 0), (int64_t)0); /* older ones than that */
     control_give(r, op);
     return OK;
 }
@@ -241,6 +242,7 @@ enum err method_outbox(struct node *n, struct request *r, const struct json *par
     if (op == NULL) return w->code;
     int64_t most = json_get_int(params, "n", LIST_DEFAULT);
     op->count = (uint64_t)MIN(MAX(most, 1), (int64_t)LIST_MAX);
+    op->seq = MAX(json_get_int(params, "after", 0), (int64_t)0);
     control_give(r, op);
     return OK;
 }
@@ -434,10 +436,15 @@ static void answer_count(struct request *r, const char *schema, struct store_op 
 
 void messages_stored(struct node *n, struct request *r, struct store_op *op) {
     switch ((int)op->kind) {
-    case STORE_INBOX_LIST: control_items(r, "inbox", buf_view(&op->out), -1); break;
-    case STORE_FIGURES: control_items(r, "figures", buf_view(&op->out), -1); break;
+    case STORE_INBOX_LIST: control_page(r, "inbox", op); break;
+    case STORE_FIGURES:
+        if (r->flags == FIGURES_REPORT)
+            report_stored(n, r, op);
+        else
+            control_items(r, "figures", buf_view(&op->out), -1);
+        break;
     case STORE_LOG_COUNTS: control_items(r, "log.stats", buf_view(&op->out), -1); break;
-    case STORE_OUTBOX_LIST: control_items(r, "outbox", buf_view(&op->out), -1); break;
+    case STORE_OUTBOX_LIST: control_page(r, "outbox", op); break;
     case STORE_INBOX_READ: answer_read(n, r, op); break;
     case STORE_INBOX_AFTER: next_stored(n, r, op); break;
     case STORE_INBOX_DELETE: answer_count(r, "inbox.delete", op); break;

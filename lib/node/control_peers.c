@@ -2,6 +2,7 @@
 #include "node/control.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 static void put_address(struct json_out *o, const char *key, struct bytes addr) {
     char text[MULTIADDR_TEXT_MAX];
@@ -64,19 +65,54 @@ static void put_row(struct json_out *o, const struct peer *p, const struct conne
     json_shut(o, '}');
 }
 
+static size_t put_rows(struct json_out *o, const struct peer *p, bool all) {
+    size_t rows = 0;
+    for (const struct connection *c = p->connections; c != NULL; c = c->next_of_peer)
+        if (c->state == CONN_OPEN && ++rows > 0) put_row(o, p, c);
+    if (!all || p->n_connections > 0) return rows;
+    put_row(o, p, NULL);
+    return 1;
+}
+
+static int by_text(const void *a, const void *b) {
+    return bytes_compare(bytes_of((*(struct peer *const *)a)->text), bytes_of((*(struct peer *const *)b)->text));
+}
+
+/* By Peer ID, those behind `after`; the table's own order changes when it grows. A peer's rows stay together,
+ * so a page may be some rows longer than it was asked for. */
+static enum err peers_page(const struct node *n, const struct json *params, bool all, struct json_out *o) {
+    const struct peer **sorted = NEW_ARRAY(const struct peer *, n->peers.n + 1);
+    struct bytes after = json_get_bytes(params, "after");
+    int64_t most = json_get_int(params, "n", 0);
+    size_t count = 0, i = 0, rows = 0;
+    if (sorted == NULL) return E_MEMORY;
+    if (most <= 0) most = INT64_MAX;
+    for (const struct peer *p; (p = map_next(&n->peers, &i)) != NULL;)
+        if (bytes_compare(bytes_of(p->text), after) > 0 && (all || p->n_connections > 0)) sorted[count++] = p;
+    qsort(sorted, count, sizeof *sorted, by_text);
+    for (i = 0; i < count && (int64_t)rows < most; i++) rows += put_rows(o, sorted[i], all);
+    json_shut(o, ']');
+    json_put_str(o, "next", i < count ? sorted[i - 1]->text : NULL);
+    mem_free(sorted);
+    return OK;
+}
+
 enum err method_peers(struct node *n, struct request *r, const struct json *params, struct why *w) {
     bool all = json_get_bool(params, "all", false);
     struct buf line = {NULL, 0, 0, 0};
     struct json_out o = control_begin(r, &line, "peers");
     size_t i = 0;
-    (void)w;
     json_open(&o, "items", '[');
-    for (struct peer *p; (p = map_next(&n->peers, &i)) != NULL;) {
-        for (const struct connection *c = p->connections; c != NULL; c = c->next_of_peer)
-            if (c->state == CONN_OPEN) put_row(&o, p, c);
-        if (all && p->n_connections == 0) put_row(&o, p, NULL);
+    if (json_get_int(params, "n", 0) > 0 || json_get_bytes(params, "after").n > 0) {
+        if (peers_page(n, params, all, &o) != OK) {
+            buf_free(&line);
+            return fail(w, E_MEMORY, "out of memory");
+        }
+    } else {
+        for (const struct peer *p; (p = map_next(&n->peers, &i)) != NULL;) put_rows(&o, p, all);
+        json_shut(&o, ']');
+        json_put_null(&o, "next");
     }
-    json_shut(&o, ']');
     control_finish(r, &line, &o);
     return OK;
 }
@@ -252,10 +288,11 @@ enum err method_bootstrap_list(struct node *n, struct request *r, const struct j
     const struct config_list *list = &cfg(n->config, discovery_bootstrap).list;
     struct buf line = {NULL, 0, 0, 0};
     struct json_out o = control_begin(r, &line, "bootstrap.list");
-    (void)params;
+    struct json_page page = json_page_of(params);
     (void)w;
     json_open(&o, "items", '[');
     for (size_t i = 0; i < list->n; i++) {
+        if (!json_page_has(&page)) continue;
         const struct peer *p = peers_find(n, &list->peers[i]);
         json_open(&o, NULL, '{');
         json_put_str(&o, "addr", list->texts[i]);
@@ -272,6 +309,7 @@ enum err method_bootstrap_list(struct node *n, struct request *r, const struct j
         json_shut(&o, '}');
     }
     json_shut(&o, ']');
+    json_page_end(&page, &o);
     control_finish(r, &line, &o);
     return OK;
 }

@@ -4,7 +4,9 @@
 
 #include <strings.h>
 
-/* ---- events */
+/* ---- events. What is kept of them for those who ask now and then: see event_history.h */
+
+enum { TAP_KEPT = 16 << 10, HISTORY_MS = 3600 * 1000, HISTORY_LIST = 100, HISTORY_LIST_MAX = 1000 };
 
 static bool is_word(struct bytes a, const char *word) {
     return a.n == strlen(word) && strncasecmp((const char *)a.p, word, a.n) == 0;
@@ -20,37 +22,87 @@ static bool fits(enum event event, struct bytes type) {
     return type.n <= strlen(row->text) && strncasecmp((const char *)type.p, row->text, type.n) == 0;
 }
 
-enum err method_events(struct node *n, struct request *r, const struct json *params, struct why *w) {
-    struct bytes type = bytes_trim(json_get_bytes(params, "type"));
+static bool any_fits(struct bytes type) {
     bool any = false;
     for (int i = 0; i < EVENT_COUNT; i++) any = any || fits((enum event)i, type);
-    if (!any) return fail(w, E_USAGE, "no event, component or level has that name");
+    return any;
+}
+
+enum err method_events(struct node *n, struct request *r, const struct json *params, struct why *w) {
+    struct bytes type = bytes_trim(json_get_bytes(params, "type"));
+    if (!any_fits(type)) return fail(w, E_USAGE, "no event, component or level has that name");
     char *kept = mem_text(type.p, type.n);
     if (kept == NULL) return fail(w, E_MEMORY, "out of memory");
     r->state = kept;
     r->free_state = mem_free;
     r->wait = WAIT_EVENTS;
-    n->log->tapped = true;
+    n->log->tap_of = LOG_TAP_ALL;
     return OK;
+}
+
+/* Events of each message are many: they are kept only while somebody has asked in the last hour. */
+static enum log_tap tap_of(const struct node *n, bool followed) {
+    if (followed) return LOG_TAP_ALL;
+    bool asked = n->history.asked.us != 0 && mono_diff_ms(n->now.mono, n->history.asked) < HISTORY_MS;
+    return asked ? LOG_TAP_INFO : LOG_TAP_RARE;
 }
 
 void control_events(struct node *n) {
     struct log *log = n->log;
     bool followed = false;
-    if (log == NULL || !log->tapped) return;
-    struct rd r = rd_of(buf_view(&log->tap));
-    do {
+    if (log == NULL) return;
+    for (const struct request *q = n->requests; q != NULL; q = q->next)
+        followed |= !q->dead && q->wait == WAIT_EVENTS;
+    for (struct rd r = rd_of(buf_view(&log->tap)); r.in.n > 0 && !r.bad;) {
         enum event event = (enum event)rd_u16(&r);
         struct bytes object = rd_take(&r, rd_u16(&r));
-        for (struct request *q = n->requests; q != NULL; q = q->next) {
-            if (q->dead || q->wait != WAIT_EVENTS) continue;
-            followed = true;
-            if (!r.bad && fits(event, bytes_of(q->state))) control_event_raw(q, object);
-        }
-    } while (r.in.n > 0 && !r.bad);
+        if (r.bad) break;
+        if (event_rows[event].level >= LEVEL_INFO)
+            event_history_add(&n->history, (size_t)limit_max(&n->limits, LIMIT_EVENTS), event, object);
+        for (struct request *q = followed ? n->requests : NULL; q != NULL; q = q->next)
+            if (!q->dead && q->wait == WAIT_EVENTS && fits(event, bytes_of(q->state)))
+                control_event_raw(q, object);
+    }
+    n->limits.of[LIMIT_EVENTS].used = n->history.n;
     buf_clear(&log->tap);
-    log->tapped = followed;
-    if (!followed) buf_free(&log->tap);
+    buf_shrink(&log->tap, TAP_KEPT);
+    log->tap_of = tap_of(n, followed);
+}
+
+/* params: type (as of `events`), n, after: the number of the last one seen. Without it: the newest ones. */
+enum err method_events_list(struct node *n, struct request *r, const struct json *params, struct why *w) {
+    struct bytes type = bytes_trim(json_get_bytes(params, "type"));
+    int64_t after = json_get_int(params, "after", -1), most = json_get_int(params, "n", HISTORY_LIST);
+    struct buf line = {NULL, 0, 0, 0};
+    if (!any_fits(type)) return fail(w, E_USAGE, "no event, component or level has that name");
+    n->history.asked = n->now.mono;
+    if (after > (int64_t)n->history.last) after = 0; /* of an earlier run of the node */
+    control_events(n); /* those of this turn too */
+    most = MIN(MAX(most, (int64_t)1), (int64_t)HISTORY_LIST_MAX);
+    struct event_at at = event_history_first(&n->history);
+    if (after < 0) { /* so far back that the newest remain */
+        size_t count = 0, skip;
+        for (struct event_at i = at; event_history_next(&n->history, &i);) count += fits(i.event, type);
+        skip = count > (size_t)most ? count - (size_t)most : 0;
+        while (skip > 0 && event_history_next(&n->history, &at)) skip -= fits(at.event, type);
+    }
+    struct json_out o = control_begin(r, &line, "events");
+    uint64_t last = after < 0 ? 0 : (uint64_t)after;
+    json_open(&o, "items", '[');
+    while (most > 0 && event_history_next(&n->history, &at)) {
+        if (after >= 0 && at.number <= (uint64_t)after) continue;
+        last = at.number;
+        if (!fits(at.event, type)) continue;
+        json_open(&o, NULL, '{');
+        json_put_uint(&o, "number", at.number);
+        json_put_raw(&o, NULL, bytes_sub(at.object, 1, at.object.n - 2)); /* its members */
+        json_shut(&o, '}');
+        most--;
+    }
+    json_shut(&o, ']');
+    json_put_uint(&o, "next", last);
+    control_finish(r, &line, &o);
+    return OK;
 }
 
 /* ---- top */

@@ -21,6 +21,7 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "node/alert.h"
+#include "node/event_history.h"
 #include "node/figures.h"
 #include "node/health.h"
 #include "node/node.h"
@@ -256,6 +257,7 @@ struct request {
     struct request *next, *prev, *next_dead;
     struct node *node;
     uint32_t client, uid, pid;
+    enum control_right may;
     struct buf id; /* the request's id as JSON text */
     char method[32];
     enum wait_kind wait;
@@ -427,6 +429,7 @@ struct node {
     int64_t queue_from;
     struct store_op *half_copies; /* to be dropped, when the store can again; each has a row: limit files */
     struct mono next_half_copies;
+    struct event_history history;
     struct request *requests, *last_request; /* oldest first: it is mostly the oldest that is answered */
     struct request *dead_requests; /* answered, and not freed yet */
     struct map request_by_tag;

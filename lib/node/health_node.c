@@ -322,6 +322,7 @@ enum err method_check(struct node *n, struct request *r, const struct json *para
     while (i < HEALTH_PERIODS && !bytes_is(period, periods[i])) i++;
     if (i == HEALTH_PERIODS) return fail(w, E_USAGE, "params.period is daily, weekly or monthly");
     snprintf(key, sizeof key, "check.%s", periods[i]);
+    if (result != NULL && r->may != RIGHT_OWNER) return fail(w, E_DENIED, "this caller may only read");
     if (result != NULL) {
         struct buf text = {.max = CHECK_JSON_MAX};
         struct health_report c = {{0}, HEALTH_UNKNOWN};

@@ -2,14 +2,16 @@
 #include "node/http.h"
 
 #include "base/json.h"
+#include "node/control.h"
 #include "node/metrics.h"
 #include "crypto/hash.h"
 
 #include <stdio.h>
 #include <strings.h>
 
-/* Who may: anybody (what is told then depends on who asks); local callers and tokens; tokens of a scope. */
-enum may { MAY_ALL, MAY_LOCAL, MAY_READ, MAY_MESSAGES, MAY_ADMIN };
+/* Who may: anybody (what is told then depends on who asks); local callers and tokens; tokens of a scope.
+ * MAY_AS_CONTROL: the scope that the control method's right asks for. */
+enum may { MAY_ALL, MAY_LOCAL, MAY_READ, MAY_MESSAGES, MAY_ADMIN, MAY_NOBODY, MAY_AS_CONTROL };
 
 struct caller {
     bool full; /* more than the bare state may be told */
@@ -124,33 +126,47 @@ static const struct route routes[] = {
     {HTTP_GET, "/metrics", MAY_LOCAL, metrics, NULL, NULL, 0},
     {HTTP_GET, "/health", MAY_ALL, health, NULL, NULL, 0},
     {HTTP_GET, "/figures", MAY_LOCAL, NULL, "figures", NULL, 200},
-    {HTTP_GET, "/api/v1/status", MAY_READ, NULL, "status", NULL, 200},
-    {HTTP_GET, "/api/v1/health", MAY_READ, NULL, "health", NULL, 200},
-    {HTTP_GET, "/api/v1/version", MAY_READ, NULL, "version", NULL, 200},
-    {HTTP_GET, "/api/v1/id", MAY_READ, NULL, "id", NULL, 200},
-    {HTTP_GET, "/api/v1/peers", MAY_READ, NULL, "peers", NULL, 200},
-    {HTTP_GET, "/api/v1/peers/", MAY_READ, NULL, "peer.show", "peer", 200},
-    {HTTP_GET, "/api/v1/explain/", MAY_READ, NULL, "explain", "peer", 200},
-    {HTTP_GET, "/api/v1/limits", MAY_READ, NULL, "diag.limits", NULL, 200},
-    {HTTP_GET, "/api/v1/loop", MAY_READ, NULL, "diag.loop", NULL, 200},
-    {HTTP_GET, "/api/v1/figures", MAY_READ, NULL, "figures", NULL, 200},
-    {HTTP_GET, "/api/v1/config", MAY_READ, NULL, "config.list", NULL, 200},
-    {HTTP_GET, "/api/v1/bootstrap", MAY_READ, NULL, "bootstrap.list", NULL, 200},
-    {HTTP_GET, "/api/v1/outbox", MAY_READ, NULL, "outbox", NULL, 200},
-    {HTTP_GET, "/api/v1/files", MAY_READ, NULL, "file", NULL, 200},
-    {HTTP_GET, "/api/v1/messages", MAY_MESSAGES, NULL, "inbox", NULL, 200},
-    {HTTP_POST, "/api/v1/messages", MAY_MESSAGES, NULL, "send", NULL, 202},
-    {HTTP_GET, "/api/v1/messages/", MAY_MESSAGES, NULL, "read", "id", 200},
-    {HTTP_DELETE, "/api/v1/messages/", MAY_MESSAGES, NULL, "inbox.delete", "id", 200},
-    {HTTP_DELETE, "/api/v1/outbox/", MAY_MESSAGES, NULL, "outbox.cancel", "id", 200},
-    {HTTP_POST, "/api/v1/connect", MAY_ADMIN, NULL, "connect", NULL, 200},
-    {HTTP_POST, "/api/v1/disconnect", MAY_ADMIN, NULL, "disconnect", NULL, 200},
-    {HTTP_POST, "/api/v1/maintenance", MAY_ADMIN, NULL, "maintenance", NULL, 200},
-    {HTTP_POST, "/api/v1/reload", MAY_ADMIN, NULL, "reload", NULL, 200},
+    {HTTP_GET, "/api/v1/status", MAY_AS_CONTROL, NULL, "status", NULL, 200},
+    {HTTP_GET, "/api/v1/health", MAY_AS_CONTROL, NULL, "health", NULL, 200},
+    {HTTP_GET, "/api/v1/version", MAY_AS_CONTROL, NULL, "version", NULL, 200},
+    {HTTP_GET, "/api/v1/id", MAY_AS_CONTROL, NULL, "id", NULL, 200},
+    {HTTP_GET, "/api/v1/peers", MAY_AS_CONTROL, NULL, "peers", NULL, 200},
+    {HTTP_GET, "/api/v1/peers/", MAY_AS_CONTROL, NULL, "peer.show", "peer", 200},
+    {HTTP_GET, "/api/v1/explain/", MAY_AS_CONTROL, NULL, "explain", "peer", 200},
+    {HTTP_GET, "/api/v1/limits", MAY_AS_CONTROL, NULL, "diag.limits", NULL, 200},
+    {HTTP_GET, "/api/v1/loop", MAY_AS_CONTROL, NULL, "diag.loop", NULL, 200},
+    {HTTP_GET, "/api/v1/figures", MAY_AS_CONTROL, NULL, "figures", NULL, 200},
+    {HTTP_GET, "/api/v1/report", MAY_AS_CONTROL, NULL, "report", NULL, 200},
+    {HTTP_GET, "/api/v1/events", MAY_AS_CONTROL, NULL, "events.list", NULL, 200},
+    {HTTP_GET, "/api/v1/log/stats", MAY_AS_CONTROL, NULL, "log.stats", NULL, 200},
+    {HTTP_GET, "/api/v1/checks/", MAY_AS_CONTROL, NULL, "check.last", "period", 200},
+    {HTTP_GET, "/api/v1/config", MAY_AS_CONTROL, NULL, "config.list", NULL, 200},
+    {HTTP_GET, "/api/v1/bootstrap", MAY_AS_CONTROL, NULL, "bootstrap.list", NULL, 200},
+    {HTTP_GET, "/api/v1/outbox", MAY_AS_CONTROL, NULL, "outbox", NULL, 200},
+    {HTTP_GET, "/api/v1/files", MAY_AS_CONTROL, NULL, "file", NULL, 200},
+    {HTTP_GET, "/api/v1/messages", MAY_AS_CONTROL, NULL, "inbox", NULL, 200},
+    {HTTP_POST, "/api/v1/messages", MAY_AS_CONTROL, NULL, "send", NULL, 202},
+    {HTTP_GET, "/api/v1/messages/", MAY_AS_CONTROL, NULL, "read", "id", 200},
+    {HTTP_DELETE, "/api/v1/messages/", MAY_AS_CONTROL, NULL, "inbox.delete", "id", 200},
+    {HTTP_DELETE, "/api/v1/outbox/", MAY_AS_CONTROL, NULL, "outbox.cancel", "id", 200},
+    {HTTP_POST, "/api/v1/connect", MAY_AS_CONTROL, NULL, "connect", NULL, 200},
+    {HTTP_POST, "/api/v1/disconnect", MAY_AS_CONTROL, NULL, "disconnect", NULL, 200},
+    {HTTP_POST, "/api/v1/maintenance", MAY_AS_CONTROL, NULL, "maintenance", NULL, 200},
+    {HTTP_POST, "/api/v1/reload", MAY_AS_CONTROL, NULL, "reload", NULL, 200},
 };
 /* clang-format on */
 
 /* ---- who asks */
+
+static enum may needs(const struct route *route) {
+    static const enum may of_right[] = {[RIGHT_OWNER] = MAY_NOBODY,
+                                        [RIGHT_ADMIN] = MAY_ADMIN,
+                                        [RIGHT_MESSAGES] = MAY_MESSAGES,
+                                        [RIGHT_READ] = MAY_READ};
+    if (route->may != MAY_AS_CONTROL) return route->may;
+    const struct control_row *row = control_find_method(bytes_of(route->control));
+    return row == NULL ? MAY_NOBODY : of_right[row->right];
+}
 
 /* Without its port. False: not the name of a host. */
 static bool host_name(struct bytes host, char *out, size_t size) {
@@ -222,17 +238,36 @@ static int who(struct node *n, const struct http_client *c, const struct http_re
 
 /* ---- control methods */
 
-static void put_number(struct json_out *o, const char *key, struct bytes query, const char *name) {
-    char text[24];
+/* A number; or, where places in a list are names (peers), the text. */
+static void put_place(struct json_out *o, const char *key, struct bytes query, const char *name) {
+    char text[128];
     uint64_t v;
-    if (http_query(query, name, text, sizeof text) && bytes_to_u64(bytes_of(text), INT64_MAX, &v))
+    if (!http_query(query, name, text, sizeof text)) return;
+    if (bytes_to_u64(bytes_of(text), INT64_MAX, &v))
         json_put_uint(o, key, v);
+    else
+        json_put_str(o, key, text);
+}
+
+/* ?all=1 and the like. */
+static void put_flag(struct json_out *o, struct bytes query, const char *name) {
+    char text[8];
+    if (http_query(query, name, text, sizeof text))
+        json_put_bool(o, name, strcmp(text, "0") != 0 && strcmp(text, "no") != 0 && strcmp(text, "false") != 0);
+}
+
+/* Who got here may call this method, and what stands below it. */
+static enum control_right row_right(const struct route *route) {
+    const struct control_row *row = control_find_method(bytes_of(route->control));
+    return row == NULL ? RIGHT_READ : row->right;
 }
 
 static void run_control(struct node *n, struct http_client *c, const struct route *route,
                         const struct http_request *r, struct bytes rest, struct bytes body) {
-    static const char *const words[] = {"from", "search", "since", "event", "level", "peer", "span", "names"};
+    static const char *const words[] = {"from", "search", "since", "event", "level", "peer", "span", "names", "type", "by"};
+    static const char *const flags[] = {"all", "unread", "changed"};
     struct buf line = {.max = body.n + 16384}, name = {.max = HTTP_PATH_MAX};
+    if (route->method != HTTP_POST) body.n = 0; /* what is asked for stands in the address alone */
     struct json_doc *doc = body.n == 0 ? NULL : json_parse(body, NULL);
     bool bad = body.n > 0 && (doc == NULL || !json_is_object(json_root(doc)));
     struct json_out o = json_begin(&line);
@@ -246,8 +281,9 @@ static void run_control(struct node *n, struct http_client *c, const struct rout
             bad |= !http_unescape(&name, rest, false) || !utf8_valid(buf_view(&name));
             json_put(&o, route->rest, buf_view(&name));
         }
-        put_number(&o, "n", r->query, "limit");
-        put_number(&o, "after", r->query, "after");
+        put_place(&o, "n", r->query, "limit");
+        put_place(&o, "after", r->query, "after");
+        for (size_t i = 0; i < LEN(flags); i++) put_flag(&o, r->query, flags[i]);
         for (size_t i = 0; i < LEN(words); i++) {
             char value[256];
             if (http_query(r->query, words[i], value, sizeof value)) json_put_str(&o, words[i], value);
@@ -259,7 +295,8 @@ static void run_control(struct node *n, struct http_client *c, const struct rout
     if (bad || !json_end(&o)) {
         http_refuse(n, c, 400, "the body is a JSON object, the path has no bad escapes", NULL);
     } else {
-        struct node_client client = {.id = c->id | HTTP_CLIENT, .uid = UINT32_MAX, .fd = -1};
+        struct node_client client = {
+            .id = c->id | HTTP_CLIENT, .uid = UINT32_MAX, .may = row_right(route), .fd = -1};
         c->answering = true;
         c->success = route->success;
         control_request(n, &client, buf_view(&line));
@@ -299,13 +336,13 @@ static int judge(struct node *n, const struct http_client *c, const struct http_
     *text = "there is nothing here";
     if (route == NULL) return caller->full ? 404 : 401;
     *text = "this needs an access token: silktalk token create NAME";
-    if (caller->may < route->may) {
+    if (caller->may < needs(route)) {
         if (caller->may <= MAY_LOCAL) return 401;
         *text = "the token's scope is too small for this";
         return 403;
     }
     *text = "without TLS this is answered on this host alone";
-    return route->may > MAY_READ && !c->local && !c->tls ? 403 : 0;
+    return needs(route) > MAY_READ && !c->local && !c->tls ? 403 : 0;
 }
 
 /* NULL: refused, and told so. */

@@ -49,6 +49,7 @@ struct node *node_new(const struct node_setup *setup) {
     n->self = setup->self;
     n->config = setup->config;
     n->log = setup->log;
+    if (n->log != NULL) n->log->tap_of = LOG_TAP_RARE;
     n->rng = setup->rng;
     n->now = setup->now;
     n->started = setup->now.mono;
@@ -98,6 +99,7 @@ void node_free(struct node *n) {
     swarm_sweep(n);
     http_free(n);
     control_free(n);
+    event_history_free(&n->history);
     messenger_free(n);
     alerts_free(n);
     file_queue_free(n);
@@ -403,7 +405,8 @@ void node_tick(struct node *n) {
 struct mono node_deadline(const struct node *n) {
     struct mono at = n->next_upkeep;
     if (!n->stopping) at = mono_sooner(at, n->figures.next);
-    if (n->log != NULL && n->log->tap.n > 0) at = mono_sooner(at, n->now.mono);
+    if (n->log != NULL && n->log->tap_of == LOG_TAP_ALL && n->log->tap.n > 0)
+        at = mono_sooner(at, n->now.mono);
     if (!n->stopping) at = mono_sooner(at, mono_sooner(n->next_maintain, n->next_load));
     at = mono_sooner(at, swarm_deadline(n));
     at = mono_sooner(at, messenger_deadline(n));

@@ -69,9 +69,15 @@ void node_resolve_done(struct node *n, uint32_t query, const struct node_resolve
 void node_stored(struct node *n, struct store_op *op);
 
 /* ---- control requests: one JSON line each (operations.md S12); `uid`, `pid` as the kernel tells them */
+/* What a caller may, and what a method needs (operations.md S4, S10): from all to the least. Each may what
+ * those behind it may. OWNER: whoever has the node's home. */
+#define CONTROL_RIGHTS(X) X(OWNER) X(ADMIN) X(MESSAGES) X(READ)
+#define CONTROL_RIGHT_SYMBOL(name) RIGHT_##name,
+enum control_right { CONTROL_RIGHTS(CONTROL_RIGHT_SYMBOL) };
 struct node_client {
-    uint32_t id;
+    uint32_t id; /* below 1 << 30 */
     uint32_t uid, pid;
+    enum control_right may;
     int fd; /* of a regular file that came with the request; -1: none, and when the node took it over */
 };
 void node_request(struct node *n, struct node_client *client, struct bytes line);

@@ -69,7 +69,7 @@ TEST(log_tap_has_whole_events_or_none) {
     log_init(&log, LEVEL_ERROR, LOG_TEXT);
     LOG(&log, EV_SLOW_TURN, kv_str("part", "x"));
     CHECK(log.tap.n == 0); /* nobody follows */
-    log.tapped = true;
+    log.tap_of = LOG_TAP_ALL;
     log.now.wall.ms = 1790000000123;
     LOG(&log, EV_STREAM, kv_str("peer", "a\"\x1b[31m"), kv_ms("took", 1500));
     struct rd r = rd_of(buf_view(&log.tap));

@@ -33,7 +33,7 @@ static void check_values(const struct config *c) {
     MUST(config_warnings(c, &text));
     struct json_out o = json_begin(&json);
     json_open(&o, NULL, '[');
-    config_list_json(c, c, true, &o);
+    config_list_json(c, c, true, NULL, &o);
     json_shut(&o, ']');
     MUST(json_end(&o));
     buf_free(&text);

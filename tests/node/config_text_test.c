@@ -160,7 +160,7 @@ TEST(the_list_shows_values_sources_and_what_is_pending) {
         struct buf text = {.max = 1 << 20};
         struct json_out o = json_begin(&text);
         json_open(&o, NULL, '[');
-        config_list_json(c, row == 1 ? old : NULL, row == 2, &o);
+        config_list_json(c, row == 1 ? old : NULL, row == 2, NULL, &o);
         json_shut(&o, ']');
         CHECK(json_end(&o));
         struct json_doc *doc = json_parse(buf_view(&text), NULL);

@@ -53,9 +53,10 @@ TEST(events_come_by_type) {
         CHECK(strstr(said(n, &all), "Slow turn") == NULL); /* once */
         node_client_gone(n, 77);
         LOG(n->log, EV_PEER_CONNECTED, kv_str("peer", "B"));
-        CHECK(strcmp(said(n, &all), "") == 0 && !n->log->tapped && n->log->tap.n == 0);
-        LOG(n->log, EV_PEER_CONNECTED, kv_str("peer", "B"));
-        CHECK(n->log->tap.n == 0); /* nobody follows any more: nothing is kept */
+        CHECK(strcmp(said(n, &all), "") == 0 && n->log->tap_of == LOG_TAP_RARE && n->log->tap.n == 0);
+        LOG(n->log, EV_STREAM, kv_str("peer", "B"));
+        LOG(n->log, EV_MESSAGE_RECEIVED, kv_str("peer", "B"));
+        CHECK(n->log->tap.n == 0); /* nobody follows any more: what is many is not kept */
         buf_free(&all);
         end_world(w);
     }
@@ -66,7 +67,7 @@ TEST(events_of_no_such_type_are_refused) {
     size_t a = node_with(w, "");
     must_fail(world_ask(w, a, "events", "{\"type\":\"nonsense\"}"), "usage");
     must_fail(world_ask(w, a, "events", "{\"type\":\"Peer connectedx\"}"), "usage");
-    CHECK(!node_of(w, a)->log->tapped);
+    CHECK(node_of(w, a)->log->tap_of == LOG_TAP_RARE);
     end_world(w);
 }
 
