@@ -26,10 +26,10 @@ enum applet_flag {
     AP_NODE = 1,    /* needs a running node */
     AP_CREATES = 2, /* chooses ~/.silktalk even when it is not there yet */
     AP_HIDDEN = 4,
-    AP_RAW = 8,  /* options end at the first word that is none (programs to run) */
+    AP_RAW = 8,     /* options end at the first word that is none (programs to run) */
     AP_PLUGIN = 32, /* exits 3 where others exit 2: monitoring systems take 2 for CRITICAL */
-    AP_WATCH = 64, /* says within 3 s that the node does not answer, unless --timeout says otherwise */
-    AP_INIT = 16 /* AP_CREATES for its word `init` alone */
+    AP_WATCH = 64,  /* says within 3 s that the node does not answer, unless --timeout says otherwise */
+    AP_INIT = 16    /* AP_CREATES for its word `init` alone */
 };
 #define APPLET_GROUPS(X)                                                                                     \
     X(NODE, "The node")                                                                                      \
@@ -73,9 +73,9 @@ struct cli {
     struct why why;
     struct config *config; /* cli_config */
     struct control_client node;
-    bool at_monitor; /* `node` is monitor.sock: it answers questions alone */
+    bool at_monitor;    /* `node` is monitor.sock: it answers questions alone */
     bool (*stop)(void); /* see control_client.stop */
-    int pass_fd; /* goes with the next request; stays the caller's; -1: none */
+    int pass_fd;        /* goes with the next request; stays the caller's; -1: none */
 };
 /* Runs what argv asks for: options, help, suggestions; returns the exit code. */
 int cli_run(int argc, char **argv);
@@ -107,8 +107,8 @@ enum err cli_ask(struct cli *c, const char *method, struct buf *params, struct j
 int cli_verb(struct cli *c, const char *method, struct buf *params, struct json_out *o,
              void (*show)(struct cli *c, const struct json *result));
 bool cli_process_stopped(pid_t pid); /* by SIGSTOP, or a debugger */
-bool cli_node_runs(struct cli *c);  /* is there a node behind the socket? */
-enum err cli_config(struct cli *c); /* reads the home's configuration into c->config */
+bool cli_node_runs(struct cli *c);   /* is there a node behind the socket? */
+enum err cli_config(struct cli *c);  /* reads the home's configuration into c->config */
 
 /* ---- output: results on stdout, all else on stderr */
 int cli_exit(

@@ -83,7 +83,7 @@ struct daemon {
     struct notify notify;
     struct store *store;
     struct control *control, *monitor; /* monitor: for reading alone; NULL: none */
-    struct dns *dns; /* opened at the first name */
+    struct dns *dns;                   /* opened at the first name */
     struct closing *closing;
     struct node *node;
     struct tcp_acceptor acceptor;
@@ -136,7 +136,8 @@ void webhook_close(struct daemon *d);
 enum err sockets_open(struct daemon *d, const struct config *config); /* the control socket must open */
 void sockets_answer(struct daemon *d, const struct node_effect *e);   /* ANSWER */
 void sockets_tick(struct daemon *d);
-void sockets_turn(struct daemon *d); /* after the node's turn: who asks no more and has all answers is let go */
+void sockets_turn(
+    struct daemon *d); /* after the node's turn: who asks no more and has all answers is let go */
 void sockets_close(struct daemon *d);
 struct mono sockets_deadline(const struct daemon *d);
 

@@ -107,7 +107,7 @@ static void make_folder_of(const char *path) {
 }
 
 #define REFUSAL(code, name, text)                                                                            \
-    BYTES("{\"id\":null,\"error\":{\"schema\":\"silktalk.error/1\",\"code\":" code ",\"name\":\"" name                 \
+    BYTES("{\"id\":null,\"error\":{\"schema\":\"silktalk.error/1\",\"code\":" code ",\"name\":\"" name       \
           "\",\"message\":\"" text "\",\"hint\":null}}")
 
 static struct control_setup socket_setup(const struct config *c) {
@@ -133,8 +133,8 @@ static enum err open_control(struct daemon *d, const struct config *c) {
     return e;
 }
 
-/* For reading alone. Messages go without it: that it can not be opened is said, and is no reason to stop. On a
- * system where nobody made the group yet it is for those who may use the control socket. */
+/* For reading alone. Messages go without it: that it can not be opened is said, and is no reason to stop. On
+ * a system where nobody made the group yet it is for those who may use the control socket. */
 static void open_monitor(struct daemon *d, const struct config *c) {
     struct control_setup setup = socket_setup(c);
     struct why w = {OK, ""};
@@ -146,7 +146,8 @@ static void open_monitor(struct daemon *d, const struct config *c) {
     setup.mark = MONITOR_CLIENT;
     bool same = strcmp(setup.path, d->home->socket_given ? d->home->socket : cfg(c, node_socket).text) == 0;
     make_folder_of(setup.path);
-    enum err e = same ? fail(&w, E_INPUT, "it is the control socket's path") : control_open(&d->monitor, &setup, &w);
+    enum err e = same ? fail(&w, E_INPUT, "it is the control socket's path")
+                      : control_open(&d->monitor, &setup, &w);
     if (e == OK) e = loop_watch(d->loop, control_fd(d->monitor), LOOP_READ, "monitor", monitor_ready, d);
     if (e != OK) LOG(&d->log, EV_LISTENER_SKIPPED, kv_str("addr", setup.path), kv_str("reason", w.text));
 }

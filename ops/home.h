@@ -53,7 +53,7 @@ enum err home_config_text(const struct home *h, struct bytes text, bool folder, 
 enum err home_make_conf(const struct home *h, struct bytes text, struct why *w);
 /* Makes the home and the folder of CONF, where they are missing. */
 enum err home_make_folders(const struct home *h, bool *made, struct why *w);
-bool home_personal(char out[PATH_SIZE]); /* the caller's ~/.silktalk */
+bool home_personal(char out[PATH_SIZE]);     /* the caller's ~/.silktalk */
 bool home_conf_inside(const struct home *h); /* CONF lies in the home: its owner's, not root's */
 /* Makes what is missing of: folders, identity.key (0600), CONF with the commented sample. *made says what was
  * made (words for people, "" if nothing). */

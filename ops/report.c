@@ -60,13 +60,9 @@ static void reached(const struct json *row, struct buf *out) {
 }
 
 static void show(struct cli *c, const struct json *r) {
-    static const struct cli_column columns[] = {{"FIGURE", false, figure},
-                                                {"LAST-HOUR", true, last},
-                                                {"DAY", true, day},
-                                                {"WEEK", true, week},
-                                                {"ALL", true, all},
-                                                {"HIGHEST", true, highest},
-                                                {"PER-DAY", true, change}};
+    static const struct cli_column columns[] = {
+        {"FIGURE", false, figure}, {"LAST-HOUR", true, last},  {"DAY", true, day},       {"WEEK", true, week},
+        {"ALL", true, all},        {"HIGHEST", true, highest}, {"PER-DAY", true, change}};
     static const struct cli_column capacity[] = {{"LIMIT", false, limit},
                                                  {"USED", true, used},
                                                  {"MAX", true, most},

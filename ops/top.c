@@ -25,7 +25,6 @@ const char top_text[] =
     "  silktalk top\n"
     "  silktalk top --interval 10s -n 6 >rates.txt\n";
 
-
 static volatile sig_atomic_t ended, resized, suspended;
 static bool hurried; /* the next look at once */
 static void on_signal(int number) {

@@ -1,5 +1,6 @@
-/* lib/base/json_page.h: a page of a list that is in memory, as who asks wants it: `n` rows (0, or missing: all)
- * behind the first `after`. A list that changes between two pages may show a row twice, or not at all. */
+/* lib/base/json_page.h: a page of a list that is in memory, as who asks wants it: `n` rows (0, or missing:
+ * all) behind the first `after`. A list that changes between two pages may show a row twice, or not at all.
+ */
 #ifndef SILKTALK_BASE_JSON_PAGE_H
 #define SILKTALK_BASE_JSON_PAGE_H
 

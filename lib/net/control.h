@@ -28,9 +28,9 @@ struct control_peer { /* who is at the other end, as the kernel says, when it co
 struct control_setup {
     /* at most 107 bytes; a socket file left there is replaced: hold the home's lock */
     const char *path;
-    mode_t mode; /* 0660 or 0600 */
-    uid_t owner; /* the node's own user */
-    gid_t group; /* who may besides root and owner; (gid_t)-1: nobody */
+    mode_t mode;   /* 0660 or 0600 */
+    uid_t owner;   /* the node's own user */
+    gid_t group;   /* who may besides root and owner; (gid_t)-1: nobody */
     uint32_t mark; /* set in the ids of its clients, so that an owner of two sockets can tell: a bit, or 0 */
     /* LIMIT_CONTROL_CLIENTS, CONTROL_LINE_MAX, LIMIT_CONTROL_BACKLOG */
     size_t clients_max, line_max, backlog_max;

@@ -108,7 +108,7 @@ void config_list_json(const struct config *c, const struct config *running, bool
 bool config_schema_json(struct buf *out); /* `config list --schema`: JSON Schema of all keys */
 /* The commented default INI, every key shown; `defaults`: those of one home (NULL: of none, for manuals). */
 bool config_sample(const struct config *defaults, struct buf *out);
-bool config_manual(struct buf *out);      /* the key part of silktalk.ini(5), mdoc */
+bool config_manual(struct buf *out); /* the key part of silktalk.ini(5), mdoc */
 
 /* Editing a file's text without losing comments or order: sets (value NULL: removes) one key. The last
  * occurrence that counts is changed in place, others of the same key are removed; a missing section or key is

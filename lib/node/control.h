@@ -15,7 +15,7 @@ struct control_row {
     control_method *run;
     enum control_right right; /* what its caller must have */
 };
-extern const struct control_row control_rows[]; /* ends with a NULL name */
+extern const struct control_row control_rows[];                   /* ends with a NULL name */
 const struct control_row *control_find_method(struct bytes name); /* NULL: there is none */
 
 /* Begins the result object `{"schema":"silktalk.SCHEMA/1",`...; the caller adds members, then control_finish.

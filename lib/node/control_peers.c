@@ -75,7 +75,8 @@ static size_t put_rows(struct json_out *o, const struct peer *p, bool all) {
 }
 
 static int by_text(const void *a, const void *b) {
-    return bytes_compare(bytes_of((*(struct peer *const *)a)->text), bytes_of((*(struct peer *const *)b)->text));
+    return bytes_compare(bytes_of((*(struct peer *const *)a)->text),
+                         bytes_of((*(struct peer *const *)b)->text));
 }
 
 /* By Peer ID, those behind `after`; the table's own order changes when it grows. A peer's rows stay together,

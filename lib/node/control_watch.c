@@ -77,7 +77,7 @@ enum err method_events_list(struct node *n, struct request *r, const struct json
     if (!any_fits(type)) return fail(w, E_USAGE, "no event, component or level has that name");
     n->history.asked = n->now.mono;
     if (after > (int64_t)n->history.last) after = 0; /* of an earlier run of the node */
-    control_events(n); /* those of this turn too */
+    control_events(n);                               /* those of this turn too */
     most = MIN(MAX(most, (int64_t)1), (int64_t)HISTORY_LIST_MAX);
     struct event_at at = event_history_first(&n->history);
     if (after < 0) { /* so far back that the newest remain */

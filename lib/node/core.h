@@ -275,7 +275,7 @@ struct request {
     uint32_t flags;
 };
 
-struct throttle { /* see throttle.c */
+struct throttle {    /* see throttle.c */
     uint64_t rate;   /* bytes per second; 0: no limit */
     int64_t bytes;   /* that may go now; below 0: a debt */
     struct mono at;  /* when that was so */
@@ -284,11 +284,11 @@ struct throttle { /* see throttle.c */
 };
 
 enum {
-    HEALTH_LIMITS = 11,            /* limits that health looks at */
-    HEALTH_PAST = 361,             /* records of the last hour, one in 10 s: the longest health.window */
-    HEALTH_CLOCKS = 16,            /* peers whose clocks are remembered, each for so long: */
+    HEALTH_LIMITS = 11, /* limits that health looks at */
+    HEALTH_PAST = 361,  /* records of the last hour, one in 10 s: the longest health.window */
+    HEALTH_CLOCKS = 16, /* peers whose clocks are remembered, each for so long: */
     HEALTH_CLOCK_MS = 3600 * 1000,
-    HEALTH_PERIODS = 3             /* daily, weekly, monthly */
+    HEALTH_PERIODS = 3 /* daily, weekly, monthly */
 };
 struct node_health {
     struct health judged;
@@ -361,14 +361,13 @@ struct totals {
 /* What happened since the start, for metrics.c and figures.c; the modules count, nobody else. */
 enum { DIRECTION_IN, DIRECTION_OUT, DIRECTIONS };
 enum { MESSAGE_EXPIRED = RECEIPT_INVALID + 1, MESSAGE_ENDS, HTTP_COUNTS_MAX = 64 };
-#define ACCESS_RULES(X)                                                                                      \
-    X("denyCidrs") X("denyPeers") X("mode=allowlist") X("allowCidrs") X("messages.from")
+#define ACCESS_RULES(X) X("denyCidrs") X("denyPeers") X("mode=allowlist") X("allowCidrs") X("messages.from")
 #define ACCESS_RULE_ONE(name) +1
 enum { ACCESS_RULE_COUNT = 0 ACCESS_RULES(ACCESS_RULE_ONE) };
 struct counts {
-    uint64_t opened[DIRECTIONS], closed[ERR_COUNT];       /* connections, secured and muxed */
+    uint64_t opened[DIRECTIONS], closed[ERR_COUNT]; /* connections, secured and muxed */
     uint64_t dials[ERR_COUNT], handshakes_failed[ERR_COUNT], denied[ACCESS_RULE_COUNT];
-    uint64_t streams[PROTOCOL_COUNT][DIRECTIONS];         /* agreed on */
+    uint64_t streams[PROTOCOL_COUNT][DIRECTIONS];            /* agreed on */
     uint64_t protocol_bytes[PROTOCOL_COUNT + 1][DIRECTIONS]; /* the last: before a protocol was agreed on */
     uint64_t network_bytes[DIRECTIONS];
     uint64_t messages[DIRECTIONS][MESSAGE_ENDS], message_bytes[DIRECTIONS]; /* by enum receipt_status */
@@ -420,7 +419,7 @@ struct node {
         struct store_op *op; /* NULL: at the store */
     } * unended;
     struct outgoing *ending, *last_ending; /* their receipts have come, their rows are about to go */
-    struct mono next_unended, next_spool; /* next_spool: some of it could not be taken */
+    struct mono next_unended, next_spool;  /* next_spool: some of it could not be taken */
     bool recount; /* messages are queued that no lane knows: the store is asked how many */
     struct mono next_recount;
     struct file_out *files_out; /* oldest first */
@@ -431,16 +430,16 @@ struct node {
     struct mono next_half_copies;
     struct event_history history;
     struct request *requests, *last_request; /* oldest first: it is mostly the oldest that is answered */
-    struct request *dead_requests; /* answered, and not freed yet */
+    struct request *dead_requests;           /* answered, and not freed yet */
     struct map request_by_tag;
     size_t n_requests;
-    struct mono requests_due; /* not later than the first deadline of them */
+    struct mono requests_due;    /* not later than the first deadline of them */
     int request_fd;              /* came with the request that is being dispatched; -1: none, or taken */
     uint64_t next_serial;        /* streams, tags */
     struct node_effect *effects; /* ring */
     size_t effects_at, effects_n, effects_cap;
     struct store_op *refused; /* operations that found no memory on their way */
-    struct buf answer; /* of the EFFECT_ANSWER taken last */
+    struct buf answer;        /* of the EFFECT_ANSWER taken last */
     size_t store_in_flight;
     uint64_t outbox_count, outbox_bytes;
     struct endpoint listen[32];
@@ -502,13 +501,13 @@ void health_stored(struct node *n, const struct store_op *op);            /* STO
 void health_check_stored(struct request *r, const struct store_op *op);   /* and of a request */
 /* Our clock less that of peers. False: nothing is known. */
 bool health_clock(const struct node *n, int64_t *offset_ms);
-void health_problems_json(const struct node *n, struct json_out *o);      /* items of `status` */
+void health_problems_json(const struct node *n, struct json_out *o); /* items of `status` */
 void health_clock_seen(struct node *n, const struct connection *c, uint64_t received_ms); /* a receipt came */
 
 /* ---- node.c */
 void node_push(struct node *n, const struct node_effect *e); /* queues an effect */
 void node_give(struct node *n, struct store_op *op);         /* EFFECT_STORE; NULL is fine */
-void node_operation(struct node *n, bool failed);             /* of messages and streams: one has ended */
+void node_operation(struct node *n, bool failed);            /* of messages and streams: one has ended */
 int64_t node_disk_permille(const struct node *n);            /* the fullest of its disks; -1: not known */
 /* EFFECT_ANSWER: the line's memory goes to the effect; *line is empty and usable afterwards. */
 void node_answer(struct node *n, uint32_t client, struct buf *line);
@@ -558,10 +557,10 @@ void stream_credit(struct stream *s, size_t fresh);
 
 /* ---- throttle.c */
 void throttle_set(struct throttle *t, uint64_t rate, struct mono now);
-size_t throttle_burst(const struct throttle *t);               /* SIZE_MAX: no limit */
-size_t throttle_room(struct throttle *t, struct mono now);     /* bytes; SIZE_MAX: no limit */
-void throttle_spend(struct throttle *t, size_t n);             /* may go below nothing: it is paid back */
-struct mono throttle_deadline(const struct throttle *t);       /* when those that waited may go on */
+size_t throttle_burst(const struct throttle *t);           /* SIZE_MAX: no limit */
+size_t throttle_room(struct throttle *t, struct mono now); /* bytes; SIZE_MAX: no limit */
+void throttle_spend(struct throttle *t, size_t n);         /* may go below nothing: it is paid back */
+struct mono throttle_deadline(const struct throttle *t);   /* when those that waited may go on */
 size_t throttle_bulk_room(struct node *n); /* credit that files may be given; SIZE_MAX: no limit */
 void throttle_reconfigure(struct node *n);
 void throttle_tick(struct node *n); /* wakes those that waited */

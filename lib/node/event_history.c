@@ -25,7 +25,8 @@ void event_history_add(struct event_history *h, size_t most, enum event event, s
     h->bytes.max = 2 * EVENT_HISTORY_BYTES;
     while (h->n > 0 && (h->n >= most || h->bytes.n - h->from + need > EVENT_HISTORY_BYTES)) drop_oldest(h);
     compact(h);
-    if (object.n > UINT16_MAX || !buf_reserve(&h->bytes, need)) { /* numbers are counted back from the newest: all or nothing */
+    if (object.n > UINT16_MAX ||
+        !buf_reserve(&h->bytes, need)) { /* numbers are counted back from the newest: all or nothing */
         event_history_free(h);
         return;
     }

@@ -8,7 +8,8 @@
 
 enum { EVENT_HISTORY_BYTES = 512 << 10 };
 struct event_history {
-    struct buf bytes; /* repeated { u16 event, u16 n, n bytes of a JSON object }, oldest first, from `from` on */
+    struct buf
+        bytes; /* repeated { u16 event, u16 n, n bytes of a JSON object }, oldest first, from `from` on */
     size_t from, n;
     uint64_t last;     /* number of the newest; the first one of all is 1 */
     struct mono asked; /* somebody looked; 0: never */
@@ -24,7 +25,7 @@ struct event_at {
     enum event event;
     struct bytes object; /* {"time":...} */
 };
-struct event_at event_history_first(const struct event_history *h); /* stands before the oldest */
+struct event_at event_history_first(const struct event_history *h);          /* stands before the oldest */
 bool event_history_next(const struct event_history *h, struct event_at *at); /* false: no more */
 
 #endif

@@ -253,7 +253,8 @@ static void put_place(struct json_out *o, const char *key, struct bytes query, c
 static void put_flag(struct json_out *o, struct bytes query, const char *name) {
     char text[8];
     if (http_query(query, name, text, sizeof text))
-        json_put_bool(o, name, strcmp(text, "0") != 0 && strcmp(text, "no") != 0 && strcmp(text, "false") != 0);
+        json_put_bool(o, name,
+                      strcmp(text, "0") != 0 && strcmp(text, "no") != 0 && strcmp(text, "false") != 0);
 }
 
 /* Who got here may call this method, and what stands below it. */
@@ -264,7 +265,8 @@ static enum control_right row_right(const struct route *route) {
 
 static void run_control(struct node *n, struct http_client *c, const struct route *route,
                         const struct http_request *r, struct bytes rest, struct bytes body) {
-    static const char *const words[] = {"from", "search", "since", "event", "level", "peer", "span", "names", "type", "by"};
+    static const char *const words[] = {"from", "search", "since", "event", "level",
+                                        "peer", "span",   "names", "type",  "by"};
     static const char *const flags[] = {"all", "unread", "changed"};
     struct buf line = {.max = body.n + 16384}, name = {.max = HTTP_PATH_MAX};
     if (route->method != HTTP_POST) body.n = 0; /* what is asked for stands in the address alone */

@@ -23,7 +23,7 @@ struct node_setup {
     const char *source_id;      /* of the program, for metrics; NULL: unknown */
     /* whose disks are watched (borrowed), by enum space_kind; NULL: none */
     const char *folders[SPACE_USES];
-    struct bytes page;          /* HTML of GET /, borrowed; its style and script are in one element each */
+    struct bytes page; /* HTML of GET /, borrowed; its style and script are in one element each */
     int pid;
 };
 struct node *node_new(const struct node_setup *setup); /* NULL: out of memory (config is freed then too) */
@@ -104,7 +104,7 @@ uint32_t node_http_accepted(struct node *n, const struct endpoint *remote, bool 
 size_t node_http_room(const struct node *n, uint32_t id); /* bytes it takes now; 0: do not read */
 /* At most node_http_room. */
 void node_http_received(struct node *n, uint32_t id, struct bytes data);
-void node_http_ended(struct node *n, uint32_t id);                       /* the client sends no more */
+void node_http_ended(struct node *n, uint32_t id); /* the client sends no more */
 struct bytes node_http_tx(const struct node *n, uint32_t id);
 void node_http_sent(struct node *n, uint32_t id, size_t bytes);
 bool node_http_done(const struct node *n, uint32_t id); /* all is sent: close it */
@@ -122,7 +122,7 @@ struct node_resources {
     struct node_loop { /* the owner's loop: turns in microseconds; slow: longer than 10 ms */
         uint64_t turns, slow;
         int64_t mean_us, p50_us, p99_us, max_us;
-        char slowest_part[32]; /* of the last slow turn */
+        char slowest_part[32];              /* of the last slow turn */
         uint64_t bucket[NODE_LOOP_BUCKETS]; /* turns below 2^i microseconds; the last one has the rest */
         int64_t total_us;
     } loop;

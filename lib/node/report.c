@@ -1,4 +1,5 @@
-/* The answer to `report`: the node's own figures, by the hour, as trends, and when a limit will be reached. */
+/* The answer to `report`: the node's own figures, by the hour, as trends, and when a limit will be reached.
+ */
 #include "node/control.h"
 
 #include <math.h>
@@ -176,7 +177,8 @@ enum err method_report(struct node *n, struct request *r, const struct json *par
 
 void report_stored(const struct node *n, struct request *r, const struct store_op *op) {
     struct buf line = {NULL, 0, 0, 0}, array = {.max = CONTROL_ANSWER_SIZE};
-    bool whole = buf_add_text(&array, "[") && buf_add(&array, buf_view(&op->out)) && buf_add_text(&array, "]");
+    bool whole = buf_add_text(&array, "[") && buf_add(&array, buf_view(&op->out)) &&
+                 buf_add_text(&array, "]");
     struct json_doc *doc = whole ? json_parse(buf_view(&array), NULL) : NULL;
     buf_free(&array);
     if (doc == NULL) {

@@ -25,14 +25,16 @@ static const char *ask_as(struct world *w, enum control_right may, const char *m
 }
 
 TEST(a_method_needs_its_right) {
-    static const char *const read[] = {"status",      "health", "report",      "events",    "events.list", "id",
-                                       "version",     "peers",  "peers.list",  "peer.show", "explain",     "outbox",
-                                       "outbox.list", "top",    "diag.limits", "diag.loop", "log.stats",   "check.last",
-                                       "figures",     "file",   "file.list",   "config.list", "bootstrap.list", "metrics"};
+    static const char *const read[] = {
+        "status",      "health", "report",      "events",      "events.list",    "id",
+        "version",     "peers",  "peers.list",  "peer.show",   "explain",        "outbox",
+        "outbox.list", "top",    "diag.limits", "diag.loop",   "log.stats",      "check.last",
+        "figures",     "file",   "file.list",   "config.list", "bootstrap.list", "metrics"};
     for (const struct control_row *row = control_rows; row->name != NULL; row++) {
         bool listed = false;
         for (size_t i = 0; i < LEN(read); i++) listed |= strcmp(read[i], row->name) == 0;
-        CHECK(listed == (row->right == RIGHT_READ), "%s: operations.md S10 has the list of role read", row->name);
+        CHECK(listed == (row->right == RIGHT_READ), "%s: operations.md S10 has the list of role read",
+              row->name);
         for (enum control_right may = RIGHT_OWNER; may <= RIGHT_READ; may++) {
             struct world *w = quiet_world();
             node_with(w, "");
@@ -47,7 +49,8 @@ TEST(a_method_needs_its_right) {
 TEST(reading_a_kept_result_is_not_keeping_one) {
     struct world *w = quiet_world();
     node_with(w, "");
-    const char *result = "{\"period\":\"daily\",\"result\":{\"at\":\"2026-01-01T00:00:00Z\",\"status\":\"ok\"}}";
+    const char *result =
+        "{\"period\":\"daily\",\"result\":{\"at\":\"2026-01-01T00:00:00Z\",\"status\":\"ok\"}}";
     for (enum control_right may = RIGHT_ADMIN; may <= RIGHT_READ; may++)
         CHECK(strstr(ask_as(w, may, "check.last", result), "\"code\":5") != NULL, "%s", said);
     CHECK(node_of(w, 0)->health.reports[0].at.ms == 0);
@@ -120,7 +123,8 @@ TEST(events_are_remembered_for_who_asks_later) {
     size_t a = node_with(w, "[limits]\nremembered_events = 10\n");
     struct node *n = node_of(w, a);
     LOG(n->log, EV_PEER_CONNECTED, kv_str("peer", "A"));
-    LOG(n->log, EV_MESSAGE_RECEIVED, kv_str("peer", "A")); /* comes with each message: not before somebody asks */
+    LOG(n->log, EV_MESSAGE_RECEIVED,
+        kv_str("peer", "A")); /* comes with each message: not before somebody asks */
     LOG(n->log, EV_STREAM, kv_str("peer", "A"));
     LOG(n->log, EV_SLOW_TURN, kv_str("part", "x"));
     const char *got = world_ask(w, a, "events.list", "{\"n\":2}");
@@ -138,8 +142,10 @@ TEST(events_are_remembered_for_who_asks_later) {
     CHECK(count(got, "\"number\"") == 10, "%s", got);
     must_have(got, "\"i\":29");
     got = world_ask(w, a, "events.list", "{\"type\":\"warn\",\"n\":4}");
-    CHECK(count(got, "\"number\"") == 4 && strstr(got, "\"i\":26") != NULL && strstr(got, "\"i\":29") != NULL, "%s", got);
-    CHECK(count(world_ask(w, a, "events.list", "{\"after\":999999}"), "\"number\"") == 10, "numbers of an earlier run");
+    CHECK(count(got, "\"number\"") == 4 && strstr(got, "\"i\":26") != NULL && strstr(got, "\"i\":29") != NULL,
+          "%s", got);
+    CHECK(count(world_ask(w, a, "events.list", "{\"after\":999999}"), "\"number\"") == 10,
+          "numbers of an earlier run");
     must_fail(world_ask(w, a, "events.list", "{\"type\":\"nonsense\"}"), "usage");
     world_run(w, 3601 * 1000);
     CHECK(n->log->tap_of == LOG_TAP_RARE, "nobody has asked for an hour");

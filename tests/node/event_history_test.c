@@ -18,8 +18,8 @@ static size_t walk(const struct event_history *h) {
     for (struct event_at at = event_history_first(h); event_history_next(h, &at); n++) {
         char want[32];
         snprintf(want, sizeof want, "{\"i\":%u}", (unsigned)at.number);
-        CHECK(at.number == ++number && bytes_starts(at.object, want), "%llu: %.*s", (unsigned long long)number,
-              (int)at.object.n, (const char *)at.object.p);
+        CHECK(at.number == ++number && bytes_starts(at.object, want), "%llu: %.*s",
+              (unsigned long long)number, (int)at.object.n, (const char *)at.object.p);
         CHECK(at.event == (enum event)(at.number % EVENT_COUNT));
     }
     CHECK(number == h->last && n == h->n);
@@ -52,7 +52,7 @@ TEST(without_memory_numbers_go_on) {
         add(&h, 1000, i + 1, 200);
         mem_fail_after(-1);
     }
-    CHECK(h.n == 0 && h.last == i, "an event was lost, and with it those before"); 
+    CHECK(h.n == 0 && h.last == i, "an event was lost, and with it those before");
     add(&h, 10, ++i, 0);
     CHECK(walk(&h) == 1 && h.last == i);
     event_history_free(&h);
