@@ -114,6 +114,8 @@ static void take_effects(struct daemon *d) {
             break;
         }
     }
+    store_flush(d->store);
+    if (d->control != NULL) control_flush(d->control);
 }
 
 /* First the messages that may still go (drain), then goodbye to the peers, then what the store has. */

@@ -25,6 +25,7 @@ enum {
     READ_CHUNK = 65536,
     READS = 16, /* of one client in one go */
     KEEP = 65536,
+    FLUSH_BYTES = 32768, /* of answers: they do not wait for more */
     PAUSE_MS = 250, /* no accepting for so long when descriptors are used up: clients wait in the backlog */
     FAREWELL_MS = 5000, /* a client that is being closed gets so long to read its last lines */
 };
@@ -57,6 +58,7 @@ struct client {
     size_t n_passed, n_passing;
     uint32_t interest; /* in epoll */
     bool in_epoll;
+    bool fresh; /* something in `out` that was not tried to be written yet */
 };
 struct control {
     struct control_setup setup;
@@ -64,7 +66,7 @@ struct control {
     dev_t device;
     ino_t inode;
     int listener, epoll, wake; /* wake: an eventfd in epoll, readable while control_next may have something */
-    bool awake;
+    bool awake, fresh; /* fresh: of some client */
     struct client *clients;
     size_t next; /* where control_next goes on: every client has its turn */
     uint32_t last_id;
@@ -135,7 +137,7 @@ static void shut(struct control *c, struct client *p) {
     buf_free(&p->in);
     buf_free(&p->out);
     p->done = p->seen = p->sent = 0;
-    p->line = false;
+    p->line = p->fresh = false;
     p->state = CLOSED;
     if (p->tell)
         wake(c);
@@ -188,6 +190,7 @@ static ssize_t send_some(struct client *p) {
 
 /* Writes what goes; false: the client is closed for it. */
 static bool flush(struct control *c, struct client *p) {
+    p->fresh = false;
     while (unsent(p) > 0) {
         ssize_t n = send_some(p);
         if (n > 0) continue;
@@ -420,6 +423,7 @@ void control_turn(struct control *c, struct mono now) {
         struct client *p = &c->clients[i];
         if (p->state == LEAVING && mono_due(p->leave_by, now)) shut(c, p);
     }
+    control_flush(c);
 }
 
 struct mono control_deadline(const struct control *c) {
@@ -515,6 +519,7 @@ enum err control_send(struct control *c, uint32_t client, struct bytes line) {
 enum err control_send_with(struct control *c, uint32_t client, struct bytes line, int fd) {
     struct client *p = find(c, client);
     if (p == NULL || p->state != OPEN) return E_NOT_FOUND;
+    if (p->fresh && line.n + 1 > c->setup.backlog_max - MIN(unsent(p), c->setup.backlog_max)) flush(c, p);
     if (p->hung) return E_NOT_FOUND;
     enum err e = OK;
     if (line.n + 1 > c->setup.backlog_max - MIN(unsent(p), c->setup.backlog_max)) e = E_LIMIT;
@@ -531,13 +536,21 @@ enum err control_send_with(struct control *c, uint32_t client, struct bytes line
         shut(c, p);
         return e;
     }
-    bool idle = unsent(p) == 0;
     int copy = fd < 0 || p->n_passing == CONTROL_FDS_MAX ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 0);
     if (copy >= 0) p->passing[p->n_passing++] = (struct passed){copy, p->out.n};
     buf_add(&p->out, line);
     buf_add_byte(&p->out, '\n');
-    if (idle) flush(c, p);
+    p->fresh |= (p->interest & EPOLLOUT) == 0; /* else it is written as soon as there is room */
+    c->fresh |= p->fresh;
+    if (p->fresh && unsent(p) >= FLUSH_BYTES) flush(c, p);
     return fd >= 0 && copy < 0 ? E_LIMIT : OK;
+}
+
+void control_flush(struct control *c) {
+    if (!c->fresh) return;
+    c->fresh = false;
+    for (size_t i = 0; i < c->setup.clients_max; i++)
+        if (c->clients[i].fresh) flush(c, &c->clients[i]);
 }
 
 void control_drop(struct control *c, uint32_t client) {

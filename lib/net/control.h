@@ -60,9 +60,11 @@ struct control_event {
     int fd;            /* regular file that came with it, now the owner's; -1: none */
 };
 bool control_next(struct control *c, struct control_event *out);
-/* Appends `line` and a newline to what the client gets; written at once as far as it goes. E_NOT_FOUND: no
- * such client (any more). E_LIMIT, E_MEMORY: it is being closed (its CONTROL_GONE follows). */
+/* Appends `line` and a newline to what the client gets; control_flush writes it. E_NOT_FOUND: no such client
+ * (any more). E_LIMIT, E_MEMORY: it is being closed (its CONTROL_GONE follows). */
 enum err control_send(struct control *c, uint32_t client, struct bytes line);
+/* Writes what was sent, as far as it goes: a turn's answers in one piece. control_turn does it too. */
+void control_flush(struct control *c);
 /* The same with a descriptor (-1: none), which stays the caller's. A line that must wait behind others takes
  * a duplicate along. At most CONTROL_FDS_MAX wait: E_LIMIT, the line goes without. */
 enum err control_send_with(struct control *c, uint32_t client, struct bytes line, int fd);

@@ -4,6 +4,8 @@
 
 #include <stdio.h>
 
+enum { ANSWER_USUAL = 300 }; /* bytes: an answer of that size grows no more */
+
 #define CONTROL_ROW(name, run, right) {name, run, RIGHT_##right},
 const struct control_row control_rows[] = {CONTROL_METHODS(CONTROL_ROW){NULL, NULL, RIGHT_OWNER}};
 
@@ -76,7 +78,8 @@ static bool open_answer(struct request *r, struct buf *line, const char *member)
     line->max = CONTROL_ANSWER_SIZE;
     struct bytes id = r->id.n > 0 ? buf_view(&r->id)
                                   : BYTES("null"); /* none when there was no memory for it */
-    return buf_add_text(line, "{\"id\":") && buf_add(line, id) && buf_add_format(line, ",\"%s\":", member);
+    return buf_reserve(line, id.n + ANSWER_USUAL) && buf_add_text(line, "{\"id\":") && buf_add(line, id) &&
+           buf_add_text(line, ",\"") && buf_add_text(line, member) && buf_add_text(line, "\":");
 }
 
 struct json_out control_begin(struct request *r, struct buf *line, const char *schema) {
@@ -85,9 +88,11 @@ struct json_out control_begin(struct request *r, struct buf *line, const char *s
     o.bad = !good; /* half a beginning is none */
     json_open(&o, NULL, '{');
     if (schema != NULL) {
-        char text[64];
-        snprintf(text, sizeof text, "silktalk.%s/1", schema);
-        json_put_str(&o, "schema", text);
+        uint8_t space[64];
+        struct buf text = {space, 0, sizeof space, sizeof space};
+        o.bad |= !buf_add_text(&text, "silktalk.") || !buf_add_text(&text, schema) ||
+                 !buf_add_text(&text, "/1");
+        json_put(&o, "schema", buf_view(&text));
     }
     return o;
 }

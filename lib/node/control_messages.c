@@ -15,11 +15,12 @@ static void answer_send(struct request *r) {
     json_open(&o, "items", '[');
     for (size_t i = 0; i < s->n; i++) {
         char id[2 * MESSAGE_ID + 1], peer[PEER_TEXT_MAX];
+        const struct peer *known = peers_find(r->node, &s->items[i].peer);
         message_id_text(s->items[i].id, id);
-        peer_id_text(&s->items[i].peer, peer);
+        if (known == NULL) peer_id_text(&s->items[i].peer, peer);
         json_open(&o, NULL, '{');
         json_put_str(&o, "id", id);
-        json_put_str(&o, "peer_id", peer);
+        json_put_str(&o, "peer_id", known == NULL ? peer : known->text);
         json_put_str(&o, "state", s->items[i].state);
         json_put_str(&o, "error", s->items[i].text[0] == 0 ? NULL : s->items[i].text);
         json_shut(&o, '}');

@@ -131,15 +131,15 @@ enum err peers_resolve(struct node *n, struct bytes text, struct peer **out, str
     text = bytes_trim(text);
     if (text.n == 0) return fail(w, E_USAGE, "which peer?");
     if (text.p[0] == '/') return by_address(n, text, out, w);
+    if (peer_id_parse(text, &id)) { /* which no name can be */
+        *out = peers_add(n, &id);
+        return *out != NULL ? OK : fail(w, E_LIMIT, "the peer book is full");
+    }
     for (struct peer *p; (p = map_next(&n->peers, &i)) != NULL;)
         if (p->name != NULL && bytes_is(text, p->name)) {
             *out = p;
             return OK;
         }
-    if (peer_id_parse(text, &id)) {
-        *out = peers_add(n, &id);
-        return *out != NULL ? OK : fail(w, E_LIMIT, "the peer book is full");
-    }
     if (text.n < ENDING_MIN)
         return fail(w, E_NOT_FOUND,
                     "no peer has that name; an ending of a Peer ID needs 6 characters or more");

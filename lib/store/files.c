@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { PATH_SIZE = 4096, NAME_KEEP = 200 };
@@ -16,6 +17,7 @@ struct slot {
     bool outgoing;
     uint64_t at;      /* bytes copied or written */
     uint64_t synced;  /* of these on disk */
+    int64_t synced_ms; /* when; 0: not yet */
     uint64_t started; /* of these on their way */
     struct sha256 hash;
     uint64_t hashed;
@@ -25,7 +27,7 @@ struct files {
     char *folders[2]; /* received, outgoing */
     struct slot slots[FILES_OPEN];
     uint64_t turns;
-    uint8_t slice[FILE_SLICE];
+    uint8_t slice[FILES_HASH_BYTES];
 };
 
 struct files *files_new(const char *outgoing, const char *received) {
@@ -151,13 +153,27 @@ static bool write_at(int fd, struct bytes data, uint64_t at) {
     return true;
 }
 
+static int64_t monotonic_ms(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+/* Often enough for a slow file to lose little, seldom enough for a fast one to leave the disk to messages. */
+static bool must_sync(struct slot *s) {
+    uint64_t bytes = s->at - s->synced;
+    if (bytes < FILES_SYNC_BYTES) return false;
+    return bytes >= FILES_SYNC_MOST || monotonic_ms() - s->synced_ms >= FILES_SYNC_MS;
+}
+
 /* Writes and, in time, sees to it that it is on the disk. */
 static enum err append(struct slot *s, const char *path, struct bytes data, bool sync, struct why *w) {
     if (!write_at(s->fd, data, s->at)) return sorry(w, path, errno);
     s->at += data.n;
-    if (sync || s->at - s->synced >= FILES_SYNC_BYTES) {
+    if (sync || must_sync(s)) {
         if (fdatasync(s->fd) != 0) return sorry(w, path, errno);
         s->synced = s->started = s->at;
+        s->synced_ms = monotonic_ms();
     } else if (s->at - s->started >= FILES_START_BYTES) {
         /* No more than two such parts are on their way: the disk stays free for the syncs of messages. */
         if (s->started > s->synced)

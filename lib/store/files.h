@@ -3,7 +3,8 @@
  * whole).
  *
  * A few files are held open between slices, with their running hash. All calls are for the store's thread;
- * each takes as long as one slice of FILE_SLICE bytes does, or a sync of FILES_SYNC_BYTES. */
+ * each takes as long as one slice of FILES_HASH_BYTES to be hashed, of FILE_SLICE to be written, or a sync.
+ */
 #ifndef SILKTALK_STORE_FILES_H
 #define SILKTALK_STORE_FILES_H
 
@@ -12,7 +13,10 @@
 
 enum {
     FILES_OPEN = 32,             /* files held open; the longest unused one is closed */
-    FILES_SYNC_BYTES = 8 << 20,  /* so much is lost at most, and sent again, when the power fails */
+    FILES_HASH_BYTES = 256 << 10, /* as long as a small message's commit: it may have to wait for one */
+    FILES_SYNC_BYTES = 8 << 20,   /* so much, and FILES_SYNC_MS: time for a sync, for which messages wait */
+    FILES_SYNC_MS = 500,
+    FILES_SYNC_MOST = 64 << 20,  /* so much is lost at most, and sent again, when the power fails */
     FILES_START_BYTES = 1 << 20, /* writing to the disk begins after so much: a sync then has little to do */
 };
 struct files;

@@ -27,11 +27,13 @@ struct store {
     pthread_mutex_t lock; /* of all below */
     pthread_cond_t work;
     struct queue todo, bulk, done; /* bulk: the bytes of files */
-    size_t waiting, queue_max;     /* given and not taken back */
     size_t urgent;                 /* of todo: somebody waits for them */
     bool ending, bulk_next;
     int pipe[2]; /* a byte in it: done is not empty */
     bool told;
+    /* The owner's own: a lock, and the thread woken, for many and not for each. */
+    struct queue given, taken;
+    size_t waiting, queue_max; /* given and not taken back */
 };
 
 static void push_list(struct queue *q, struct store_op *first) {
@@ -199,11 +201,13 @@ enum err store_open(struct store **out, const struct store_setup *setup, struct 
 
 void store_close(struct store *s) {
     if (s == NULL) return;
+    store_flush(s);
     pthread_mutex_lock(&s->lock);
     s->ending = true;
     pthread_cond_signal(&s->work);
     pthread_mutex_unlock(&s->lock);
     pthread_join(s->thread, NULL);
+    store_op_list_free(s->taken.first);
     store_op_list_free(s->done.first);
     db_close(s->db);
     close(s->pipe[0]);
@@ -218,38 +222,52 @@ int store_fd(const struct store *s) {
 }
 
 bool store_give(struct store *s, struct store_op *op) {
+    if (s->waiting >= s->queue_max) return false;
+    op->next = NULL;
+    push_list(&s->given, op);
+    s->waiting++;
+    return true;
+}
+
+void store_flush(struct store *s) {
+    if (s->given.first == NULL) return;
     pthread_mutex_lock(&s->lock);
-    bool fits = s->waiting < s->queue_max;
-    if (fits) {
+    for (struct store_op *op = s->given.first, *next; op != NULL; op = next) {
+        next = op->next;
         op->next = NULL;
         bool bulk = is_bulk(op);
         if (!bulk && !may_wait(op)) s->urgent++;
         push_list(bulk ? &s->bulk : &s->todo, op);
-        s->waiting++;
-        pthread_cond_signal(&s->work);
     }
+    pthread_cond_signal(&s->work);
     pthread_mutex_unlock(&s->lock);
-    return fits;
+    s->given = (struct queue){NULL, NULL, 0};
 }
 
 size_t store_waiting(const struct store *s) {
     return s->waiting;
 }
 
-struct store_op *store_take(struct store *s) {
+static void take_all(struct store *s) {
     pthread_mutex_lock(&s->lock);
-    struct store_op *op = s->done.first;
-    if (op != NULL) {
-        s->done.first = op->next;
-        if (op->next == NULL) s->done.last = NULL;
-        s->done.n--;
-        s->waiting--;
-        op->next = NULL;
-    } else if (s->told) {
+    s->taken = s->done;
+    s->done = (struct queue){NULL, NULL, 0};
+    if (s->told) {
         char bytes[64];
         while (read(s->pipe[0], bytes, sizeof bytes) > 0) {}
         s->told = false;
     }
     pthread_mutex_unlock(&s->lock);
+}
+
+struct store_op *store_take(struct store *s) {
+    if (s->taken.first == NULL) take_all(s);
+    struct store_op *op = s->taken.first;
+    if (op == NULL) return NULL;
+    s->taken.first = op->next;
+    if (op->next == NULL) s->taken.last = NULL;
+    s->taken.n--;
+    s->waiting--;
+    op->next = NULL;
     return op;
 }

@@ -30,6 +30,7 @@ enum err store_open(struct store **out, const struct store_setup *setup, struct 
 void store_close(struct store *s);                     /* finishes what was given, then ends */
 int store_fd(const struct store *s);                   /* readable: store_take has something */
 bool store_give(struct store *s, struct store_op *op); /* takes ownership; false: queue is full */
+void store_flush(struct store *s); /* the thread gets what was given: to be called when that is all for now */
 size_t store_waiting(const struct store *s);
 struct store_op *store_take(struct store *s); /* ownership back; NULL: nothing more now */
 

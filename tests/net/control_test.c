@@ -134,6 +134,9 @@ TEST(control_asks_and_answers) {
     CHECK(e.fd == -1 && e.peer.pid == getpid() && e.peer.gid == getgid() && !e.peer.in_group);
     CHECK(control_send(c, first, BYTES("answer 1")) == OK);
     CHECK(control_send(c, first, BYTES("answer 2")) == OK);
+    CHECK(control_unsent(c, first) == 18);
+    control_flush(c); /* both in one piece */
+    CHECK(control_unsent(c, first) == 0);
     CHECK(strcmp(get(a), "answer 1\nanswer 2\n") == 0);
     expect(CONTROL_LINE, "two");
     nothing();
@@ -218,6 +221,7 @@ TEST(control_tells_that_a_client_is_gone_while_it_is_written_to) {
     nothing();
     CHECK(!ready());
     control_send(c, e.client, BYTES("event"));
+    control_flush(c);
     CHECK(ready(), "an owner that waits for control_fd must learn of it");
     expect(CONTROL_GONE, "");
     nothing();
@@ -681,6 +685,7 @@ TEST(control_client_talks) {
     close(e.fd);
     CHECK(control_send(c, e.client, BYTES("one")) == OK && control_send(c, e.client, BYTES("")) == OK);
     CHECK(control_send(c, e.client, BYTES("three")) == OK);
+    control_flush(c);
     CHECK(control_client_next(&k, &line, 1000, &w) == OK && bytes_is(line, "one"));
     CHECK(control_client_next(&k, &line, 1000, &w) == OK && line.n == 0);
     CHECK(control_client_send(&k, BYTES("again"), -1, 1000, &w) == OK, "what came meanwhile is kept");

@@ -86,13 +86,13 @@ TEST(file_source_that_is_none_or_changes) {
     run_op(db, &op, E_INPUT);
     op_end(&op);
     CHECK(rows(db) == 0 && entries("outgoing") == 0, "nothing is left of them");
-    static const off_t ends[] = {sizeof content + 1, FILE_SLICE + 5, FILE_SLICE};
+    static const off_t ends[] = {sizeof content + 1, FILES_HASH_BYTES + 5, FILES_HASH_BYTES};
     for (size_t i = 0; i < LEN(ends); i++) {
         int64_t seq = added(db, i + 1, sizeof content);
         op = file_op(STORE_FILE_COPY, seq);
         run_op(db, &op, OK);
-        CHECK(op.more && op.count == FILE_SLICE && truncate(source, ends[i]) == 0);
-        for (int turn = 0; turn < 5 && op.err == OK && op.more; turn++) db_run(db, &op);
+        CHECK(op.more && op.count == FILES_HASH_BYTES && truncate(source, ends[i]) == 0);
+        for (int turn = 0; turn < 20 && op.err == OK && op.more; turn++) db_run(db, &op);
         CHECK(op.err == E_INPUT && bytes_has(bytes_of(op.why.text), BYTES("changed")), "%s", op.why.text);
         op_end(&op);
         simply(db, STORE_FILE_CANCEL, seq, OK); /* as the node does */
@@ -153,6 +153,21 @@ TEST(file_goes_on_after_a_restart) {
     write_from(db, seq, (size_t)from, data);
     CHECK(checked(db, seq, OK) == RECEIPT_STORED);
     check_saved(db, data);
+    db_close(db);
+}
+
+/* However fast the bytes come: the disk has all but FILES_SYNC_MOST of them. */
+TEST(file_that_comes_fast_loses_little) {
+    struct db *db = begin();
+    struct file_offer o = offer_of(1, bytes_at(content, FILE_SLICE));
+    o.size = FILES_SYNC_MOST + 2 * FILES_SYNC_BYTES + 1;
+    int64_t seq = taken(db, &o, 0);
+    for (uint64_t at = 0; at + FILE_SLICE < o.size; at += FILE_SLICE) {
+        uint64_t end = at + FILE_SLICE;
+        uint64_t safe = write_at(db, seq, at, bytes_at(content, FILE_SLICE), false, OK);
+        CHECK(safe <= end && end - safe < FILES_SYNC_MOST, "%" PRIu64 " of %" PRIu64, safe, end);
+        CHECK((safe >= FILES_SYNC_BYTES) == (end >= FILES_SYNC_BYTES), "the first ones at once");
+    }
     db_close(db);
 }
 
