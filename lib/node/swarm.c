@@ -408,7 +408,7 @@ void swarm_tick(struct node *n) {
 }
 
 struct mono swarm_deadline(const struct node *n) {
-    struct mono at = mono_sooner(n->next_walk, n->stopping ? MONO_NEVER : n->next_keep);
+    struct mono at = mono_sooner(n->next_walk, n->stopping || !n->loaded ? MONO_NEVER : n->next_keep);
     for (const struct dial *d = n->dials; d != NULL; d = d->next) at = mono_sooner(at, dial_deadline(d));
     return at;
 }

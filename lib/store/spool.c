@@ -80,7 +80,10 @@ enum err spool_write(const char *folder, const struct peer_id *peer, struct wall
     if (e != OK && fd >= 0) unlink(temporary);
     int dir = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (dir >= 0) {
-        if (e == OK && fsync(dir) != 0 && errno != EINVAL) e = refused(w, folder);
+        if (e == OK && fsync(dir) != 0 && errno != EINVAL) {
+            e = refused(w, folder);
+            unlink(path); /* its user is told that it will not be sent */
+        }
         close(dir);
     }
     buf_free(&line);

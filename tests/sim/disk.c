@@ -21,7 +21,8 @@ struct handle { /* what SQLite calls an open file */
 
 static struct disk_file *find(struct disk *d, const char *name) {
     for (size_t i = 0; i < DISK_FILES; i++)
-        if (d->files[i].name != NULL && strcmp(d->files[i].name, name) == 0) return &d->files[i];
+        if (d->files[i].name != NULL && !d->files[i].gone && strcmp(d->files[i].name, name) == 0)
+            return &d->files[i];
     return NULL;
 }
 
@@ -44,7 +45,7 @@ static struct disk_file *make(struct disk *d, const char *name) {
 
 void disk_open(struct disk *d) {
     memset(d, 0, sizeof *d);
-    d->cut_after = d->full_after = -1;
+    d->cut_after = d->full_after = d->bad_after = -1;
     tree_open(&d->tree, DISK_ROOT);
 }
 
@@ -53,6 +54,24 @@ static void drop_shared(struct disk *d) {
         free(d->shared[i]);
         d->shared[i] = NULL;
     }
+}
+
+/* What was removed and is not needed by a later file of that name may be there again. */
+static void bring_back(struct disk *d, bool some, struct rng *rng) {
+    for (size_t i = 0; i < DISK_FILES; i++) {
+        struct disk_file *f = &d->files[i];
+        if (f->name == NULL || !f->gone) continue;
+        if (find(d, f->name) != NULL || (some && rng_below(rng, 2) == 0))
+            erase(f);
+        else
+            f->gone = false;
+    }
+}
+
+/* Of a folder that was synced: no name that was removed comes back. */
+static void forget_gone(struct disk *d) {
+    for (size_t i = 0; i < DISK_FILES; i++)
+        if (d->files[i].gone) erase(&d->files[i]);
 }
 
 void disk_restart(struct disk *d, enum disk_loss loss, struct rng *rng) {
@@ -65,10 +84,11 @@ void disk_restart(struct disk *d, enum disk_loss loss, struct rng *rng) {
         }
         content_lose(&f->bytes, loss == DISK_LOSES_SECTORS, rng);
     }
+    if (loss != DISK_KEEPS_ALL) bring_back(d, loss == DISK_LOSES_SECTORS, rng);
     if (loss != DISK_KEEPS_ALL && d->tree.n_files > 1) tree_lose(&d->tree, loss == DISK_LOSES_SECTORS, rng);
     drop_shared(d);
     d->dead = false;
-    d->cut_after = -1;
+    d->cut_after = d->bad_after = -1;
 }
 
 void disk_free(struct disk *d) {
@@ -81,6 +101,13 @@ bool disk_step(struct disk *d) {
     if (d->cut_after == 0) d->dead = true;
     if (d->cut_after > 0) d->cut_after--;
     return !d->dead;
+}
+
+bool disk_syncs(struct disk *d) {
+    if (!disk_step(d)) return false;
+    d->syncs++;
+    if (d->bad_after < 0) return true;
+    return d->bad_after-- > 0;
 }
 
 /* ---- SQLite's methods of an open file */
@@ -142,9 +169,9 @@ static int file_truncate(sqlite3_file *base, sqlite3_int64 size) {
 static int file_sync(sqlite3_file *base, int flags) {
     struct handle *h = of(base);
     (void)flags;
-    if (!disk_step(h->disk)) return SQLITE_IOERR_FSYNC;
-    h->disk->syncs++;
+    if (!disk_syncs(h->disk)) return SQLITE_IOERR_FSYNC;
     content_sync(&h->file->bytes);
+    if (!h->file->known) forget_gone(h->disk); /* the first sync of a file is one of its folder, too */
     h->file->known = true;
     return SQLITE_OK;
 }
@@ -251,11 +278,11 @@ static int fs_open(sqlite3_vfs *vfs, const char *name, sqlite3_file *base, int f
 
 static int fs_delete(sqlite3_vfs *vfs, const char *name, int sync) {
     (void)vfs;
-    (void)sync;
     struct disk_file *f = now_used == NULL ? NULL : find(now_used, name);
     if (f == NULL) return SQLITE_IOERR_DELETE_NOENT;
     if (!disk_step(now_used)) return SQLITE_IOERR_DELETE;
-    erase(f);
+    f->gone = true;
+    if (sync != 0 || !f->known) forget_gone(now_used);
     return SQLITE_OK;
 }
 

@@ -8,12 +8,13 @@
 #include "tests/sim/tree.h"
 
 #define DISK_ROOT "/simulated"
-enum { DISK_FILES = 4 };
+enum { DISK_FILES = 8 };
 
 struct disk_file {
     char *name; /* NULL: a free place */
     struct content bytes;
     bool known; /* it was synced once: its name survives */
+    bool gone;  /* it was removed, and its folder not synced since: it may be there again */
 };
 enum disk_loss {
     DISK_KEEPS_ALL,    /* the process died, the system lives */
@@ -26,6 +27,7 @@ struct disk {
     void *shared[8];    /* SQLite's shared memory, of 32 KiB each */
     int64_t cut_after;  /* the power fails at the write or sync behind so many; -1: it does not */
     int64_t full_after; /* bytes that may still be written; -1: no limit */
+    int64_t bad_after;  /* the sync behind so many is an error, once: nothing is synced; -1: none is */
     bool dead;          /* it has failed: every operation is an error */
     uint64_t writes, syncs;
 };
@@ -41,5 +43,6 @@ void disk_time(int64_t wall_ms);
 struct disk *disk_selected(void);
 int64_t disk_now_ms(void);
 bool disk_step(struct disk *d); /* a write, sync or change of names; false: the power is gone */
+bool disk_syncs(struct disk *d); /* false: an error, or the power is gone */
 /* A file of `size` bytes may reach up to `end`; false: the disk is full. */
 bool disk_takes(struct disk *d, size_t size, size_t end);

@@ -290,8 +290,7 @@ ssize_t __wrap_write(int fd, const void *from, size_t n) {
 
 static int sync_ours(const struct handle *h) {
     if (h->disk == NULL) return 0;
-    if (!disk_step(h->disk)) return error(EIO);
-    h->disk->syncs++;
+    if (!disk_syncs(h->disk)) return error(EIO);
     tree_sync(&h->disk->tree, h->file);
     return 0;
 }

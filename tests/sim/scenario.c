@@ -170,7 +170,7 @@ static void fault(struct world *w, void *user, uint64_t arg) {
     size_t node = pick(s, s->n),
            other = s->near[node].n == 0 ? node : s->near[node].of[pick(s, s->near[node].n)];
     struct sim_node *n = w->nodes[node];
-    size_t kind = pick(s, 12);
+    size_t kind = pick(s, s->only_messages ? 12 : 13);
     int64_t back_us = (int64_t)skewed(s, chance(s, 80) ? 10000 : 90000) * 1000;
     (void)arg;
     if (s->healed && !s->only_messages) return; /* rounded to a moment too late */
@@ -192,6 +192,7 @@ static void fault(struct world *w, void *user, uint64_t arg) {
         return;
     case 8: {
         int64_t jump = (int64_t)skewed(s, 200000) - 100000;
+        if (!s->only_messages && chance(s, 20)) jump *= 400; /* half a day */
         n->wall_offset_ms += jump;
         s->went_back[node] |= jump < 0;
         return;
@@ -205,6 +206,7 @@ static void fault(struct world *w, void *user, uint64_t arg) {
         s->was_full[node] = true;
         world_call(w, back_us, fast_again, s, node);
         return;
+    case 11: n->disk.bad_after = (int64_t)skewed(s, 10); return;
     default:
         w->net.delay_us = 100 + (int64_t)skewed(s, 300000);
         w->net.jitter_us = (int64_t)skewed(s, 100000);
@@ -309,7 +311,7 @@ static void heal_all(struct scenario *s) {
     for (size_t i = 0; i < s->n; i++) {
         struct sim_node *n = w->nodes[i];
         n->commit_us = 0;
-        n->disk.full_after = -1;
+        n->disk.full_after = n->disk.bad_after = -1;
         if (!n->disk.dead) n->disk.cut_after = -1;
         if (!n->up) world_start(w, i);
     }
