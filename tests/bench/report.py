@@ -285,7 +285,8 @@ def write(folder, m, t, how):
     lines += messages(m) + idle(m) + shares(m) + busy(m)
     if drawn:
         lines += ["", "## Curves", *(f"![{title}]({name})" for name, title in drawn)]
-    lines += METHOD.split("\n")[:-1] + raw(t)
+    lines += METHOD.split("\n")[:-1]
+    lines += ["", "What bounds the figures that miss their aims: [ANALYSIS.md](ANALYSIS.md).", *raw(t)]
     with open(os.path.join(folder, "RESULTS.md"), "w", encoding="utf-8") as f:
         f.write("\n".join(lines) + "\n")
     print("\n".join(aims(m) + busy(m)))
