@@ -80,7 +80,10 @@ PLAIN void *memcpy(void *restrict to, const void *restrict from, size_t n) {
     } else {
         void *d = to;
         const void *s = from;
-        __asm__ volatile("rep movsb" : "+D"(d), "+S"(s), "+c"(n) : : "memory");
+        size_t words = n / 8;
+        word last = *(const word *)((const uint8_t *)from + n - 8);
+        __asm__ volatile("rep movsq" : "+D"(d), "+S"(s), "+c"(words) : : "memory");
+        *(word *)((uint8_t *)to + n - 8) = last;
     }
     return to;
 }

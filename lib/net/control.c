@@ -69,6 +69,7 @@ struct control {
     bool awake, fresh; /* fresh: of some client */
     struct client *clients;
     size_t next; /* where control_next goes on: every client has its turn */
+    size_t sent_last; /* who was sent something last: it is often the same */
     uint32_t last_id;
     struct mono now, resume;
     struct control_counts counts;
@@ -80,6 +81,8 @@ bool control_allows(const struct control_peer *p, uid_t owner) {
 
 /* ---- one client */
 static struct client *find(const struct control *c, uint32_t id) {
+    struct client *last = &c->clients[c->sent_last];
+    if (id != 0 && last->state != FREE && last->id == id) return last;
     for (size_t i = 0; id != 0 && i < c->setup.clients_max; i++) {
         if (c->clients[i].state != FREE && c->clients[i].id == id) return &c->clients[i];
     }
@@ -519,6 +522,7 @@ enum err control_send(struct control *c, uint32_t client, struct bytes line) {
 enum err control_send_with(struct control *c, uint32_t client, struct bytes line, int fd) {
     struct client *p = find(c, client);
     if (p == NULL || p->state != OPEN) return E_NOT_FOUND;
+    c->sent_last = (size_t)(p - c->clients);
     if (p->fresh && line.n + 1 > c->setup.backlog_max - MIN(unsent(p), c->setup.backlog_max)) flush(c, p);
     if (p->hung) return E_NOT_FOUND;
     enum err e = OK;

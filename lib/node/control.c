@@ -38,6 +38,7 @@ static void end(struct request *r) {
     struct node *n = r->node;
     if (r->dead) return;
     r->dead = true;
+    n->n_followers -= r->wait == WAIT_EVENTS;
     map_drop(&n->request_by_tag, bytes_at(r->tag_key, sizeof r->tag_key));
     r->next_dead = n->dead_requests;
     n->dead_requests = r;

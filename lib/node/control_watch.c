@@ -36,6 +36,7 @@ enum err method_events(struct node *n, struct request *r, const struct json *par
     r->state = kept;
     r->free_state = mem_free;
     r->wait = WAIT_EVENTS;
+    n->n_followers++;
     n->log->tap_of = LOG_TAP_ALL;
     return OK;
 }
@@ -49,10 +50,8 @@ static enum log_tap tap_of(const struct node *n, bool followed) {
 
 void control_events(struct node *n) {
     struct log *log = n->log;
-    bool followed = false;
+    bool followed = n->n_followers > 0;
     if (log == NULL) return;
-    for (const struct request *q = n->requests; q != NULL; q = q->next)
-        followed |= !q->dead && q->wait == WAIT_EVENTS;
     for (struct rd r = rd_of(buf_view(&log->tap)); r.in.n > 0 && !r.bad;) {
         enum event event = (enum event)rd_u16(&r);
         struct bytes object = rd_take(&r, rd_u16(&r));

@@ -432,7 +432,7 @@ struct node {
     struct request *requests, *last_request; /* oldest first: it is mostly the oldest that is answered */
     struct request *dead_requests;           /* answered, and not freed yet */
     struct map request_by_tag;
-    size_t n_requests;
+    size_t n_requests, n_followers; /* followers: those of them that want events */
     struct mono requests_due;    /* not later than the first deadline of them */
     int request_fd;              /* came with the request that is being dispatched; -1: none, or taken */
     uint64_t next_serial;        /* streams, tags */

@@ -1,6 +1,7 @@
 /* tests/bench/limits.c: what this machine can do at all, for RESULTS.md to say how much of it SilkTalk
  * reaches: the handshake's cryptography alone, the transport's cipher alone, copying memory alone, syncing a
- * file alone, loopback TCP alone. Usage: limits FOLDER (a file is synced there); prints one JSON object. */
+ * file alone, loopback TCP alone, the store alone. Usage: limits FOLDER (a file is synced there); prints one
+ * JSON object. */
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <netinet/tcp.h>
@@ -16,6 +17,7 @@
 #include "crypto/aead.h"
 #include "crypto/key.h"
 #include "crypto/rng.h"
+#include "store/db.h"
 
 enum { MIB = 1 << 20, RECORD = 65519, COPY = 64 * MIB };
 static const double SECONDS = 0.3;
@@ -124,6 +126,67 @@ static void one_sync(void) { /* a page more of a log, as SQLite's WAL grows */
     place += 4096;
 }
 
+/* ---- the store alone: what a message costs in the databases of both nodes, without threads, network and
+ * requests: into the outbox, into the inbox at the other end, out of the outbox; a few hundred in one
+ * transaction. */
+
+enum { TOGETHER = 300 };
+static struct db *databases[2];
+static struct store_op *ops[TOGETHER];
+
+static void all(struct db *db, enum store_kind kind) {
+    for (size_t i = 0; i < TOGETHER; i++) {
+        struct store_op *op = ops[i];
+        op->kind = kind;
+        op->err = OK;
+        op->next = i + 1 < TOGETHER ? ops[i + 1] : NULL;
+    }
+    must(db_batch(db, ops[0]) == NULL, "db_batch");
+    for (size_t i = 0; i < TOGETHER; i++) must(ops[i]->err == OK, ops[i]->why.text);
+}
+static void some_messages(void) {
+    struct message m = {.sent_ms = 1790000000000, .expires_ms = 1790000001000, .body = bytes_at(room, 100)};
+    for (size_t i = 0; i < TOGETHER; i++) {
+        rng_fill(&rng, m.id, sizeof m.id);
+        buf_clear(&ops[i]->in);
+        must(message_frame_write(&ops[i]->in, &m), "message_frame_write");
+    }
+    all(databases[0], STORE_OUTBOX_ADD);
+    all(databases[1], STORE_INBOX_ADD);
+    all(databases[0], STORE_OUTBOX_DONE);
+    for (size_t i = 0; i < LEN(databases); i++)
+        if (db_wal_pages(databases[i]) >= DB_WAL_PAGES) db_checkpoint(databases[i], false);
+}
+static double messages_per_s(const char *folder) {
+    static const char *const ends[] = {"", "-wal", "-shm"};
+    char file_path[4096];
+    struct why w = {OK, ""};
+    if (access("/dev/shm", W_OK) == 0) folder = "/dev/shm"; /* memory, where there is such a thing */
+    for (size_t i = 0; i < TOGETHER; i++) {
+        ops[i] = store_op_new(STORE_OUTBOX_ADD);
+        must(ops[i] != NULL, "store_op_new");
+        ops[i]->peer = self.peer;
+        ops[i]->now.ms = 1790000000000;
+        for (size_t k = 0; k < LEN(ops[i]->limits); k++) ops[i]->limits[k] = INT64_MAX;
+    }
+    for (size_t i = 0; i < LEN(databases); i++) {
+        snprintf(file_path, sizeof file_path, "%.4000s/limits.%ld.%zu.db", folder, (long)getpid(), i);
+        struct store_setup setup = {.path = file_path, .cache_bytes = 8 * MIB, .max_bytes = INT64_MAX};
+        must(db_open(&databases[i], &setup, &w) == OK, w.text);
+    }
+    double r = rate(some_messages, TOGETHER);
+    for (size_t i = 0; i < LEN(databases); i++) {
+        db_close(databases[i]);
+        for (size_t k = 0; k < LEN(ends); k++) {
+            snprintf(file_path, sizeof file_path, "%.4000s/limits.%ld.%zu.db%s", folder, (long)getpid(), i,
+                     ends[k]);
+            unlink(file_path);
+        }
+    }
+    for (size_t i = 0; i < TOGETHER; i++) store_op_free(ops[i]);
+    return r;
+}
+
 /* ---- loopback TCP between two threads */
 
 struct far_end {
@@ -220,6 +283,7 @@ int main(int argc, char **argv) {
     print("syncs_per_s", rate(one_sync, 1), false);
     close(file);
     unlink(path);
+    print("store_messages_per_s", messages_per_s(argv[1]), false);
 
     accepting = listener(&place_of);
     double begin = cpu(), bytes_per_s = with_far_end(false, one_write, 65536);

@@ -202,6 +202,9 @@ def shares(m):
          ours("requests 1 per_s"), 0),
         ("loopback TCP, connections per second", limit["tcp_connections_per_s"], "set-ups per second, 64 in flight",
          ours("setups 64 per_s"), 0),
+        ("the store of both nodes on tmpfs, without all else; messages per second of a core",
+         limit.get("store_messages_per_s") or 1, "messages per CPU second, tmpfs",
+         1e6 / ours("messages cpu_us", "tmpfs") if ours("messages cpu_us", "tmpfs") else None, 0),
         ("syncs of the disk per second", limit["syncs_per_s"], "messages per second, one at a time (two syncs each)",
          1000 / ours("messages p50_ms", "disk") if ours("messages p50_ms", "disk") else None, 0),
     )
