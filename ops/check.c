@@ -19,7 +19,10 @@ const char check_text[] =
     "Usage: silktalk check daily | weekly | monthly [--markdown] [--report FILE] [--ack ITEM --note TEXT] "
     "[--json]\n"
     "The operations manual's lists, each item looked at by machine: result, evidence and what to do.\n"
-    "The last result of each list is kept by the node, and `silktalk health -v` shows when it was.\n"
+    "D3 and D4 look at the last 24 hours too, W2, W5 and M3 at weeks of the node's own figures (silktalk "
+    "report).\n"
+    "The last result of each list is kept by the node; `silktalk health -v` shows it, and when it is "
+    "overdue.\n"
     "Exits as health does: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN or usage; items of later deliveries do "
     "not\n"
     "count.\n"
@@ -48,7 +51,8 @@ static int urgency(enum health_status s) {
 }
 
 static void put_numbers(const double numbers[CHECK_NUMBER_COUNT], struct json_out *o) {
-#define PUT_NUMBER(key, words) json_put_real(o, #key, numbers[CHECK_NUMBER_##key]);
+#define PUT_NUMBER(key, words, figure, per, factor, least)                                                   \
+    json_put_real(o, #key, numbers[CHECK_NUMBER_##key]);
     json_open(o, "numbers", '{');
     CHECK_NUMBERS(PUT_NUMBER)
     json_shut(o, '}');
@@ -71,6 +75,7 @@ static bool make_acks(struct run *run, const char *ack, const char *note) {
         json_open(&o, ack, '{');
         json_put_wall(&o, "at", run->x.now);
         json_put_str(&o, "note", note);
+        json_put_uint(&o, "hours", run->x.number_hours);
         put_numbers(run->x.numbers, &o);
         json_shut(&o, '}');
     }
@@ -267,12 +272,16 @@ static int run_check(struct cli *c, int period, const char *ack, const char *not
     if (ack != NULL && !runs) {
         cli_exit(c,
                  fail(&c->why, E_NOT_RUNNING, "the node keeps what is acknowledged, and it does not answer"));
+    } else if (ack != NULL && strcmp(ack, "W5") == 0 && run.x.number_hours == 0) {
+        cli_exit(c,
+                 fail(&c->why, E_BUSY, "there are no figures yet: the first come a minute after the start"));
     } else if (run.x.config != NULL && make_acks(&run, ack, note)) {
         acks = json_parse(buf_view(&run.acks), NULL);
         run.x.acks = acks == NULL ? NULL : json_root(acks);
         look(&run);
         code = finish(c, &run, runs);
     }
+    check_forget(&run.x);
     json_free(acks);
     json_free(last);
     json_free(status);

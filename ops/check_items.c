@@ -13,25 +13,12 @@
 #include "ops/check_logs.h"
 #include "ops/netcheck.h"
 
-enum {
-    BUILD_DAYS = 180,
-    ACK_DAYS = 31,
-    DEVIATION = 25,
-    FULL_WARN_DAYS = 14,
-    FULL_CRIT_DAYS = 3,
-    TREND_DAYS = 90
-};
+enum { BUILD_DAYS = 180, ACK_DAYS = 31 };
 static const double day_s = 86400;
 
 const char *const check_periods[CHECK_PERIODS] = {"daily", "weekly", "monthly"};
-#define NUMBER_KEY(key, words) #key,
-static const char *const number_keys[] = {CHECK_NUMBERS(NUMBER_KEY)};
-#define NUMBER_WORDS(key, words) words,
-static const char *const number_words[] = {CHECK_NUMBERS(NUMBER_WORDS)};
-
-PRINTF_LIKE(4, 5)
-static void found(struct check_result *r, enum health_status s, enum health_level level, const char *format,
-                  ...) {
+void check_found(struct check_result *r, enum health_status s, enum health_level level, const char *format,
+                 ...) {
     va_list ap;
     r->status = s;
     r->level = level;
@@ -39,12 +26,7 @@ static void found(struct check_result *r, enum health_status s, enum health_leve
     vsnprintf(r->finding, sizeof r->finding, format, ap);
     va_end(ap);
 }
-#define WELL(r, ...) found(r, HEALTH_OK, HEALTH_NO_LEVEL, __VA_ARGS__)
-#define P2(r, ...) found(r, HEALTH_WARNING, HEALTH_P2, __VA_ARGS__)
-#define P1(r, ...) found(r, HEALTH_CRITICAL, HEALTH_P1, __VA_ARGS__)
-
-PRINTF_LIKE(2, 3)
-static void evidence(struct check_result *r, const char *format, ...) {
+void check_evidence(struct check_result *r, const char *format, ...) {
     size_t used = strlen(r->evidence);
     va_list ap;
     if (used > 0 && used + 3 < sizeof r->evidence) {
@@ -54,28 +36,6 @@ static void evidence(struct check_result *r, const char *format, ...) {
     va_start(ap, format);
     vsnprintf(r->evidence + used, sizeof r->evidence - used, format, ap);
     va_end(ap);
-}
-
-void check_measure(struct check_context *x) {
-    const struct json *m = json_get(x->status, "messages"), *u = json_get(x->status, "resources"),
-                      *s = json_get(x->status, "storage"), *p = json_get(x->status, "peers");
-    const struct json *from[CHECK_NUMBER_COUNT] = {
-        [CHECK_NUMBER_latency_seconds] = json_get(m, "latency_p95_seconds"),
-        [CHECK_NUMBER_errors_percent] = json_get(m, "errors_percent"),
-        [CHECK_NUMBER_resident_bytes] = json_get(u, "resident_bytes"),
-        [CHECK_NUMBER_fds] = json_get(u, "fds"),
-        [CHECK_NUMBER_disk_percent] = json_get(s, "disk_percent"),
-        [CHECK_NUMBER_memory_percent] = json_get(u, "memory_percent"),
-        [CHECK_NUMBER_connections] = json_get(p, "connections"),
-        [CHECK_NUMBER_data_bytes] = json_get(s, "data_bytes")};
-    const struct json *check, *checks = json_get(x->health, "checks");
-    for (size_t i = 0; i < CHECK_NUMBER_COUNT; i++) x->numbers[i] = json_real(from[i], NAN);
-    for (size_t i = 0; json_item(checks, &i, &check);) { /* exact, where status has whole percents */
-        struct bytes name = json_get_bytes(check, "name");
-        const struct json *v = json_get(check, "value");
-        if (bytes_is(name, "disk")) x->numbers[CHECK_NUMBER_disk_percent] = json_real(v, NAN);
-        if (bytes_is(name, "memory")) x->numbers[CHECK_NUMBER_memory_percent] = json_real(v, NAN);
-    }
 }
 
 /* ---- what health judges too: the worst of these checks */
@@ -93,17 +53,18 @@ static enum health_level level_of(struct bytes text) {
 static void of_health(struct check_context *x, struct check_result *r, const char *names) {
     const struct json *check, *checks = json_get(x->health, "checks");
     struct bytes list = bytes_of(names), word;
-    WELL(r, "within the thresholds");
+    CHECK_WELL(r, "within the thresholds");
     while (bytes_split(&list, ' ', &word)) {
         for (size_t i = 0; json_item(checks, &i, &check);) {
             struct bytes name = json_get_bytes(check, "name"), m = json_get_bytes(check, "message");
             if (!bytes_eq(name, word)) continue;
             enum health_status s = health_status_of(json_get_bytes(check, "status"));
-            evidence(r, "%.*s %.*s", (int)MIN(name.n, (size_t)20), (const char *)name.p,
-                     (int)MIN(m.n, (size_t)100), (const char *)m.p);
+            check_evidence(r, "%.*s %.*s", (int)MIN(name.n, (size_t)20), (const char *)name.p,
+                           (int)MIN(m.n, (size_t)100), (const char *)m.p);
             if (!json_get_bool(check, "judged", true) || urgency(s) <= urgency(r->status)) continue;
-            found(r, s, level_of(json_get_bytes(check, "level")), "%.*s %.*s", (int)MIN(name.n, (size_t)20),
-                  (const char *)name.p, (int)MIN(m.n, (size_t)150), (const char *)m.p);
+            check_found(r, s, level_of(json_get_bytes(check, "level")), "%.*s %.*s",
+                        (int)MIN(name.n, (size_t)20), (const char *)name.p, (int)MIN(m.n, (size_t)150),
+                        (const char *)m.p);
             for (size_t k = 0; k < HEALTH_CHECK_COUNT; k++)
                 if (bytes_is(name, health_rows[k].name)) r->fix = health_rows[k].fix;
         }
@@ -115,10 +76,12 @@ static void run_node(struct check_context *x, struct check_result *r) {
 }
 static void run_resources(struct check_context *x, struct check_result *r) {
     of_health(x, r, "cpu memory disk");
+    check_maxima(x, r, "cpu memory disk");
 }
 static void run_connections(struct check_context *x, struct check_result *r) {
     of_health(x, r, "connections");
-    if (x->status == NULL) found(r, HEALTH_UNKNOWN, HEALTH_NO_LEVEL, "the node does not answer");
+    check_maxima(x, r, "connections");
+    if (x->status == NULL) check_found(r, HEALTH_UNKNOWN, HEALTH_NO_LEVEL, "the node does not answer");
 }
 
 /* ---- logs */
@@ -127,95 +90,68 @@ static void run_logs(struct check_context *x, struct check_result *r) {
     struct log_counts c;
     r->fix = "silktalk log; silktalk health -v";
     if (!check_logs(cfg(x->config, logging_file).text, x->now, &c)) {
-        found(r, HEALTH_UNKNOWN, HEALTH_NO_LEVEL, "the log file can not be read");
+        check_found(r, HEALTH_UNKNOWN, HEALTH_NO_LEVEL, "the log file can not be read");
         r->judged = cfg(x->config, logging_file).text[0] != 0; /* one that is switched off is no finding */
         return;
     }
     double mean_errors = c.days > 0 ? (double)c.errors_before / c.days : 0,
            mean_warnings = c.days > 0 ? (double)c.warnings_before / c.days : 0;
-    evidence(r, "24 h: %llu ERROR, %llu WARN; before: %.1f and %.1f a day over %.1f days",
-             (unsigned long long)c.errors, (unsigned long long)c.warnings, mean_errors, mean_warnings,
-             c.days);
-    if (c.fresh[0] != 0 && c.days >= 1) evidence(r, "new: %s", c.fresh);
+    check_evidence(r, "24 h: %llu ERROR, %llu WARN; before: %.1f and %.1f a day over %.1f days",
+                   (unsigned long long)c.errors, (unsigned long long)c.warnings, mean_errors, mean_warnings,
+                   c.days);
+    if (c.fresh[0] != 0 && c.days >= 1) check_evidence(r, "new: %s", c.fresh);
     bool errors = c.errors >= 10 && (double)c.errors >= 3 * mean_errors,
          warnings = c.warnings >= 10 && (double)c.warnings >= 3 * mean_warnings;
     if (errors || warnings)
-        P2(r, "%llu lines of %s in 24 h, over three times the mean",
-           (unsigned long long)(errors ? c.errors : c.warnings), errors ? "ERROR" : "WARN");
+        CHECK_P2(r, "%llu lines of %s in 24 h, over three times the mean",
+                 (unsigned long long)(errors ? c.errors : c.warnings), errors ? "ERROR" : "WARN");
     else if (c.fresh[0] != 0 && c.days >= 1)
-        P2(r, "a text that was not there before: %.120s", c.fresh);
+        CHECK_P2(r, "a text that was not there before: %.120s", c.fresh);
     else
-        WELL(r, "%llu ERROR, %llu WARN in 24 h", (unsigned long long)c.errors,
-             (unsigned long long)c.warnings);
+        CHECK_WELL(r, "%llu ERROR, %llu WARN in 24 h", (unsigned long long)c.errors,
+                   (unsigned long long)c.warnings);
 }
 
 static void run_archive(struct check_context *x, struct check_result *r) {
     struct archive_facts a;
     r->fix = "look at the log folder; silktalk config get logging.retention";
     if (!check_archive(cfg(x->config, logging_file).text, x->now, cfg(x->config, logging_retention).ms, &a)) {
-        found(r, HEALTH_UNKNOWN, HEALTH_NO_LEVEL, "the log folder can not be read");
+        check_found(r, HEALTH_UNKNOWN, HEALTH_NO_LEVEL, "the log folder can not be read");
         r->judged = cfg(x->config, logging_file).text[0] != 0;
         return;
     }
-    evidence(r, "%zu archives", a.count);
-    if (a.bad > 0) evidence(r, "damaged: %s", a.bad_name);
-    if (a.old > 0) evidence(r, "older than the retention: %zu", a.old);
-    if (a.missing_days > 0) evidence(r, "days without an archive: %zu", a.missing_days);
+    check_evidence(r, "%zu archives", a.count);
+    if (a.bad > 0) check_evidence(r, "damaged: %s", a.bad_name);
+    if (a.old > 0) check_evidence(r, "older than the retention: %zu", a.old);
+    if (a.missing_days > 0) check_evidence(r, "days without an archive: %zu", a.missing_days);
     if (a.bad > 0)
-        P2(r, "%zu archives are no gzip files", a.bad);
+        CHECK_P2(r, "%zu archives are no gzip files", a.bad);
     else if (a.old > 0)
-        P2(r, "%zu archives are older than logging.retention", a.old);
+        CHECK_P2(r, "%zu archives are older than logging.retention", a.old);
     else if (a.missing_days > 0)
-        P2(r, "%zu days are missing between the archives", a.missing_days);
+        CHECK_P2(r, "%zu days are missing between the archives", a.missing_days);
     else
-        WELL(r, "%zu archives, none missing or damaged", a.count);
+        CHECK_WELL(r, "%zu archives, none missing or damaged", a.count);
 }
 
 static void run_network(struct check_context *x, struct check_result *r) {
     struct net_item items[NET_ITEMS];
     netcheck_run(x->cli, items);
-    WELL(r, "listener, bootstrap, names and clock are well");
+    CHECK_WELL(r, "listener, bootstrap, names and clock are well");
     for (size_t i = 0; i < NET_ITEMS; i++) {
-        evidence(r, "%s: %.90s", items[i].name, items[i].finding);
+        check_evidence(r, "%s: %.90s", items[i].name, items[i].finding);
         if (!items[i].judged || urgency(items[i].status) <= urgency(r->status)) continue;
-        found(r, items[i].status, items[i].status == HEALTH_CRITICAL ? HEALTH_P1 : HEALTH_P2, "%s: %.170s",
-              items[i].name, items[i].finding);
+        check_found(r, items[i].status, items[i].status == HEALTH_CRITICAL ? HEALTH_P1 : HEALTH_P2,
+                    "%s: %.170s", items[i].name, items[i].finding);
         r->fix = items[i].fix;
     }
 }
 
-/* ---- comparisons with earlier runs */
-
-static double earlier(const struct json *run, enum check_number n) {
-    return json_real(json_get(json_get(run, "numbers"), number_keys[n]), NAN);
-}
+/* ---- versions, documents */
 
 static double days_since(const struct json *run, struct wall now) {
     struct wall t;
     return wall_parse(json_get_bytes(run, "at"), &t) ? (double)(now.ms - t.ms) / 1000 / day_s : NAN;
-}
-
-static void run_disk(struct check_context *x, struct check_result *r) {
-    double now = x->numbers[CHECK_NUMBER_disk_percent], then = earlier(x->last, CHECK_NUMBER_disk_percent),
-           days = days_since(x->last, x->now);
-    r->fix = "free space; silktalk inbox delete --older 30d; logging.retention";
-    if (isnan(now)) {
-        found(r, HEALTH_UNKNOWN, HEALTH_NO_LEVEL, "the use of the disk is not known");
-        return;
-    }
-    evidence(r, "%.1f%% now", now);
-    if (isnan(then) || isnan(days) || days < 0.5) {
-        WELL(r, "%.0f%% full; growth is known from the second run on", now);
-        return;
-    }
-    double growth = (now - then) / days, left = growth > 0 ? (100 - now) / growth : INFINITY;
-    evidence(r, "%.1f%% %.1f days ago", then, days);
-    if (left < FULL_CRIT_DAYS)
-        P1(r, "full in %.1f days at this growth", left);
-    else if (left < FULL_WARN_DAYS)
-        P2(r, "full in %.0f days at this growth", left);
-    else
-        WELL(r, "%.0f%% full, %+.2f%% a day", now, growth);
 }
 
 static void run_updates(struct check_context *x, struct check_result *r) {
@@ -224,76 +160,23 @@ static void run_updates(struct check_context *x, struct check_result *r) {
     const struct json *pending = json_get(json_get(x->status, "state"), "restart_pending");
     double age = stat("/proc/self/exe", &st) == 0 ? ((double)x->now.ms / 1000 - (double)st.st_mtime) / day_s
                                                   : NAN;
-    evidence(r, "version %s (%s)", SILKTALK_VERSION, SILKTALK_SOURCE_ID);
-    if (!isnan(age)) evidence(r, "executable of %.0f days ago", age);
-    evidence(r, "newer packages: not known before delivery E");
+    check_evidence(r, "version %s (%s)", SILKTALK_VERSION, SILKTALK_SOURCE_ID);
+    if (!isnan(age)) check_evidence(r, "executable of %.0f days ago", age);
+    check_evidence(r, "newer packages: not known before delivery E");
     r->fix = "silktalk restart";
     if (running.n > 0 && !bytes_is(running, SILKTALK_VERSION)) {
-        P2(r, "the node runs version %.*s, this is %s: restart pending", (int)MIN(running.n, (size_t)40),
-           (const char *)running.p, SILKTALK_VERSION);
+        CHECK_P2(r, "the node runs version %.*s, this is %s: restart pending",
+                 (int)MIN(running.n, (size_t)40), (const char *)running.p, SILKTALK_VERSION);
     } else if (json_count(pending) > 0) {
-        P2(r, "%zu settings wait for a restart", json_count(pending));
+        CHECK_P2(r, "%zu settings wait for a restart", json_count(pending));
     } else if (access("/run/reboot-required", F_OK) == 0) {
-        P2(r, "this host waits for a reboot (/run/reboot-required)");
+        CHECK_P2(r, "this host waits for a reboot (/run/reboot-required)");
         r->fix = "reboot this host";
     } else if (age > BUILD_DAYS) {
-        P2(r, "this build is %.0f days old", age);
+        CHECK_P2(r, "this build is %.0f days old", age);
         r->fix = "install a newer version";
     } else {
-        WELL(r, "nothing is pending");
-    }
-}
-
-static void run_baseline(struct check_context *x, struct check_result *r) {
-    static const enum check_number compared[] = {CHECK_NUMBER_latency_seconds, CHECK_NUMBER_errors_percent,
-                                                 CHECK_NUMBER_resident_bytes, CHECK_NUMBER_fds};
-    const struct json *accepted = json_get(x->acks, "W5");
-    r->fix = "silktalk check weekly --ack W5 --note TEXT accepts the present figures";
-    if (x->status == NULL) {
-        found(r, HEALTH_UNKNOWN, HEALTH_NO_LEVEL, "the node does not answer");
-        return;
-    }
-    for (size_t i = 0; i < LEN(compared); i++)
-        if (!isnan(x->numbers[compared[i]]))
-            evidence(r, "%s %.4g", number_words[compared[i]], x->numbers[compared[i]]);
-    if (accepted == NULL) {
-        WELL(r, "no figures were accepted yet: --ack W5 accepts the present ones");
-        return;
-    }
-    WELL(r, "within %d%% of the accepted figures", DEVIATION);
-    for (size_t i = 0; i < LEN(compared); i++) {
-        double then = earlier(accepted, compared[i]), now = x->numbers[compared[i]];
-        if (isnan(then) || isnan(now) || then <= 0) continue;
-        double change = (now - then) / then * 100;
-        if (fabs(change) <= DEVIATION) continue;
-        P2(r, "%s is %+.0f%% off the accepted %.4g", number_words[compared[i]], change, then);
-    }
-}
-
-static void run_capacity(struct check_context *x, struct check_result *r) {
-    const struct {
-        enum check_number n;
-        double warning;
-    } rows[] = {
-        {CHECK_NUMBER_disk_percent, (double)cfg(x->config, health_diskWarning).count / 1000},
-        {CHECK_NUMBER_memory_percent, (double)cfg(x->config, health_memoryWarning).count / 1000},
-        {CHECK_NUMBER_connections, (double)cfg(x->config, health_connectionsWarning).count},
-        {CHECK_NUMBER_data_bytes, (double)cfg(x->config, database_maxSize).count},
-    };
-    double days = days_since(x->last, x->now);
-    r->fix = "more room, or lower limits, before that day";
-    WELL(r,
-         isnan(days) || days < 1 ? "a trend is known from the second run on"
-                                 : "no warning threshold within %d days at this trend",
-         TREND_DAYS);
-    for (size_t i = 0; i < LEN(rows); i++) {
-        double now = x->numbers[rows[i].n], then = earlier(x->last, rows[i].n);
-        if (isnan(now)) continue;
-        evidence(r, "%s %.4g of %.4g", number_words[rows[i].n], now, rows[i].warning);
-        if (isnan(then) || isnan(days) || days < 1 || now <= then) continue;
-        double left = (rows[i].warning - now) / ((now - then) / days);
-        if (left < TREND_DAYS)
-            P2(r, "%s reaches its threshold in %.0f days", number_words[rows[i].n], MAX(left, 0.0));
+        CHECK_WELL(r, "nothing is pending");
     }
 }
 
@@ -303,14 +186,14 @@ static void run_documents(struct check_context *x, struct check_result *r) {
     struct bytes note = json_get_bytes(ack, "note");
     r->fix = "silktalk check monthly --ack M4 --note \"who looked at them\"";
     if (isnan(days)) {
-        P2(r, "nobody has said that the documents are up to date");
+        CHECK_P2(r, "nobody has said that the documents are up to date");
         return;
     }
-    evidence(r, "%.0f days ago: %.*s", days, (int)MIN(note.n, (size_t)200), (const char *)note.p);
+    check_evidence(r, "%.0f days ago: %.*s", days, (int)MIN(note.n, (size_t)200), (const char *)note.p);
     if (days > ACK_DAYS)
-        P2(r, "the documents were looked at %.0f days ago", days);
+        CHECK_P2(r, "the documents were looked at %.0f days ago", days);
     else
-        WELL(r, "looked at %.0f days ago", days);
+        CHECK_WELL(r, "looked at %.0f days ago", days);
 }
 
 static const char later_text[] = "not known: comes with delivery D of this program";
@@ -321,13 +204,13 @@ const struct check_row check_rows[] = {
     {0, "D4", "connections", run_connections, NULL},
     {0, "D5", "network", run_network, NULL},
     {1, "W1", "log archive", run_archive, NULL},
-    {1, "W2", "disk space", run_disk, NULL},
+    {1, "W2", "disk space", check_disk, NULL},
     {1, "W3", "security updates", run_updates, NULL},
     {1, "W4", "backup verification", NULL, later_text},
-    {1, "W5", "performance baseline", run_baseline, NULL},
+    {1, "W5", "performance baseline", check_baseline, NULL},
     {2, "M1", "full backup", NULL, later_text},
     {2, "M2", "security audit", NULL, later_text},
-    {2, "M3", "capacity planning", run_capacity, NULL},
+    {2, "M3", "capacity planning", check_capacity, NULL},
     {2, "M4", "documents", run_documents, NULL},
     {2, "M5", "recovery drill", NULL, later_text},
     {0, NULL, NULL, NULL, NULL},

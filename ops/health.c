@@ -44,8 +44,13 @@ static void show_last(const struct json *r) {
     struct buf at = {.max = 128};
     cli_age(json_get(r, "at"), &at);
     struct bytes period = json_get_bytes(r, "period"), status = json_get_bytes(r, "status");
-    printf("check %-6.*s %-10.*s%s\n", (int)period.n, (const char *)period.p, (int)status.n,
+    struct bytes findings = json_get_bytes(r, "findings");
+    printf("check %-6.*s %-10.*s%s", (int)period.n, (const char *)period.p, (int)status.n,
            (const char *)status.p, buf_cstr(&at));
+    if (findings.n > 0) printf(" (%.*s)", (int)findings.n, (const char *)findings.p);
+    if (json_get_bool(r, "overdue", false))
+        printf(", overdue -> silktalk check %.*s", (int)period.n, (const char *)period.p);
+    puts("");
     buf_free(&at);
 }
 

@@ -87,7 +87,7 @@ static enum err judge_here(struct cli *c, enum err asked, struct buf *out) {
     if (bad && home_config_text(&c->home, BYTES(""), false, &defaults, &w) != OK) return E_MEMORY;
     config = bad ? defaults : c->config;
     explain(c, config, asked, &unknown, down);
-    if (bad) snprintf(down, sizeof down, "is not running: %.140s", config_why.text);
+    if (bad && asked != E_DENIED) snprintf(down, sizeof down, "is not running: %.140s", config_why.text);
     local_health(&local, &c->home, config, NULL, &use, NULL, &facts);
     struct wall now = clocks_now().wall;
     health_judge(&h,

@@ -315,6 +315,7 @@ struct node_health {
     struct health_report { /* of `silktalk check` */
         struct wall at;
         enum health_status status;
+        char findings[48]; /* ids of the items that were not well: "D3 D5" */
     } reports[HEALTH_PERIODS];
 };
 

@@ -206,6 +206,9 @@ static void put_maintenance(const struct node *n, struct json_out *o) {
 }
 
 static const char *const periods[HEALTH_PERIODS] = {"daily", "weekly", "monthly"};
+/* A list is overdue when its last result is so old: its time, and some for a machine that was off. */
+static const int64_t overdue_ms[HEALTH_PERIODS] = {INT64_C(26) * 3600000, INT64_C(8) * 86400000,
+                                                   INT64_C(32) * 86400000};
 
 static void put_health(const struct node *n, struct json_out *o) {
     json_put_str(o, "status", health_verdict(&n->health.judged));
@@ -224,6 +227,8 @@ static void put_health(const struct node *n, struct json_out *o) {
         json_put_str(o, "period", periods[i]);
         json_put_wall(o, "at", c->at);
         json_put_str(o, "status", health_status_name(c->status));
+        json_put_str(o, "findings", c->findings);
+        json_put_bool(o, "overdue", n->now.wall.ms - c->at.ms > overdue_ms[i]);
         json_shut(o, '}');
     }
     json_shut(o, ']');
@@ -296,6 +301,17 @@ void health_start(struct node *n) {
 static void read_report(struct health_report *c, const struct json *v) {
     if (!wall_parse(json_get_bytes(v, "at"), &c->at)) return;
     c->status = health_status_of(json_get_bytes(v, "status"));
+    c->findings[0] = 0;
+    const struct json *item, *items = json_get(v, "items");
+    for (size_t i = 0; json_item(items, &i, &item);) {
+        struct bytes id = json_get_bytes(item, "id");
+        size_t used = strlen(c->findings);
+        bool named = id.n >= 1 && id.n <= 3;
+        for (size_t k = 0; k < id.n; k++) named = named && id.p[k] > ' ' && id.p[k] < 127;
+        if (named && !bytes_is(json_get_bytes(item, "state"), "ok") && json_get_bool(item, "judged", true))
+            snprintf(c->findings + used, sizeof c->findings - used, "%s%.*s", used > 0 ? " " : "", (int)id.n,
+                     (const char *)id.p);
+    }
 }
 
 void health_stored(struct node *n, const struct store_op *op) {
@@ -325,7 +341,7 @@ enum err method_check(struct node *n, struct request *r, const struct json *para
     if (result != NULL && r->may != RIGHT_OWNER) return fail(w, E_DENIED, "this caller may only read");
     if (result != NULL) {
         struct buf text = {.max = CHECK_JSON_MAX};
-        struct health_report c = {{0}, HEALTH_UNKNOWN};
+        struct health_report c = {.status = HEALTH_UNKNOWN};
         read_report(&c, result);
         bool good = c.at.ms != 0 && json_print(result, &text);
         if (good) {

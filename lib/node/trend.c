@@ -1,5 +1,7 @@
 #include "node/trend.h"
 
+#include <math.h>
+
 enum { DAY_MS = 24 * 3600 * 1000, FAR_DAYS = 3650 };
 
 void trend_add(struct trend *t, struct wall at, double value) {
@@ -13,6 +15,7 @@ void trend_add(struct trend *t, struct wall at, double value) {
     t->sy += value;
     t->sxx += x * x;
     t->sxy += x * value;
+    t->syy += value * value;
 }
 
 bool trend_slope(const struct trend *t, double *per_day) {
@@ -21,6 +24,20 @@ bool trend_slope(const struct trend *t, double *per_day) {
     if (t->n < TREND_LEAST || t->last - t->first < 0.95 || spread <= 0) return false;
     *per_day = (n * t->sxy - t->sx * t->sy) / spread;
     return true;
+}
+
+bool trend_certain(const struct trend *t) {
+    double slope, n = (double)t->n, independent = n / 6;
+    if (!trend_slope(t, &slope) || independent <= 2) return false;
+    double about = n * t->syy - t->sy * t->sy, line = slope * (n * t->sxy - t->sx * t->sy);
+    if (about <= 0) return false; /* all are the same */
+    return line * (independent - 2) >= 16 * MAX(about - line, 0.0);
+}
+
+double trend_end(const struct trend *t) {
+    double slope, n = (double)t->n;
+    if (!trend_slope(t, &slope)) return NAN;
+    return t->sy / n + slope * (t->last - t->x0 - t->sx / n);
 }
 
 double trend_days(const struct trend *t, double now, double limit) {

@@ -1,6 +1,8 @@
 """The manual's lists: each item's fault is found by it; acknowledgements, reports, what the node keeps."""
 import json
 import os
+import random
+import sqlite3
 import subprocess
 import time
 
@@ -102,30 +104,6 @@ def weekly(home):
     assert item["state"] == "warning" and "restart" in item["finding"], item
     good(home, "config", "unset", "files.receiveDir")
 
-    # W2, W5: what an earlier run found, a week ago
-    def pretend(fields, at=7):
-        result = dict(first, at=stamp(at * DAY), **fields)
-        ask(home, "check.last", {"period": "weekly", "result": result})
-    percent = first["numbers"]["disk_percent"]
-    left = 100 - percent
-    pretend({"numbers": {"disk_percent": percent - left * 7 / 10}})
-    item = check(home, "weekly")[0]["W2"]
-    assert item["state"] == "warning" and "full in 10 days" in item["finding"], item
-    pretend({"numbers": {"disk_percent": percent - left * 0.7 / 2}}, 0.7)
-    item = check(home, "weekly")[0]["W2"]
-    assert item["state"] == "critical" and "full in 2.0 days" in item["finding"], item
-    pretend({"numbers": {"disk_percent": percent - 0.01}})
-    assert check(home, "weekly")[0]["W2"]["state"] == "ok"
-    check(home, "weekly", "--ack", "W5", "--note", "first week")
-    assert check(home, "weekly")[0]["W5"]["state"] == "ok"
-    acks = {"W5": {"at": stamp(DAY), "note": "x", "numbers": {"fds": 1}}}
-    pretend({"acks": acks})
-    item = check(home, "weekly")[0]["W5"]
-    assert item["state"] == "warning" and "descriptors is +" in item["finding"], item
-    check(home, "weekly", "--ack", "W5", "--note", "accepted")
-    assert check(home, "weekly")[0]["W5"]["state"] == "ok"
-
-
 def ask(home, method, params):
     import socket
     s = socket.socket(socket.AF_UNIX)
@@ -151,14 +129,133 @@ def monthly(home, d):
     assert check(home, "monthly")[0]["M4"]["state"] == "ok", "kept over a restart"
     ask(home, "check.last", {"period": "monthly", "result": dict(first, acks={"M4": {"at": stamp(40 * DAY), "note": "long ago"}})})
     assert check(home, "monthly")[0]["M4"]["state"] == "warning"
-    percent = first["numbers"]["disk_percent"]
-    ask(home, "check.last", {"period": "monthly", "result": dict(first, at=stamp(10 * DAY), numbers={"disk_percent": percent - (80 - percent) / 3})})
-    item = check(home, "monthly")[0]["M3"]
-    assert item["state"] == "warning" and "disk reaches its threshold in 30 days" in item["finding"], item
     return d
 
 
+# ---- items that the node's own figures judge
+
+HOUR = 3600
+FLAT = {"cpu_permille": 100, "cpu_max_permille": 200, "memory_permille": 300, "memory_max_permille": 310, "disk_permille": 400,
+        "disk_used_bytes": 4 * 10**10, "disk_size_bytes": 10**11, "connections": 5, "connections_max": 6, "database_bytes": 10**7,
+        "inbox": 10, "latency_p95_ms": 30, "operations": 1000, "operations_failed": 0, "messages_in": 500, "messages_out": 400,
+        "bytes_in": 10**7, "bytes_out": 10**7, "resident_bytes": 10**7, "fds": 40, "up_seconds": 3600}
+
+
+def put_figures(home, hours=(), minutes=()):
+    """Into the database of a node that is down, in the place of its own: rows of {"ago": seconds, figure: value}."""
+    db = sqlite3.connect(home + "/data/silktalk.db")
+    db.execute("DELETE FROM figures")
+    now = int(time.time())
+    for span, rows in ((3600, hours), (60, minutes)):
+        for row in rows:
+            row = dict(FLAT, **row)
+            at = (now - row.pop("ago")) // span * span * 1000
+            db.execute(f"INSERT OR REPLACE INTO figures(span_s, at_ms, {', '.join(row)}) VALUES({', '.join('?' * (len(row) + 2))})",
+                       (span, at, *row.values()))
+    db.commit()
+    db.close()
+
+
+def week(days=7, noise=0, **change):
+    """Hours of so many days up to now; a figure's value is a function of the days that are still to come."""
+    rng = random.Random(1)
+    for h in range(1, days * 24):
+        row = {"ago": h * HOUR}
+        for k, f in change.items():
+            row[k] = f(h / 24)
+        if noise:
+            for k in ("cpu_permille", "memory_permille", "latency_p95_ms"):
+                row.setdefault(k, max(0, FLAT[k] + rng.randint(-noise, noise)))
+        yield row
+
+
+def with_figures(home, **rows):
+    put_figures(home, **rows)
+    d = Daemon(home)
+    try:
+        return {i: v for p in IDS for i, v in check(home, p)[0].items() if i in ("D3", "D4", "W2", "W5", "M3")}
+    finally:
+        d.end()
+
+
+def alone(items, wanted, state, words):
+    """Of the items that figures judge, this one alone is not well. The machine may really be busy or full now."""
+    for i, v in items.items():
+        if i == wanted:
+            assert v["state"] == state and words in v["finding"], (i, v)
+        else:
+            assert v["state"] == "ok" or i == "D3" and " in 24 h" not in v["finding"] and " was at " not in v["finding"], (i, v)
+    print("ok", wanted, items[wanted]["finding"])
+
+
+def figures():
+    home = new_home("figures", health_cpuCritical="100", health_memoryCritical="100", health_memoryWarning="99", health_cpuWarning="99")
+    Daemon(home).end()
+    minutes = [{"ago": 60 * m} for m in range(2, 1400, 7)]
+    items = with_figures(home, hours=week(31), minutes=minutes)
+    assert all(v["state"] == "ok" for i, v in items.items() if i != "D3"), items
+    items = with_figures(home, hours=week(31, noise=90), minutes=minutes)
+    alone(items, "M3", "ok", "no warning threshold")  # noise is no trend
+    for figure, item, value, state, words in (
+            ("memory_max_permille", "D3", 992, "warning", "memory was at 99.2%"), ("memory_max_permille", "D3", 1000, "critical", "memory was at 100%"),
+            ("disk_permille", "D3", 810, "warning", "disk was at 81%"), ("cpu_max_permille", "D3", 995, "warning", "cpu was at 99.5%"),
+            ("connections_max", "D4", 285, "warning", "connections was at 285"), ("connections_max", "D4", 300, "critical", "connections was at 300")):
+        rows = minutes + [{"ago": 5 * HOUR, figure: value}]
+        alone(with_figures(home, hours=week(31), minutes=rows), item, state, words)
+        rows = minutes + [{"ago": 25 * HOUR, figure: value}]
+        assert with_figures(home, hours=week(31), minutes=rows)[item]["state"] in ("ok", "warning" if item == "D3" else ""), "of yesterday"
+    full = 10**11
+    for left, state, words in ((13, "warning", "full in 1"), (2, "critical", "full in "), (30, "ok", "a day")):
+        # so much a day that it is full in `left` days; the threshold of 80 % is not reached by the trend of 31 days
+        def used(ago, left=left):
+            return int(full * (0.7 - 0.3 / left * ago)) if left > 3 else int(full * (0.79 - 0.21 / left * ago))
+        rows = list(week(3, disk_used_bytes=used))
+        items = with_figures(home, hours=rows, minutes=minutes)
+        alone(items, "W2", state, words)
+    # W5: a week is accepted, then another one comes
+    put_figures(home, hours=week(7))
+    d = Daemon(home)
+    check(home, "weekly", "--ack", "W5", "--note", "first week")
+    assert "within 25%" in check(home, "weekly")[0]["W5"]["finding"]
+    d.end()
+    for figure, value, words in (("latency_p95_ms", 60, "latency (p95): "), ("messages_in", 300, "messages in per hour: "), ("fds", 60, "descriptors: "),
+                                 ("resident_bytes", 2 * 10**7, "memory of the node: "), ("operations_failed", 5, "error rate: "), ("bytes_out", 10**8, "bytes out per hour: ")):
+        alone(with_figures(home, hours=week(7, **{figure: lambda _, v=value: v}), minutes=minutes), "W5", "warning", words)
+    alone(with_figures(home, hours=week(7, fds=lambda _: 45, messages_in=lambda _: 450), minutes=minutes), "W5", "ok", "within 25%")
+    put_figures(home, hours=week(7, fds=lambda _: 60))
+    d = Daemon(home)
+    check(home, "weekly", "--ack", "W5", "--note", "it has more peers now")
+    assert check(home, "weekly")[0]["W5"]["state"] == "ok", "accepted"
+    d.end()
+    d = Daemon(home)
+    assert check(home, "weekly")[0]["W5"]["state"] == "ok", "kept over a restart"
+    check(home, "monthly")
+    last = {c["period"]: c for c in health(home)[0]["last_checks"]}
+    assert not last["weekly"]["overdue"] and last["weekly"]["findings"] == "" and "M4" in last["monthly"]["findings"], last
+    result = ask(home, "check.last", {"period": "weekly"})["result"]
+    ask(home, "check.last", {"period": "weekly", "result": dict(result, at=stamp(9 * DAY))})
+    assert {c["period"]: c for c in health(home)[0]["last_checks"]}["weekly"]["overdue"]
+    assert "overdue -> silktalk check weekly" in run(home, "health", "-v").stdout
+    d.end()
+    for figure, value, words in (("memory_permille", lambda ago: int(980 - 300 / 31 * ago), "memory reaches its threshold"),
+                                 ("disk_permille", lambda ago: int(600 - 100 / 31 * ago), "disk reaches its threshold in "),
+                                 ("connections_max", lambda ago: int(200 - 100 / 31 * ago), "connections reaches"),
+                                 ("database_bytes", lambda ago: int(4e9 - 3e9 / 31 * ago), "database reaches"),
+                                 ("inbox", lambda ago: int(90000 - 80000 / 31 * ago), "inbox reaches")):
+        alone(with_figures(home, hours=week(31, fds=lambda _: 60, **{figure: value}), minutes=minutes), "M3", "warning", words)
+    items = with_figures(home, hours=week(31, fds=lambda _: 60, disk_permille=lambda ago: int(500 - 50 / 31 * ago)), minutes=minutes)
+    alone(items, "M3", "ok", "no warning threshold")  # in over 90 days
+    items = with_figures(home, hours=week(5, fds=lambda _: 60, disk_permille=lambda ago: int(600 - 100 / 31 * ago)), minutes=minutes)
+    alone(items, "M3", "ok", "after 7 days of figures")
+    items = with_figures(home)
+    assert all(items[i]["state"] == "ok" for i in ("D4", "W2", "W5", "M3")), items
+    r = run(home, "check", "weekly", "--json")
+    down = {i["id"]: i for i in json.loads(r.stdout)["items"]}
+    assert down["W2"]["state"] == down["W5"]["state"] == "unknown" and r.returncode == 3, r
+
+
 def main():
+    figures()
     home = new_home("a", health_cpuCritical="100", health_memoryCritical="100")
     d = Daemon(home)
     try:
