@@ -59,7 +59,6 @@ static enum err reload(struct daemon *d) {
     struct config *config = NULL;
     struct why w = {OK, ""};
     struct buf changed = {.max = 8192}, pending = {.max = 8192};
-    notify_reloading(&d->notify);
     enum err e = home_config(d->home, &config, &w);
     if (e == OK) e = web_check(config, &w);
     if (e == OK) e = http_read_secrets(d, config, &w);
@@ -68,6 +67,8 @@ static enum err reload(struct daemon *d) {
         node_reconfigure(d->node, config, &changed, &pending);
         listeners_tell(d);
         http_listen(d, node_config(d->node));
+        sink_rotation(d, node_config(d->node));
+        sink_remote(d, node_config(d->node));
         LOG(&d->log, EV_CONFIG_RELOADED, kv_text("changed", buf_view(&changed)),
             kv_text("restart_pending", buf_view(&pending)));
     } else {
@@ -82,12 +83,18 @@ static enum err reload(struct daemon *d) {
     return e;
 }
 
-static void reopen_log(struct daemon *d) {
-    struct why w;
-    if (sink_reopen(&d->sink, &w))
-        LOG(&d->log, EV_LOG_REOPENED, kv_str("path", d->sink.path));
-    else
-        LOG(&d->log, EV_LOG_REOPENED, kv_str("path", ""), kv_str("reason", w.text));
+/* First the log is opened again, whatever becomes of the configuration; its thread does that, and the reload
+ * goes on when it is done: who has renamed the file may take it away when the reload is answered. */
+static void begin_reload(struct daemon *d) {
+    if (!d->reloading) notify_reloading(&d->notify);
+    d->reloading = true;
+    sink_reopen(d);
+}
+
+static void go_on_reloading(struct daemon *d) {
+    if (!d->reloading || sink_opening(d)) return;
+    d->reloading = false;
+    reload(d);
 }
 
 static void give_to_store(struct daemon *d, struct store_op *op) {
@@ -108,10 +115,7 @@ static void take_effects(struct daemon *d) {
             sockets_answer(d, &e);
             break;
         case EFFECT_POST: webhook_post(d, e.id, e.line); break;
-        case EFFECT_RELOAD:
-            reopen_log(d);
-            reload(d);
-            break;
+        case EFFECT_RELOAD: begin_reload(d); break;
         }
     }
     store_flush(d->store);
@@ -161,15 +165,12 @@ static void signals_ready(void *user, int fd, unsigned ready) {
         switch (s.number) {
         case SIGTERM: begin_stop(d, "SIGTERM", 0); break;
         case SIGINT: begin_stop(d, "SIGINT", 0); break;
-        case SIGHUP:
-            reopen_log(d);
-            reload(d);
-            break;
+        case SIGHUP: begin_reload(d); break;
         case SIGUSR1: node_dump(d->node); break;
-        case SIGUSR2: reopen_log(d); break;
+        case SIGUSR2: sink_reopen(d); break;
         case SIGQUIT:
             node_dump(d->node);
-            sink_drain(&d->sink, &d->log);
+            sink_flush(d);
             abort();
         default: break;
         }
@@ -203,6 +204,7 @@ static struct mono next_deadline(const struct daemon *d) {
     at = mono_sooner(at, webhook_deadline(d));
     at = mono_sooner(at, notify_deadline(&d->notify));
     at = mono_sooner(at, log_deadline(&d->log));
+    at = mono_sooner(at, sink_deadline(d));
     at = mono_sooner(at, d->next_measure);
     if (d->notify.fd >= 0 && !d->stopping) at = mono_sooner(at, d->next_status);
     return d->stopping ? mono_sooner(at, d->stop_at) : at;
@@ -223,6 +225,7 @@ static enum err run(struct daemon *d) {
         take_effects(d);
         links_flush(d);
         take_effects(d); /* what writing brought about */
+        go_on_reloading(d);
         http_turn(d);
         webhook_turn(d);
         links_turn(d);
@@ -231,7 +234,7 @@ static enum err run(struct daemon *d) {
         tell_manager(d);
         watch_turns(d);
         log_tick(&d->log);
-        sink_drain(&d->sink, &d->log);
+        sink_turn(d);
     }
     return e;
 }
@@ -382,6 +385,8 @@ static enum err start(struct daemon *d, struct timing *t) {
     if (e != OK || config == NULL) goto out;
     log_set_level(&d->log, (enum log_level)cfg(config, logging_level).count);
     d->log.format = (enum log_format)cfg(config, logging_format).count;
+    sink_file(d, cfg(config, logging_file).text);
+    sink_rotation(d, config);
     t->config = lap(&last);
     e = file_mkdirs(cfg(config, node_data).text, 0700, NULL, &d->why);
     if (e == OK)
@@ -404,12 +409,14 @@ static enum err start(struct daemon *d, struct timing *t) {
     if (e == OK) e = http_read_secrets(d, node_config(d->node), &d->why);
     if (e == OK) e = web_check(node_config(d->node), &d->why);
     if (e == OK) e = sockets_open(d, node_config(d->node));
+    if (e == OK) e = sink_watch(d);
     if (e == OK) e = loop_watch(d->loop, d->signals.fd, LOOP_READ, "signals", signals_ready, d);
     if (e == OK) e = loop_watch(d->loop, store_fd(d->store), LOOP_READ, "store", store_ready, d);
     if (e == OK) e = loop_watch(d->loop, closing_fd(d->closing), LOOP_READ, "closing", closing_ready, d);
     if (e != OK) goto out;
     listeners_tell(d);
     http_listen(d, node_config(d->node));
+    sink_remote(d, node_config(d->node));
     t->listen = lap(&last);
     home_old_installation(d->home, false, old);
     if (old[0] != 0) LOG(&d->log, EV_OLD_INSTALLATION, kv_str("path", old));
@@ -470,14 +477,13 @@ static void finish(struct daemon *d, int64_t began) {
     if (d->closing != NULL) closing_close(d->closing);
     tcp_acceptor_close(&d->acceptor);
     map_free(&d->links);
+    d->log.now = clocks_now();
+    sink_close(d);
     loop_close(d->loop);
     if (d->signals.fd >= 0) signals_close(&d->signals);
     lock_release(&d->lock);
     identity_wipe(&d->identity);
     notify_close(&d->notify);
-    d->log.now = clocks_now();
-    sink_drain(&d->sink, &d->log);
-    sink_close(&d->sink);
     log_free(&d->log);
 }
 
@@ -505,18 +511,24 @@ int daemon_main(struct cli *c) {
     log_init(&d->log, LEVEL_INFO, LOG_TEXT);
     d->log.tally = &d->tally;
     d->log.now = clocks_now();
-    sink_open(&d->sink, c->home.log_file);
-    snprintf(d->log_folder, sizeof d->log_folder, "%s", d->sink.path);
-    char *slash = strrchr(d->log_folder, '/');
-    if (slash != NULL) *slash = 0;
+    sink_file(d, c->home.log_file); /* until the configuration says otherwise */
+    e = sink_open(d, &c->why);
+    if (e != OK) {
+        log_free(&d->log);
+        mem_free(d);
+        return cli_exit(c, e);
+    }
     notify_open(&d->notify, getenv("NOTIFY_SOCKET"), getenv("WATCHDOG_USEC"),
                 NULL); /* else it stays silent */
     unsetenv("NOTIFY_SOCKET");
     e = start(d, &t);
-    if (e == OK || e == E_INPUT) sink_reopen(&d->sink, NULL);
+    /* A bad configuration is told where the operator looks; but the file may be that of a node that runs. */
+    if (e == E_INPUT) log_writer_rotation(d->sink.writer, &(struct log_rotation){.builtin = false});
+    if (e == OK || e == E_INPUT) sink_start(d);
     if (e == OK) {
         say_ready(d, &t);
-        sink_drain(&d->sink, &d->log);
+        sink_flush(d); /* who started it may look into the file now */
+        log_writer_detach(d->sink.writer);
         e = run(d);
         if (e != OK) refuse(d, e);
     } else {

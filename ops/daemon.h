@@ -5,7 +5,7 @@
  *   daemon_control.c control socket, monitor.sock
  *   daemon_http.c    HTTP sockets
  *   daemon_webhook.c alerts.webhook
- *   daemon_log.c     log lines to stderr, journal and file
+ *   daemon_log.c     log lines to stderr, journal, file and log server
  *   daemon_measure.c what the process uses, for `status` */
 #ifndef SILKTALK_OPS_DAEMON_H
 #define SILKTALK_OPS_DAEMON_H
@@ -16,6 +16,7 @@
 #include "loop/clocks.h"
 #include "loop/host.h"
 #include "loop/lock.h"
+#include "loop/log_writer.h"
 #include "loop/loop.h"
 #include "loop/notify.h"
 #include "loop/signals.h"
@@ -23,6 +24,7 @@
 #include "net/control.h"
 #include "net/dns.h"
 #include "net/interfaces.h"
+#include "net/log_remote.h"
 #include "net/tcp.h"
 #include "node/node.h"
 #include "ops/cli.h"
@@ -32,10 +34,16 @@
 enum { LISTENERS_MAX = 16, ENDED_MAX = 64 };
 
 struct daemon_log {
-    char path[PATH_SIZE];
-    int fd; /* -1: no file */
-    bool journal, to_stderr;
-    uint64_t lost; /* lines that could not be written */
+    struct log_writer *writer;
+    struct log_remote *remote; /* NULL: off */
+    char path[PATH_SIZE];      /* "": no file */
+    char remote_url[512];
+    struct syslog_origin origin;
+    bool first;              /* the opening under way is that of the start */
+    struct mono reopen_by;   /* 0: no reopening is under way */
+    uint64_t remote_dropped; /* by earlier servers */
+    uint64_t lost_told;
+    struct mono lost_at;
 };
 struct listener {
     int fd; /* -1: free place */
@@ -98,7 +106,7 @@ struct daemon {
     struct local_health local;
     int64_t worst_turn_us; /* since health was measured */
     size_t listeners_lost; /* since the listeners were set */
-    bool stopping, finish_now, draining;
+    bool stopping, finish_now, draining, reloading;
     struct mono stop_at;
     struct host host;
     struct log_tally tally;
@@ -123,6 +131,7 @@ struct mono links_deadline(const struct daemon *d);
 /* Asks for a name's addresses or texts; links_turn hands the answer on, by its tag: 32 bits are the node's
  * queries. */
 #define WEBHOOK_TAG (UINT64_C(1) << 32)
+#define LOG_SERVER_TAG (UINT64_C(1) << 33)
 enum err links_ask_name(struct daemon *d, uint64_t tag, enum dns_want want, const char *name, struct why *w);
 
 /* ---- daemon_webhook.c */
@@ -151,10 +160,21 @@ void http_close(struct daemon *d);
 struct mono http_sockets_deadline(const struct daemon *d);
 
 /* ---- daemon_log.c */
-void sink_open(struct daemon_log *s, const char *path);
-bool sink_reopen(struct daemon_log *s, struct why *w);
-void sink_drain(struct daemon_log *s, struct log *log);
-void sink_close(struct daemon_log *s);
+enum err sink_open(struct daemon *d, struct why *w); /* the thread; lines go to stderr */
+enum err sink_watch(struct daemon *d);               /* in the loop */
+void sink_file(struct daemon *d, const char *path);  /* names the file; "": none */
+void sink_rotation(struct daemon *d, const struct config *c);
+void sink_remote(struct daemon *d, const struct config *c);
+void sink_start(struct daemon *d);  /* opens the file, behind the lines so far */
+void sink_reopen(struct daemon *d); /* the same again: done when sink_opening says no */
+bool sink_opening(const struct daemon *d);
+bool sink_opened(struct daemon *d); /* takes the news, logs it */
+void sink_resolved(struct daemon *d, const struct dns_answer *a);
+void sink_turn(struct daemon *d);  /* lines to writer and server */
+void sink_flush(struct daemon *d); /* waits until they are written, or too long */
+void sink_close(struct daemon *d);
+struct mono sink_deadline(const struct daemon *d);
+void sink_measure(const struct daemon *d, struct node_resources *out);
 
 /* ---- daemon_measure.c */
 /* What process and host use goes to the node, unless that is known and younger than age_ms. */

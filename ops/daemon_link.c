@@ -292,6 +292,10 @@ void listeners_tell(struct daemon *d) {
 
 static void take_answers(struct daemon *d) {
     for (struct dns_answer *a; (a = dns_next(d->dns)) != NULL; dns_answer_free(a)) {
+        if (a->tag == LOG_SERVER_TAG) {
+            sink_resolved(d, a);
+            continue;
+        }
         struct node_resolved r = {
             .n_ips = MIN(a->n_ips, LEN(r.ips)), .texts = a->texts, .n_texts = a->n_texts};
         memcpy(r.ips, a->ips, r.n_ips * sizeof a->ips[0]);

@@ -44,8 +44,8 @@ void measure(struct daemon *d, int64_t age_ms) {
         .cgroup_limit = u.cgroup_limit,
         .cgroup_used = u.cgroup_used,
         .load_milli = {u.load_milli[0], u.load_milli[1], u.load_milli[2]},
-        .log_lost = d->sink.lost,
     };
+    sink_measure(d, &r);
     measure_loop(d, &r.loop);
     node_measured(d->node, &r);
 }
@@ -61,9 +61,10 @@ void measure_health(struct daemon *d) {
     const struct space_use *spaces = node_spaces(d->node);
     if (spaces[SPACE_DATA].total == 0) spaces = NULL; /* at the start the store has not told yet */
     local_health(&d->local, d->home, c, &d->identity.peer, &use, spaces, &f);
-    f.lines_lost = d->sink.lost + d->log.dropped;
+    struct log_writer_stats log = log_writer_stats(d->sink.writer);
+    f.lines_lost = log.lost + log.dropped + d->log.dropped;
     f.listeners_lost = d->listeners_lost;
-    if (d->sink.fd < 0 && d->sink.path[0] != 0)
+    if (!log.open)
         snprintf(f.logs, sizeof f.logs, "the log file is not open");
     node_health_measured(d->node, &f, d->worst_turn_us);
     d->worst_turn_us = 0;

@@ -40,15 +40,15 @@ static void disks(const struct space_use spaces[SPACE_USES], struct health_facts
 }
 
 /* Beside a node that does not run: nothing but this command waits for a disk that hangs. */
-static void look_at_disks(const struct home *h, const struct config *c, struct health_facts *f) {
+static void look_at_disks(const struct config *c, struct health_facts *f) {
     struct space_use spaces[SPACE_USES] = {{0}};
     char folder[PATH_SIZE];
-    snprintf(folder, sizeof folder, "%s", h->log_file);
+    snprintf(folder, sizeof folder, "%s", cfg(c, logging_file).text); /* "": it is off */
     char *slash = strrchr(folder, '/');
     if (slash != NULL) *slash = 0;
     space_measure_disk(cfg(c, node_data).text, &spaces[SPACE_DATA]);
     space_measure_disk(cfg(c, files_receiveDir).text, &spaces[SPACE_FILES]);
-    space_measure_disk(folder, &spaces[SPACE_LOGS]);
+    if (folder[0] != 0) space_measure_disk(folder, &spaces[SPACE_LOGS]);
     disks(spaces, f);
 }
 
@@ -172,7 +172,7 @@ void local_health(struct local_health *l, const struct home *h, const struct con
     of_host(use, f);
     bool as_owner = home_as_owner(h);
     if (spaces == NULL)
-        look_at_disks(h, c, f);
+        look_at_disks(c, f);
     else
         disks(spaces, f);
     check_identity(l, h, c, self, f);

@@ -88,6 +88,11 @@ static void keep_last_line(struct cli *c, int fd) {
     fail(&c->why, E_FAILED, "%.*s", (int)MIN(length, (size_t)200), reason);
 }
 
+static const char *log_place(struct cli *c) {
+    const char *file = cli_config(c) == OK ? cfg(c->config, logging_file).text : c->home.log_file;
+    return file[0] != 0 ? file : "off";
+}
+
 static enum err wait_ready(struct cli *c, pid_t pid, int log) {
     for (int waited = 0; waited < START_MS; waited += STEP_MS) {
         int status;
@@ -101,7 +106,7 @@ static enum err wait_ready(struct cli *c, pid_t pid, int log) {
         clocks_sleep_ms(STEP_MS);
     }
     return fail(&c->why, E_TIMEOUT, "the daemon (pid %ld) does not answer; see its log at %s", (long)pid,
-                c->home.log_file);
+                log_place(c));
 }
 
 enum err service_start(struct cli *c) {
@@ -113,11 +118,12 @@ enum err service_start(struct cli *c) {
     FILE *said = tmpfile();
     char self[PATH_SIZE];
     own_path(c, self);
+    if (said != NULL) fcntl(fileno(said), F_SETFD, FD_CLOEXEC);
     int log = said == NULL ? open("/dev/null", O_RDWR | O_CLOEXEC) : fileno(said);
     pid_t pid = fork();
     if (pid == 0) {
         setsid();
-        int null = open("/dev/null", O_RDWR);
+        int null = open("/dev/null", O_RDWR | O_CLOEXEC);
         if (null >= 0) {
             dup2(null, STDIN_FILENO);
             dup2(null, STDOUT_FILENO);
@@ -128,7 +134,7 @@ enum err service_start(struct cli *c) {
     enum err e = pid < 0 ? fail(&c->why, E_FAILED, "no new process: %s", strerror(errno))
                          : wait_ready(c, pid, log);
     if (said != NULL) fclose(said);
-    if (e == OK) cli_note(c, "Started, pid %ld. Log: %s", (long)pid, c->home.log_file);
+    if (e == OK) cli_note(c, "Started, pid %ld. Log: %s", (long)pid, log_place(c));
     return e;
 }
 

@@ -8,6 +8,9 @@ const struct event_row event_rows[EVENT_COUNT] = {EVENTS(EVENT_ROW)};
 #define LEVEL_NAME(symbol, name, priority) [LEVEL_##symbol] = name,
 static const char *const level_names[LEVEL_COUNT] = {LOG_LEVELS(LEVEL_NAME)};
 
+#define LEVEL_PRIORITY(symbol, name, priority) [LEVEL_##symbol] = (priority),
+static const int level_priorities[LEVEL_COUNT] = {LOG_LEVELS(LEVEL_PRIORITY)};
+
 #define COMPONENT_NAME(name) [COMPONENT_##name] = #name,
 static const char *const component_names[COMPONENT_COUNT] = {LOG_COMPONENTS(COMPONENT_NAME)};
 
@@ -17,6 +20,10 @@ const char *log_level_name(enum log_level level) {
 
 const char *log_component_name(enum log_component component) {
     return (unsigned)component < COMPONENT_COUNT ? component_names[component] : "unknown";
+}
+
+int log_level_priority(enum log_level level) {
+    return level_priorities[level];
 }
 
 bool log_level_parse(struct bytes name, enum log_level *out) {

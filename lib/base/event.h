@@ -25,7 +25,10 @@ enum log_component { LOG_COMPONENTS(LOG_COMPONENT_SYMBOL) COMPONENT_COUNT };
     X(EV_CONFIG_RELOADED, INFO, config, "Config reloaded", "changed restart_pending")                         \
     X(EV_RELOAD_REJECTED, ERROR, config, "Reload rejected", "file line reason")                               \
     X(EV_LOG_REOPENED, INFO, node, "Log reopened", "path")                                                    \
-    X(EV_LOG_LEVEL, INFO, node, "Log level", "part threshold until")                                          \
+    X(EV_LOG_LEVEL, INFO, node, "Log level", "part priority for")                                             \
+    X(EV_LOG_LOST, WARN, node, "Log lines lost", "count")                                                     \
+    X(EV_LOG_SERVER, INFO, node, "Log server connected", "addr")                                              \
+    X(EV_LOG_SERVER_LOST, WARN, node, "Log server unreachable", "addr reason")                                \
     X(EV_LISTENING, INFO, net, "Listening", "addr protocol")                                                      \
     X(EV_LISTENER_SKIPPED, INFO, net, "Listener skipped", "addr reason")                                      \
     X(EV_LISTENER_LOST, ERROR, net, "Listener lost", "addr reason")                                           \
@@ -82,6 +85,7 @@ struct event_row {
 extern const struct event_row event_rows[EVENT_COUNT];
 const char *log_level_name(enum log_level level);             /* "info" */
 const char *log_component_name(enum log_component component); /* "net" */
+int log_level_priority(enum log_level level);                 /* of syslog: 7 6 4 3 */
 bool log_level_parse(struct bytes name, enum log_level *out); /* debug info warn error (warning too) */
 bool log_component_parse(struct bytes name, enum log_component *out);
 

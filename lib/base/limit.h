@@ -48,6 +48,8 @@
     X(LIMIT_CONTROL_CLIENTS, "control_clients", NULL, 64, 2, 1000, "clients", "refused") \
     X(LIMIT_CONTROL_BACKLOG, "control_backlog", NULL, 8388608, 65536, 67108864, "bytes per client", "the client is closed") \
     X(LIMIT_EVENTS, "remembered_events", NULL, 1000, 10, 100000, "events", "the oldest is forgotten") \
+    X(LIMIT_LOG_LINES, "log_lines", NULL, 1048576, 65536, 67108864, "bytes that wait for the disk", "dropped, and counted") \
+    X(LIMIT_LOG_REMOTE, "log_remote", NULL, 1048576, 65536, 67108864, "bytes that wait for the log server", "dropped, and counted") \
     X(LIMIT_PUSHES, "identify_pushes", NULL, 12, 1, 1000, "per minute and peer", "the stream is reset") \
     X(LIMIT_ALERTS, "alerts_waiting", NULL, 16, 1, 64, "alerts for the webhook", "the oldest is dropped") \
     X(LIMIT_PINGS, "ping_streams", NULL, 2, 1, 64, "streams per peer", "the stream is reset")

@@ -5,12 +5,15 @@
 #include "base/json.h"
 #include "base/text.h"
 
+#include <stdio.h>
+#include <strings.h>
+
 enum {
     LINE_RESERVE = 64,    /* for the taker's time, priority and newline, and for the mark of a cut */
     VALUE_MAX = 1024,     /* bytes of one value as written: one long text leaves room for the other pairs */
     BUFFER_KEPT = 1 << 16 /* memory kept when all lines are taken */
 };
-enum { RECORD_HEAD = 1 + 1 + 8 + 4 };
+enum { RECORD_HEAD = 1 + 1 + 2 + 8 + 4 };
 
 static const char *const level_words[LEVEL_COUNT] = {"DEBUG", "INFO", "WARN", "ERROR"};
 
@@ -46,43 +49,26 @@ static struct bytes fitting(struct bytes text) {
     return bytes_sub(text, 0, at);
 }
 
-/* operations.md S5: a grep for "error" or "warn" finds lines of these levels and no others. In the values of
- * the others (keys as health.errorsNormal, a library's reasons) the first letter is written as \xNN. */
-static bool is_loud(struct bytes text) {
-    static const struct bytes words[] = {{(const uint8_t *)"error", 5}, {(const uint8_t *)"warn", 4}};
-    for (size_t i = 0; i < LEN(words); i++) {
-        size_t n = 0;
-        while (n < MIN(words[i].n, text.n) && (text.p[n] | 0x20) == words[i].p[n]) n++;
-        if (n == words[i].n) return true;
-    }
-    return false;
-}
-
 /* Quotes when a script would split the value wrongly. text_escape sees no backslash: they are doubled. */
-static bool add_value(struct buf *line, struct bytes text, bool quiet) {
+bool log_value_add(struct buf *line, struct bytes text) {
     bool quoted = text.n == 0 || bytes_index(text, ' ') < text.n || bytes_index(text, '"') < text.n ||
                   bytes_index(text, '=') < text.n;
     bool good = !quoted || buf_add_byte(line, '"');
     while (good && text.n > 0) {
         size_t plain = 0;
-        while (plain < text.n && text.p[plain] != '"' && text.p[plain] != '\\' &&
-               !(quiet && is_loud(bytes_skip(text, plain))))
-            plain++;
+        while (plain < text.n && text.p[plain] != '"' && text.p[plain] != '\\') plain++;
         good = text_escape(line, bytes_take(&text, plain), false);
         if (!good || text.n == 0) break;
-        if (text.p[0] == '"' || text.p[0] == '\\')
-            good = buf_add_byte(line, '\\') && buf_add(line, bytes_take(&text, 1));
-        else
-            good = buf_add_format(line, "\\x%02x", (unsigned)bytes_take(&text, 1).p[0]);
+        good = buf_add_byte(line, '\\') && buf_add(line, bytes_take(&text, 1));
     }
     return good && (!quoted || buf_add_byte(line, '"'));
 }
 
-static bool add_text_pair(struct buf *line, const struct kv *pair, struct bytes text, bool quiet) {
+static bool add_text_pair(struct buf *line, const struct kv *pair, struct bytes text) {
     char time[32];
     if (!buf_add_byte(line, ' ') || !buf_add_text(line, pair->key) || !buf_add_byte(line, '=')) return false;
     switch (pair->kind) {
-    case KV_TEXT: return add_value(line, text, quiet);
+    case KV_TEXT: return log_value_add(line, text);
     case KV_INT: return buf_add_format(line, "%lld", (long long)pair->number);
     case KV_MS: duration_text(pair->number, time); return buf_add_text(line, time);
     case KV_BYTES_HEX: return hex_encode(line, text);
@@ -110,6 +96,33 @@ static bool add_json_pair(struct json_out *o, const struct kv *pair, struct byte
     return false;
 }
 
+/* Is the letter at `at` the last of \xNN or \uNNNN? As in "\xee" before "rror". */
+static bool ends_escape(const struct buf *line, size_t from, size_t at) {
+    const uint8_t *p = line->p + at;
+    return (at >= from + 3 && p[-3] == '\\' && p[-2] == 'x') ||
+           (at >= from + 5 && p[-5] == '\\' && p[-4] == 'u');
+}
+
+/* operations.md S5: a grep for "error" or "warn" finds lines of these levels and no others. In the values of
+ * the others (keys as health.errorsNormal, a library's reasons) the first letter is written as its escape. */
+static bool hide_words(struct buf *line, size_t from, enum log_format format) {
+    for (size_t i = from; i + 4 <= line->n; i++) {
+        const char *p = (const char *)line->p + i;
+        bool found = strncasecmp(p, "warn", 4) == 0 || (i + 5 <= line->n && strncasecmp(p, "error", 5) == 0);
+        char code[8];
+        if (!found) continue;
+        size_t at = ends_escape(line, from, i) ? i + 1 : i;
+        int n = snprintf(code, sizeof code, format == LOG_JSON ? "\\u%04x" : "\\x%02x",
+                         (unsigned)line->p[at]);
+        size_t more = (size_t)n - 1;
+        if (buf_add_space(line, more) == NULL) return false;
+        memmove(line->p + at + 1 + more, line->p + at + 1, line->n - more - (at + 1));
+        memcpy(line->p + at, code, (size_t)n);
+        i += (size_t)n;
+    }
+    return true;
+}
+
 static struct bytes shortened(const struct kv *pair) {
     return pair->kind == KV_TEXT ? fitting(pair->text) : bytes_sub(pair->text, 0, VALUE_MAX / 2);
 }
@@ -123,7 +136,8 @@ static void make_text(struct buf *line, enum event event, const struct kv *pairs
     for (size_t i = 0; i < n; i++) {
         struct bytes text = shortened(&pairs[i]);
         size_t was = line->n;
-        bool fits = add_text_pair(line, &pairs[i], text, row->level < LEVEL_WARN);
+        bool fits = add_text_pair(line, &pairs[i], text) &&
+                    (row->level >= LEVEL_WARN || hide_words(line, was, LOG_TEXT));
         if (!fits) line->n = was;
         cut = cut || !fits || text.n < pairs[i].text.n;
     }
@@ -146,7 +160,8 @@ static void make_json(struct buf *line, struct wall now, enum event event, const
         struct bytes text = shortened(&pairs[i]);
         struct json_out before = o;
         size_t was = line->n;
-        bool fits = add_json_pair(&o, &pairs[i], text);
+        bool fits = add_json_pair(&o, &pairs[i], text) &&
+                    (row->level >= LEVEL_WARN || hide_words(line, was, LOG_JSON));
         if (!fits) {
             line->n = was;
             o = before;
@@ -182,6 +197,7 @@ static void write_line(struct log *log, enum event event, const struct kv *pairs
     }
     wr_u8(&log->lines, (uint8_t)row->level);
     wr_u8(&log->lines, (uint8_t)row->component);
+    wr_u16(&log->lines, (uint16_t)event);
     wr_u64(&log->lines, (uint64_t)log->now.wall.ms);
     wr_u32(&log->lines, (uint32_t)line.n);
     buf_add(&log->lines, buf_view(&line));
@@ -293,10 +309,15 @@ bool log_take(struct log *log, struct log_line *out) {
     struct rd r = rd_of(bytes_skip(buf_view(&log->lines), log->taken));
     out->level = (enum log_level)rd_u8(&r);
     out->component = (enum log_component)rd_u8(&r);
+    out->event = (enum event)rd_u16(&r);
     out->time.ms = (int64_t)rd_u64(&r);
     out->text = rd_take(&r, rd_u32(&r));
     log->taken = log->lines.n - r.in.n;
     return true;
+}
+
+int log_line_priority(const struct log_line *line) {
+    return line->event == EV_START_REFUSED ? 2 : log_level_priority(line->level);
 }
 
 void log_tick(struct log *log) {

@@ -2,11 +2,14 @@
  *
  * No clock and no file here: the owner sets `now` once per turn and drains `lines`. Lines are formatted as
  * operations.md S5 says: `LEVEL component: Event text key=value...`, values with blanks quoted, other bytes
- * as \xNN (below WARN the first letter of "error" and "warn" too), at most LOG_LINE_MAX bytes; or one JSON
- * object (kv_ms as KEY_seconds). Values over 1 KiB are cut, pairs that do not fit are left out, ` cut=yes`
- * ("cut":true) says so. Of one event 100 are written in 10 s; more are counted and end in one more line,
- * ` Repeated count=N` ("repeated":N). When the buffer is full lines are dropped and counted. Secrets, bodies
- * and subjects have no kv_ form. */
+ * as \xNN, at most LOG_LINE_MAX bytes; or one JSON object (kv_ms as KEY_seconds). Values over 1 KiB are cut,
+ * pairs that do not fit are left out, ` cut=yes` ("cut":true) says so. Of one event 100 are written in 10 s;
+ * more are counted and end in one more line, ` Repeated count=N` ("repeated":N). When the buffer is full
+ * lines are dropped and counted. Secrets, bodies and subjects have no kv_ form.
+ *
+ * In lines of INFO and DEBUG no value shows "error" or "warn" in any case, so that a grep for them finds what
+ * needs an operator and nothing else: a letter is then written as the escape of the format (\x65, in JSON
+ * \u0065), which readers undo. */
 #ifndef SILKTALK_BASE_LOG_H
 #define SILKTALK_BASE_LOG_H
 
@@ -86,10 +89,15 @@ void log_event(struct log *log, enum event event, const struct kv *pairs, size_t
 struct log_line {
     enum log_level level;
     enum log_component component;
+    enum event event;
     struct wall time;
     struct bytes text;
 };
 bool log_take(struct log *log, struct log_line *out);
+/* Of syslog and the journal: 7 6 4 3; 2 for what ends the daemon. */
+int log_line_priority(const struct log_line *line);
+/* Appends a value as text lines have it: quoted when a script would split it, other bytes as \xNN. */
+bool log_value_add(struct buf *line, struct bytes text);
 /* Takes one count, and forgets it; *at begins with 0. False: no more. peer: "" for none. */
 bool log_tally_take(struct log_tally *t, size_t *at, enum event *event, const char **peer, uint32_t *count);
 /* Ends repeat windows that are over and temporary levels; call at log_deadline or at will. */

@@ -443,6 +443,11 @@ enum err method_log_level(struct node *n, struct request *r, const struct json *
         n->log->level_until[i] = for_ms > 0 ? mono_add_ms(n->now.mono, for_ms) : MONO_NEVER;
         if (for_ms <= 0) n->log->base_level[i] = wanted;
     }
+    if (level.n > 0) { /* the priority: names of levels are not for lines of INFO */
+        struct kv pairs[] = {kv_str("part", only == COMPONENT_COUNT ? "all" : log_component_name(only)),
+                             kv_int("priority", log_level_priority(wanted)), kv_ms("for", for_ms)};
+        log_event(n->log, EV_LOG_LEVEL, pairs, for_ms > 0 ? 3 : 2);
+    }
     struct buf line = {NULL, 0, 0, 0};
     struct json_out o = control_begin(r, &line, "log.level");
     json_open(&o, "items", '[');

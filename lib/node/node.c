@@ -518,7 +518,12 @@ void node_reconfigure(struct node *n, struct config *config, struct buf *changed
 /* ---- what operators look at */
 
 void node_measured(struct node *n, const struct node_resources *r) {
+    struct limit *lines = &n->limits.of[LIMIT_LOG_LINES], *remote = &n->limits.of[LIMIT_LOG_REMOTE];
     n->resources = *r;
+    lines->used = r->log_queued;
+    lines->hits = r->log_dropped;
+    remote->used = r->log_remote_queued;
+    remote->hits = r->log_remote_dropped;
 }
 
 const struct node_resources node_resources_unknown = {.resident_bytes = -1,

@@ -131,7 +131,9 @@ struct node_resources {
     int64_t memory_permille; /* used, of the host or of the control group's limit: the larger */
     int64_t memory_total, memory_available, cgroup_limit, cgroup_used; /* bytes */
     int64_t load_milli[3];
-    uint64_t log_lost; /* lines that could not be written */
+    uint64_t log_lost; /* lines that could not be written or sent */
+    uint64_t log_queued, log_remote_queued;   /* bytes that wait for disk and server */
+    uint64_t log_dropped, log_remote_dropped; /* lines for which there was no room there */
 };
 extern const struct node_resources node_resources_unknown; /* nothing was measured */
 /* max(host, the node's share of one core) in thousandths, as health.cpu* judges it; -1: not known. */

@@ -37,6 +37,19 @@ TEST(keys_are_words_and_none_comes_twice) {
     }
 }
 
+/* A grep for them finds what needs an operator: the texts here, the values by log.c (log_test.c). */
+TEST(info_and_debug_say_neither_of_the_two_words) {
+    for (unsigned i = 0; i < EVENT_COUNT; i++) {
+        const struct event_row *row = &event_rows[i];
+        if (row->level >= LEVEL_WARN) continue;
+        const char *const texts[] = {row->text, row->keys, log_component_name(row->component)};
+        for (size_t k = 0; k < LEN(texts); k++)
+            CHECK(strcasestr(texts[k], "error") == NULL && strcasestr(texts[k], "warn") == NULL, "%s",
+                  texts[k]);
+        CHECK(strncmp(row->text, "Failed", 6) != 0, "%s: only refusals that need an operator", row->text);
+    }
+}
+
 TEST(names_of_levels_and_components) {
     for (unsigned i = 0; i < LEVEL_COUNT; i++) {
         enum log_level level = LEVEL_COUNT;

@@ -112,6 +112,46 @@ TEST(values_are_quoted_when_a_script_would_split_them) {
     end(log);
 }
 
+TEST(info_and_debug_lines_never_show_error_or_warn) {
+    static const char *const values[] = {"error",
+                                         "I/O Error",
+                                         "WARN",
+                                         "a warning of errors",
+                                         "\xeerror",
+                                         "warn warn",
+                                         "=error",
+                                         "\"error\"",
+                                         "e",
+                                         "\x0err"
+                                         "or",
+                                         "errorwarnerror"};
+    char errors[1025] = "";
+    for (size_t i = 0; i + 5 < sizeof errors; i += 5) memcpy(errors + i, "error", 5);
+    for (unsigned format = 0; format < 2; format++) {
+        for (int event = 0; event < EVENT_COUNT; event++) {
+            for (size_t i = 0; i <= LEN(values); i++) {
+                struct log *log = start(LEVEL_DEBUG, format == 0 ? LOG_TEXT : LOG_JSON);
+                const char *value = i < LEN(values) ? values[i] : errors;
+                LOG(log, (enum event)event, kv_str("reason", value), kv_str("path", value), kv_int("n", 5));
+                struct bytes text = take(log);
+                char line[LOG_LINE_MAX + 1];
+                CHECK(bytes_cstr(text, line, sizeof line));
+                bool grave = event_rows[event].level >= LEVEL_WARN;
+                bool found = strcasestr(line, "error") != NULL || strcasestr(line, "warn") != NULL;
+                CHECK(grave || !found, "%s", line);
+                CHECK(utf8_valid(text));
+                struct json_doc *doc = format == 0 ? NULL : json_parse(text, NULL);
+                struct bytes back = json_get_bytes(json_root(doc), "reason");
+                CHECK(format == 0 || i == LEN(values) || bytes_is(back, value) ||
+                          !utf8_valid(bytes_of(value)),
+                      "%s", line);
+                json_free(doc);
+                end(log);
+            }
+        }
+    }
+}
+
 TEST(random_bytes_stay_inside_their_line) {
     uint64_t state = test_seed();
     for (unsigned format = 0; format < 2; format++) {
