@@ -134,6 +134,61 @@ def tokens(n):
     check("Failed authentication" in n.stderr() and read not in n.stderr(), "the log of it")
 
 
+def api(n):
+    """All that role read may ask, with curl and jq; lists in pages; what is not GET is not read."""
+    token = n.cli("token", "create", "api", "-q")
+    admin = n.cli("token", "create", "boss", "--scope", "admin", "-q")
+
+    def jq(path, program, *more):
+        line = (f"curl -s -H 'Authorization: Bearer {token}' 'http://127.0.0.1:{n.port}/api/v1/{path}' | jq -er '{program}'")
+        r = subprocess.run(["sh", "-c", line], capture_output=True, text=True)
+        return r.stdout.strip() if r.returncode in (0, 1) else f"jq: {r.stderr}"
+
+    me = jq("id", ".peer_id")
+    check(me.startswith("12D3KooW"), f"id: {me}")
+    for path, program, want in (("status", ".node.peer_id", me), ("health", ".peer_id", me), ("version", ".schema", "silktalk.version/1"),
+                                ("peers", ".items | length", "0"), ("limits", ".items[0].limit", "connections"),
+                                ("loop", ".schema", "silktalk.diag.loop/1"), ("figures", ".schema", "silktalk.figures/1"),
+                                ("report", ".items[0].figure", "connections"), ("log/stats?by=event", ".schema", "silktalk.log.stats/1"),
+                                ("checks/daily", ".result", "null"), ("config?limit=1", ".items[0].key", "node.name"),
+                                ("bootstrap", ".items | length", "0"), ("outbox", ".items | length", "0"), ("files", ".items | length", "0"),
+                                ("events?type=config&limit=1", ".items[0].event", "Config reloaded"),
+                                (f"explain/{me}", ".schema", "silktalk.explain/1"), ("peers/nobody", ".code", "4")):
+        got = jq(path, program)
+        check(got == want, f"/api/v1/{path} {program}: {got!r}, not {want!r}")
+    # pages: each row once, in their order
+    whole = jq("limits", "[.items[].limit] | join(\" \")").split()
+    paged, after = [], "0"
+    while after != "null" and len(paged) < 1000:
+        paged += jq(f"limits?limit=7&after={after}", "[.items[].limit] | join(\" \")").split()
+        after = jq(f"limits?limit=7&after={after}", ".next")
+    check(paged == whole and len(whole) > 30, f"pages of limits: {len(paged)} of {len(whole)}")
+    stranger = "12D3KooWBtg3aaRMjxwedh83aGiUkwSxDwUZkzuJcfaqUmo7R3pq"
+    ids = [n.cli("send", stranger, f"message {i}", "-q").split()[0] for i in range(5)]
+    paged, after = [], "0"
+    while after != "null" and len(paged) < 100:
+        paged += jq(f"outbox?limit=2&after={after}", "[.items[].id] | join(\" \")").split()
+        after = jq(f"outbox?limit=2&after={after}", ".next")
+    check(paged == ids, f"pages of the outbox: {paged}, not {ids}")
+    for i in ids:
+        check(n.curl(f"/api/v1/outbox/{i}", "-X", "DELETE", *bearer(token))[0] == 403, "a read token cancels")
+        check(n.curl(f"/api/v1/outbox/{i}", "-X", "DELETE", *bearer(admin))[0] == 200, "cancel")
+    last = int(jq("events", ".next"))
+    n.curl("/api/v1/reload", "-X", "POST", *bearer(admin))
+    events = jq(f"events?after={last}", "[.items[].event] | join(\",\")").split(",")
+    check("Config reloaded" in events, f"events since {last}: {events}")
+    check(int(jq(f"events?after={last}", ".items[0].number")) == last + 1, "the number of the next event")
+    # what reads takes nothing from a body, and keeps nothing
+    body = '{"period":"daily","result":{"at":"2026-01-01T00:00:00Z","status":"ok"}}'
+    for kind in ("GET", "POST", "PUT"):
+        n.curl("/api/v1/checks/daily", "-X", kind, "-H", "Content-Type: application/json", "-d", body, *bearer(token))
+        check(jq("checks/daily", ".result") == "null", f"{kind} kept a result")
+    n.cli("check", "daily", code=None)
+    check(jq("checks/daily", ".result.items | length") == "5", "the kept result of check daily")
+    n.cli("token", "revoke", "api")
+    n.cli("token", "revoke", "boss")
+
+
 def clients(n):
     """1,000 connections that say nothing, and some that say too much, do not keep others out."""
     idle = []
@@ -224,6 +279,7 @@ def main():
         try:
             manual(n)
             page(n)
+            api(n)
             tokens(n)
             clients(n)
             listening(n)
