@@ -2,6 +2,9 @@
 #include "ops/check_logs.h"
 #include "tests/test.h"
 
+#include <stdio.h>
+#include <unistd.h>
+
 TEST(lines_have_time_level_and_text) {
     static const struct {
         const char *line, *level, *text;
@@ -32,6 +35,18 @@ TEST(lines_have_time_level_and_text) {
         struct bytes level, text;
         CHECK(!check_log_line(bytes_of(none[i]), &at, &level, &text), "%s", none[i]);
     }
+}
+
+/* Root looks at what belongs to the node's user: a link there must not make it open anything else. */
+TEST(links_are_not_followed) {
+    struct log_counts c;
+    char path[600], other[600];
+    snprintf(path, sizeof path, "%s/log", test_dir());
+    snprintf(other, sizeof other, "%s/other", test_dir());
+    FILE *f = fopen(other, "w");
+    CHECK(f != NULL && fputs("2026-02-22T10:15:30.123Z WARN net: x\n", f) >= 0 && fclose(f) == 0);
+    CHECK(check_logs(other, (struct wall){1771755330123}, &c) && c.warnings == 1);
+    CHECK(symlink(other, path) == 0 && !check_logs(path, (struct wall){1771755330123}, &c));
 }
 
 TEST(no_file_is_no_count) {
