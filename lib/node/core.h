@@ -98,6 +98,7 @@ struct peer {
     size_t n_traces;       /* ever written */
     struct lane *lane;     /* sending, or NULL */
     size_t files_out;      /* files that are to be sent to it */
+    uint64_t files_turn;   /* of file_queue_tick: one of them was moving then */
     struct bucket {
         int64_t micro_tokens;
         struct mono at;
@@ -424,6 +425,7 @@ struct node {
     bool recount; /* messages are queued that no lane knows: the store is asked how many */
     struct mono next_recount;
     struct file_out *files_out; /* oldest first */
+    uint64_t files_turn;        /* counts file_queue_tick */
     struct mono next_files;
     struct mono next_queue; /* of what there was no memory for: rows behind queue_from */
     int64_t queue_from;

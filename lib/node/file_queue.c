@@ -166,10 +166,11 @@ bool peer_has_mail(const struct peer *p) {
     return p->files_out > 0 || (p->lane != NULL && p->lane->queued > 0);
 }
 
-static bool peer_is_busy(const struct node *n, const struct peer *p) {
-    for (const struct file_out *f = n->files_out; f != NULL; f = f->next)
-        if (f->peer == p && f->stream != NULL && !f->waits) return true;
-    return false;
+/* Marks what moves now, so that the list is gone through once and not once for each of its peers. */
+static size_t mark_moving(struct node *n, struct file_out *f) {
+    bool moves = f->stream != NULL && !f->waits;
+    if (moves) f->peer->files_turn = n->files_turn;
+    return moves;
 }
 
 static void begin(struct file_out *f) {
@@ -219,6 +220,7 @@ static void drop_half_copies(struct node *n) {
 void file_queue_tick(struct node *n) {
     if (n->stopping || !mono_due(n->next_files, n->now.mono)) return;
     size_t moving = 0;
+    n->files_turn++;
     n->next_files = MONO_NEVER;
     if (mono_due(n->next_queue, n->now.mono)) {
         n->next_queue = MONO_NEVER;
@@ -235,7 +237,7 @@ void file_queue_tick(struct node *n) {
             file_out_free(f);
             continue;
         }
-        moving += f->stream != NULL && !f->waits;
+        moving += mark_moving(n, f);
         at = &f->next;
     }
     for (struct file_out *f = n->files_out; f != NULL; f = f->next) {
@@ -244,10 +246,11 @@ void file_queue_tick(struct node *n) {
             expire(f);
             continue;
         }
-        if (f->stream != NULL || f->retry_at.us > n->now.mono.us || peer_is_busy(n, f->peer)) continue;
+        if (f->stream != NULL || f->retry_at.us > n->now.mono.us || f->peer->files_turn == n->files_turn)
+            continue;
         if (limit_hit(&n->limits, LIMIT_FILE_TRANSFERS, moving)) break;
         begin(f);
-        moving += f->stream != NULL;
+        moving += mark_moving(n, f);
     }
     n->limits.of[LIMIT_FILE_TRANSFERS].used = moving;
     if (n->files_out != NULL) n->next_files = mono_sooner(n->next_files, mono_add_ms(n->now.mono, TICK_MS));
