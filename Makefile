@@ -254,8 +254,11 @@ FUZZ := $(FUZZ_SRC:tests/fuzz/%_fuzz.c=$(BUILD)/fuzz/%)
 FUZZ_SHARED := $(patsubst %.c,$(BUILD)/fuzz/obj/%.o,$(filter-out $(FUZZ_SRC),$(sort $(wildcard tests/fuzz/*.c))))
 $(FUZZ): $(BUILD)/fuzz/%: $(BUILD)/fuzz/obj/tests/fuzz/%_fuzz.o $(FUZZ_SHARED) $(BUILD)/fuzz/libsilktalk.a
 	@echo "  link $@"
-	@$(CC_fuzz) $(LDFLAGS_fuzz) $(LDFLAGS_fuzz_$*) -o $@.$$$$ $< $(FUZZ_SHARED) -L$(BUILD)/fuzz -L$(DEPS_fuzz)/lib \
+	@$(CC_fuzz) $(LDFLAGS_fuzz) $(LDFLAGS_fuzz_$*) -o $@.$$$$ $< $(FUZZ_SHARED) $(FUZZ_OPS_$*) -L$(BUILD)/fuzz -L$(DEPS_fuzz)/lib \
 	    -lsilktalk $(LDLIBS) && mv $@.$$$$ $@
+FUZZ_OPS_logs := $(BUILD)/fuzz/obj/ops/check_logs.o
+$(BUILD)/fuzz/logs: $(FUZZ_OPS_logs)
+LDFLAGS_fuzz_store := $(patsubst %,-Wl$(comma)--wrap=%,fchmod fsync rename write read)
 LDFLAGS_fuzz_dns := -Wl,--wrap=ares_query,--wrap=ares_timeout,--wrap=ares_process_fd
 .PHONY: fuzz fuzz-build fuzz-check
 fuzz-build: $(FUZZ)

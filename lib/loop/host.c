@@ -8,6 +8,8 @@
 #include <unistd.h>
 
 enum { TEXT_MAX = 8192, CGROUP_PATH_MAX = 512 };
+/* More than any host has of anything, even as KiB or pages: a container's /proc may be made up by anybody. */
+static const int64_t most = INT64_MAX >> 16;
 
 /* The front of a small file as text; false: not there, or empty. */
 static bool slurp(const char *folder, const char *name, char *out, size_t size) {
@@ -30,7 +32,7 @@ static int64_t field(const char *text, const char *name) {
         if (strncmp(line, name, n) != 0) continue;
         char *end = NULL;
         long long v = strtoll(line + n, &end, 10);
-        return end == line + n || v < 0 ? -1 : (int64_t)v;
+        return end == line + n || v < 0 || v > most ? -1 : (int64_t)v;
     }
     return -1;
 }
@@ -52,6 +54,8 @@ static struct host_sample sample(const struct host *h, struct mono now) {
     int n = sscanf(text, "cpu %lld %lld %lld %lld %lld %lld %lld %lld", &v[0], &v[1], &v[2], &v[3], &v[4],
                    &v[5], &v[6], &v[7]);
     if (n < 4) return s;
+    for (size_t i = 0; i < LEN(v); i++)
+        if (v[i] < 0 || v[i] > most) return s;
     s.busy = v[0] + v[1] + v[2] + v[5] + v[6] + v[7];
     s.total = s.busy + v[3] + v[4];
     return s;
@@ -98,7 +102,7 @@ static int64_t number_in(const char *folder, const char *name) {
     char *end = NULL;
     if (!slurp(folder, name, text, sizeof text)) return -1;
     long long v = strtoll(text, &end, 10);
-    return end == text || v < 0 ? -1 : (int64_t)v; /* "max": none */
+    return end == text || v < 0 || v > most ? -1 : (int64_t)v; /* "max": none */
 }
 
 struct hierarchy { /* how a version of control groups names things */
@@ -210,7 +214,8 @@ struct host_use host_measure(struct host *h, struct mono now) {
     host_memory(h, &u);
     group_memory(h, &u);
     load(h, &u);
-    if (slurp(h->proc, "self/statm", text, sizeof text) && sscanf(text, "%*d %ld", &pages) == 1 && pages >= 0)
+    if (slurp(h->proc, "self/statm", text, sizeof text) && sscanf(text, "%*d %ld", &pages) == 1 &&
+        pages >= 0 && pages <= most)
         u.resident_bytes = (int64_t)pages * sysconf(_SC_PAGESIZE);
     u.fds = count_fds(h);
     if (getrlimit(RLIMIT_NOFILE, &files) == 0) u.fds_max = (int64_t)files.rlim_cur;

@@ -12,12 +12,14 @@ static struct world w;
 
 static const char *const configs[] = {
     "",
-    "[network]\nperf = yes\n[messages]\nfrom = any\nratePerPeer = 3/s\n[logging]\nlevel = debug\n",
+    "[network]\nperf = yes\n[messages]\nfrom = any\nratePerPeer = 3/s\n[files]\nfrom = any\n"
+    "[logging]\nlevel = debug\n",
     "[access]\nmode = allowlist\nallowPeers = \1\n[discovery]\nbootstrap = \6\n",
     "[connection]\nmaxConnections = 3\nmaxConnectionsPerPeer = 1\nmaxStreams = 8\nreservedForTrusted = 1\n"
-    "minConnections = 3\nmaxIncomingPendingConnections = 2\n[messages]\nfrom = any\nmaxBody = 1KiB\n",
+    "minConnections = 3\nmaxIncomingPendingConnections = 2\n[messages]\nfrom = any\nmaxBody = 1KiB\n"
+    "[files]\nfrom = none\n",
     "[discovery]\nbootstrap = \7, \6\n[messages]\nfrom = allowed\n[access]\ndenyPeers = \4\n"
-    "denyCidrs = 10.9.0.0/16\n[network]\nannounce = /ip4/1.2.3.4/tcp/1\n",
+    "denyCidrs = 10.9.0.0/16\n[network]\nannounce = /ip4/1.2.3.4/tcp/1\n[files]\nfrom = allowed\n",
     "[limits]\nknown_peers = 100\npeer_addresses = 2\nmessages_in_flight = 2\nidentify_pushes = 1\n"
     "ping_streams = 1\ndial_addresses = 2\n[messages]\nfrom = any\n",
 };
@@ -405,7 +407,7 @@ static void step(struct bytes *in) {
         break;
     case 31:
         if (what & 128)
-            w.fail_after = fuzz_u8(in) % 32;
+            *(what & 64 ? what & 32 ? &w.fail_stored : &w.fail_tick : &w.fail_after) = fuzz_u8(in) % 64;
         else if (f != NULL)
             f->polite = !f->polite;
         break;

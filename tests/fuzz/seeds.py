@@ -390,6 +390,15 @@ def node_stories():
               later(5000), later(5000), store_well(), request("file.cancel", id=LAST), store_well())
         story(1, request("send", DESCRIPTOR, peer=P1, file=A_FILE, expires_ms=expires), later(5000), later(5000))
     story(1, both, POLITE, request("send", DESCRIPTOR, peer=P1, file=A_FILE, wait=True), request("file.cancel", id=LAST))
+    for at in range(12):  # one allocation fails: of a turn, of an answer of the store
+        for which in (0xdf, 0xff):
+            story(1, both, u8(which, at), file_send, later(12000), later(12000), request("file.cancel", id=LAST), later(12000))
+            for k in range(1, 6):
+                story(1, both, BY_HAND, file_send, *[store_well()] * k, u8(which, at), store_well(), later(6000), store_well(),
+                      later(12000), *[store_well()] * 4, request("file.cancel", id=LAST), store_well(), store_well(), later(9000))
+                story(1, both, BY_HAND, send(), *[store_well()] * k, u8(which, at), store_well(), later(6000), store_well(),
+                      later(12000), *[store_well()] * 4)
+            story(1, u8(which, at), send(), both, u8(which, at), later(6000), u8(which, at), later(70000))
     for how in (5, 37, 69, 101, 133, 4, 6):
         for stream in (200, 40, 32, 33):
             story(1, friend, open_stream(PING, u8(6)), frame(how, stream), frame(how | 1, stream), later(100))
@@ -519,6 +528,11 @@ def other_seeds():
                 one = u8(spool, limits, 1, 50) + few + u8(how + 16 * k)
                 header = b"" if how & 4 or how & 64 else part('{"v":1,"peer":"x"}')
                 put("store", (one + header + u8(0, k) + part("body")) * 4)
+    for fault in range(9):  # what the file system refuses: put_file, run
+        for error in range(7):
+            put("store", u8(spool, 0, 1, 50, 80, fault + 9 * error, 0, 1) + part("body"))
+    for taken in (192, 224):
+        put("store", u8(spool, 0, 1, 50, 64, 0, 1) + part("body") + u8(spool, taken, 1, 50, 64, 0, 2) + part("body") * 2)
     put("control", b"".join(u8(k) for k in (0, 0, 15, 5, 15, 255, 15, 10, 1, 0, 15, 7, 31, 47, 63, 8, 15)))
     for how in range(0xf0, 0x100):
         put("control", u8(how, 0, 15, 0xf1, 0, 0xff, 5, 15, 10, 9, 9, 15))
@@ -527,6 +541,110 @@ def other_seeds():
             part("e\nf") + u8(15, 9, 7, 15 + 128, 8, 15))
 
 
+# ---- HTTP of a whole node: see step() and expand() of web_fuzz.c
+def web_seeds():
+    routes = re.findall(r'\{HTTP_(\w+), "([^"]+)"', text_of("lib/node/http_routes.c"))
+    queries = ("", "?limit=1", "?after=3&limit=2", "?from=\x01&search=x&since=2026-01-01&peer=\x02", "?span=minute&names=peers",
+               "?event=Peer&level=warn&n=%zz")
+    bodies = (None, "{}", "[]", '{"peer":"\x01","body":"b","wait":true}', '{"state":"on","for_ms":5000,"notify":"n"}', "{")
+    for method, path in routes:
+        path += "\x05" if path.endswith("/messages/") or path.endswith("/outbox/") else "\x01" if path != "/" and path.endswith("/") else ""
+        for i, query in enumerate(queries):
+            story = b""
+            for client in range(6):
+                body = bodies[(client + i) % len(bodies)]
+                head = f"{method} {path}{query}\x13" + ("", "\x10", "\x11", "\x12", "\x12", "Authorization: Basic x\r\n")[client]
+                if body is not None:
+                    head += f"Content-Length: {len(body)}\r\n"
+                head += ("", "Connection: close\r\n", "Expect: 100-continue\r\n", "Origin: http://localhost\r\n", "",
+                         "Accept: application/openmetrics-text\r\n")[client]
+                story += u8(1, client) + part(head.encode("latin-1") + b"\r\n" + (body or "").encode("latin-1"))
+                story += u8(10, 0, 0, 5, client)
+            put("web", u8(i % 4) + story)
+            put("web", u8(1) + story + u8(10, 0, 200, 10, 1, 201, 9, 0, 255, 255, 5, 0, 5, 1))
+    head = b"\x13Host: good.example\r\n"
+    for odd in (b"GET /health HTTP/1.1\r\nHost: evil\r\n\r\n", b"GET /" + head[:1] + b"Sec-Fetch-Site: cross-site\r\n\r\n",
+                b"POST /health" + head[:1] + b"Origin: http://evil\r\n\r\n", b"GET /health HTTP/1.1\r\nHost: [::1]:8\r\n\r\n",
+                b"GET /health HTTP/1.1\r\nHost: Tester\r\n\r\n", b"GET /health HTTP/1.1\r\nHost: GOOD.example:1\r\n\r\n",
+                b"POST /api/v1/messages\x13\x12Content-Length: 9000\r\n\r\n", b"x" * 300):
+        for client in range(6):
+            put("web", u8(2) + u8(1, client) + part(odd) + u8(5, client) + u8(9, 0, 255, 255, 5, client))
+    wrong = b"GET /livez\x13Authorization: Bearer x\r\n\r\n"
+    put("web", u8(0) + (u8(1, 0) + part(wrong) + u8(5, 0)) * 8 + u8(1, 1) + part(wrong))
+    put("web", u8(0) + b"".join(u8(0, 8 * i) for i in range(40)) + u8(1, 3) + part(b"GET /\x14") + u8(8, 3, 7, 3))
+    put("web", u8(0) + u8(11, 0) + part("# x\nname read never " + "a" * 64 + "\n") + u8(11, 0) + part("bad line") + u8(11, 1))
+    put("web", u8(0) + u8(1, 0) + part(b"GET /livez\x13\r\nGET /livez\x13\r\n" * 3) + u8(4, 0, 4, 0, 5, 0, 5, 0, 5, 0))
+
+
+def host_seeds():
+    stat, memory, load = "cpu 10 20 30 40 50 60 70 80 90\ncpu0 1\n", "MemTotal: 1000 kB\nMemFree: 1 kB\nMemAvailable: 600 kB\n", "0.5 1.25 2.00 1/2 3"
+    groups = ("0::/g\n", "5:memory:/g\n4:cpu:/x\n", "0::/\n", "0::/g/none\n1:a,memory:/\n")
+    for i, group in enumerate(groups):
+        files = [stat, memory, load, "100 50 1 1 1 1", group, "5000" if i != 2 else "max", "3000",
+                 "anon 1\ninactive_file 500\n", "400000", "300000", "total_inactive_file 200\n"]
+        later = [stat.replace("10", "99"), stat.replace("20", "999"), stat.replace("40", "0")]
+        put("host", b"".join(part(x) for x in files + later))
+        put("host", b"".join(part(x[:len(x) // 2]) for x in files + later))
+        put("host", b"".join(part(x.replace("0", "-9")) for x in files + later))
+
+
+def small_seeds():
+    source = text_of("tests/node/config_import_test.c")
+    for literal in re.findall(r'"(\{(?:[^"\\]|\\.)*)"', source):
+        put("import", literal.encode().decode("unicode_escape").encode("latin-1"))
+        put("import", literal.encode().decode("unicode_escape").encode("latin-1") + b" ")
+    digest = "0123456789abcdef" * 4
+    for i, line in enumerate(("a read never", "b.c messages 2026-02-22T10:15:30Z", "d_e admin 2030-01-01T00:00:00+02:00", "a read never", "x other never",
+                 "y read sometimes", "? read never", "z" * 63 + " read never", "z" * 64 + " read never")):
+        put("tokens", part("new") + f"# c\n\n{line} {digest}\n".encode())
+        put("tokens", part("a") + f"a read never {digest}\n{line} {digest} more\n".encode())
+        put("tokens", part("") + f"{line} {digest[:i]}".encode())
+    put("tokens", part("many") + "".join(f"n{i} read never {digest}\n" for i in range(260)).encode())
+    now, before = "2026-02-22T10:15:00.000Z", "2026-02-20T10:15:00.000Z"
+    put("logs", f"{before} WARN net: Old text a=b\n{before} ERROR net: Other\n{now} WARN net: Old text a=c\n{now} ERROR net: New text a=b\n".encode())
+    put("logs", (json_line(now, "error", "Listener lost") + json_line(before, "warn", "x" * 200) + json_line("x", "info", "y") + "{}\n{\n").encode())
+    put("logs", f"{now}\n{now} WARN\n{now} WARN net:\n{now} WARN net: \n{now} WARN x=y: z\n2027-01-01T00:00:00Z ERROR a: b\n".encode())
+    put("logs", b".20260222-101500.gz\n-20260219.gz\n-20260215\n.1.gz\n")
+    put("logs", b"-20260101.gz \n.20261399\nx\n-2026.gz\n")
+    for i in range(8):
+        put("answer", u8(i) + part('{"id":1}\n{"id":2,') + u8(3) + part('"x":3}\n\n') + u8(5, 4) + part("ask") + u8(i) + part("end") + u8(6, 0, 5))
+    put("answer", (u8(3) + part("a\n")) * 5 + u8(6) + u8(4) + part("late"))
+    put("answer", u8(0) + part("no newline") + u8(6) + u8(4) + part("x" * 300) * 4)
+    for how in range(16):
+        put("tls", u8(1, how * 16 + 3, 3))
+        put("tls", u8(1, 3, how * 16 + 3) + part("x"))
+        put("tls", u8(1, how * 16 + 1) + struct.pack(">HB", how * 21, 0x55) + u8(1) + struct.pack(">HB", how * 7, 1))
+        put("tls", u8(1, 1) + struct.pack(">HB", 0x8000 + how * 17, 0) + u8(3))
+    texts = {}
+    for name, literal in re.findall(r"static const char (\w+)\[\] = (.*?);\n", text_of("tests/crypto/certificate_test.c"), re.S):
+        texts[name] = "".join(re.findall(r'"([^"]*)"', literal)).replace("\\n", "\n")
+    for chain in ("ec_cert", "rsa_cert"):
+        for key in ("ec_key", "ec_other", "rsa_key"):
+            put("tls", u8(1, 0) + part(texts[chain]) + u8(0) + part(texts[key]))
+    for how in (2, 4, 6):
+        put("tls", u8(how, 14, 14, 3, 14))
+    good = u8(14)
+    put("tls", u8(0) + good + u8(14, 2) + part("question") + u8(14, 2, 3) + part("answer") + u8(14, 4, 14, 5, 14))
+    put("tls", u8(0) + good + u8(14, 2) + part("x" * 20000) + u8(14, 14, 14))
+    for op in (6, 7, 0x86, 0x87):
+        for at in range(0, 1200, 97):
+            put("tls", u8(0, op) + struct.pack(">HB", at, 0x10) + u8(15, 14))
+            put("tls", u8(0, 8) + struct.pack(">H", 5000) + u8(op) + struct.pack(">HB", at, 0x10) + u8(15, 14))
+            put("tls", u8(0, 14, 2) + part("data") + u8(op) + struct.pack(">HB", at, 1) + u8(14, 15, 5, 4, 14))
+    for raw in (b"\x16\x03\x01\x00\x05hello", b"\x15\x03\x03\x00\x02\x02\x28", b"\x15\x03\x03\x00\x02\x02\x46", b"GET / HTTP/1.1\r\n\r\n",
+                b"\x17\x03\x03\xff\xff", b"\x80\x2e\x01\x00\x02"):
+        put("tls", u8(0, 0) + part(raw))
+        put("tls", u8(0, 1) + part(raw) + u8(14))
+        put("tls", u8(0, 14, 0) + part(raw) + u8(14, 1) + part(raw))
+
+
+def json_line(time, level, event):
+    return '{"time":"%s","level":"%s","event":"%s"}\n' % (time, level, event)
+
+
 node_stories()
 text_seeds()
 other_seeds()
+web_seeds()
+host_seeds()
+small_seeds()

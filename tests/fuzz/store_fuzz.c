@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "tests/fuzz/fuzz.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <dirent.h>
 #include <sys/stat.h>
@@ -63,6 +64,55 @@ static void put_frame(struct bytes *in, struct buf *out) {
     message_frame_write(out, &m);
 }
 
+/* ---- what the file system refuses (--wrap; only while `fault` says so) */
+
+static enum { NO_FAULT, FCHMOD, FSYNC, RENAME, WRITE, SHORTER, READ, NO_FOLDER, LONG_PATH, FAULTS } fault;
+static int fault_errno;
+
+static bool faulty(int what) {
+    if ((int)fault != what) return false;
+    errno = fault_errno;
+    return true;
+}
+int __real_fchmod(int fd, mode_t mode);
+int __real_fsync(int fd);
+int __real_rename(const char *from, const char *to);
+ssize_t __real_write(int fd, const void *p, size_t n);
+ssize_t __real_read(int fd, void *p, size_t n);
+int __wrap_fchmod(int fd, mode_t mode);
+int __wrap_fsync(int fd);
+int __wrap_rename(const char *from, const char *to);
+ssize_t __wrap_write(int fd, const void *p, size_t n);
+ssize_t __wrap_read(int fd, void *p, size_t n);
+int __wrap_fchmod(int fd, mode_t mode) {
+    return faulty(FCHMOD) ? -1 : __real_fchmod(fd, mode);
+}
+int __wrap_fsync(int fd) {
+    return faulty(FSYNC) ? -1 : __real_fsync(fd);
+}
+int __wrap_rename(const char *from, const char *to) {
+    return faulty(RENAME) ? -1 : __real_rename(from, to);
+}
+ssize_t __wrap_write(int fd, const void *p, size_t n) {
+    return faulty(WRITE) ? -1 : __real_write(fd, p, n);
+}
+ssize_t __wrap_read(int fd, void *p, size_t n) {
+    return faulty(SHORTER) ? 0 : faulty(READ) ? -1 : __real_read(fd, p, n);
+}
+
+static void write_spool(const struct peer_id *peer, struct bytes frame, uint64_t most) {
+    static const char *const nowhere = "/nowhere/at/all";
+    char far[1100];
+    struct why w = {OK, ""};
+    memset(far, 'a', sizeof far);
+    far[sizeof far - 1] = 0;
+    const char *to = fault == NO_FOLDER ? nowhere : fault == LONG_PATH ? far : spool;
+    enum err e = spool_write(to, peer, (struct wall){NOW_MS}, frame, most, &w);
+    MUST(e == OK || (e == w.code && w.text[0] != 0));
+    MUST(e != OK || fault == NO_FAULT || fault == SHORTER || fault == READ);
+    fault = NO_FAULT;
+}
+
 /* A file in the spool: its line from the fuzzer or a good one, then a frame. */
 static void put_file(struct bytes *in) {
     char name[200];
@@ -72,9 +122,12 @@ static void put_file(struct bytes *in) {
     peer_of(how, &peer);
     if (how & 64) {
         struct buf frame = {.max = 1 << 20};
-        struct why w = {OK, ""};
+        static const int errors[] = {EACCES, ENOENT, ENOSPC, EIO, EINVAL, EDQUOT, EROFS};
+        uint8_t what = how & 16 ? fuzz_u8(in) : 0;
         put_frame(in, &frame);
-        spool_write(spool, &peer, (struct wall){NOW_MS}, buf_view(&frame), how & 32 ? 3 : 100, &w);
+        fault_errno = errors[what / FAULTS % LEN(errors)];
+        fault = what % FAULTS;
+        write_spool(&peer, buf_view(&frame), how & 32 ? 3 : 100);
         buf_free(&frame);
         return;
     }
@@ -149,7 +202,9 @@ static void run(struct db *db, struct bytes *in) {
     default: buf_add(&op->in, fuzz_part(in)); break;
     }
     if (how & 1) bytes_cstr(fuzz_part(in), op->text, sizeof op->text);
+    if (op->kind == STORE_SPOOL_TAKE && how >= 192) fault = how & 32 ? READ : SHORTER;
     db_run(db, op);
+    fault = NO_FAULT;
     MUST(op->err == op->why.code || op->err == OK);
     bool list = op->kind == STORE_OUTBOX_LIST || op->kind == STORE_INBOX_LIST || op->kind == STORE_TOTALS;
     if (op->err == OK && list) check_json(op);

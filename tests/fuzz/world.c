@@ -30,7 +30,7 @@ bool world_begin(struct world *w, const char *ini, bool private, bool by_hand) {
     for (size_t i = 0; i < WORLD_WHO; i++) w->who[i] = made[1 + i];
     memset(w->swarm_key, 7, sizeof w->swarm_key);
     w->private = private;
-    w->fail_after = -1;
+    w->fail_after = w->fail_tick = w->fail_stored = -1;
     w->by_hand = by_hand;
     w->now = (struct clocks){{1000000}, {1790000000000}};
     log_init(&w->log, LEVEL_DEBUG, LOG_TEXT);
@@ -132,6 +132,7 @@ static void keep_file(struct world *w, struct store_op *op) {
     *f = (struct kept_file){.peer = op->peer, .seq = ++w->last_seq, .size = FILE_BYTES};
     f->offer.max = 1 << 16;
     if (op->kind == STORE_FILE_OFFER) f->size = o.size;
+    f->ours = op->kind == STORE_FILE_ADD;
     memcpy(f->id, o.id, MESSAGE_ID);
     memcpy(w->last_id, o.id, MESSAGE_ID);
     MUST(buf_add(&f->offer, buf_view(&op->in)));
@@ -161,6 +162,23 @@ static void file_row(const struct world *w, struct store_op *op) {
     memcpy(op->id, w->file.id, MESSAGE_ID);
 }
 
+/* What is to be sent, as a row behind op->seq. */
+static void file_queue(const struct world *w, struct store_op *op) {
+    const struct kept_file *f = &w->file;
+    if (!f->ours || f->seq <= op->seq) return;
+    struct buf offer = {.max = FILE_FRAME_MAX};
+    offer_of(w, &offer);
+    wr_u64(&op->out, (uint64_t)f->seq);
+    wr_u8(&op->out, f->peer.n);
+    buf_add(&op->out, peer_id_view(&f->peer));
+    wr_u64(&op->out, 0);
+    wr_u64(&op->out, f->size);
+    wr_u16(&op->out, (uint16_t)offer.n);
+    buf_add(&op->out, buf_view(&offer));
+    buf_free(&offer);
+    op->seq = f->seq;
+}
+
 static void answer_file(struct world *w, struct store_op *op) {
     static const uint8_t zeros[FILE_SLICE];
     switch ((int)op->kind) {
@@ -182,8 +200,12 @@ static void answer_file(struct world *w, struct store_op *op) {
         file_row(w, op);
         op->status = RECEIPT_STORED;
         break;
-    case STORE_FILE_ACCEPT:
-    case STORE_FILE_CANCEL: file_row(w, op); break;
+    case STORE_FILE_ACCEPT: file_row(w, op); break;
+    case STORE_FILE_CANCEL:
+        file_row(w, op);
+        op->flags |= w->file.ours ? FILE_OUT : 0;
+        break;
+    case STORE_FILE_QUEUE: file_queue(w, op); break;
     case STORE_FILE_OPEN:
         op->fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
         buf_add_text(&op->out, "{\"id\":1}");
@@ -237,11 +259,18 @@ static struct store_op *take_op(struct world *w, size_t i) {
     return op;
 }
 
+static void give_back(struct world *w, struct store_op *op) {
+    mem_fail_after(w->fail_stored);
+    w->fail_stored = -1;
+    node_stored(w->node, op);
+    mem_fail_after(-1);
+}
+
 void world_store(struct world *w, size_t i) {
     if (w->n_ops == 0) return;
     struct store_op *op = take_op(w, i % w->n_ops);
     answer_well(w, op);
-    node_stored(w->node, op);
+    give_back(w, op);
 }
 
 void world_store_badly(struct world *w, size_t i, enum err error, struct bytes out) {
@@ -261,7 +290,7 @@ void world_store_badly(struct world *w, size_t i, enum err error, struct bytes o
     if (out.n % 4 == 2) op->flags |= FILE_WAITS; /* of an offer: a person is to be asked */
     if (out.n % 4 == 2) op->status = RECEIPT_NONE;
     if (error == OK) buf_add(&op->out, out);
-    node_stored(w->node, op);
+    give_back(w, op);
 }
 
 /* ---- effects */
@@ -382,7 +411,10 @@ void world_run(struct world *w) {
     w->log.now = w->now;
     for (int i = 0; some && i < 60; i++) {
         node_now(w->node, w->now);
+        mem_fail_after(w->fail_tick);
+        w->fail_tick = -1;
         node_tick(w->node);
+        mem_fail_after(-1);
         some = exchange(w);
         some = take_effects(w) || some;
         while (!w->by_hand && w->n_ops > 0) {

@@ -33,10 +33,13 @@ struct world {
         int64_t seq;
         uint8_t id[MESSAGE_ID];
         uint64_t size;
+        bool ours; /* we send it */
         struct buf offer;
     } file;
     bool reload_asked;
-    long fail_after; /* of the next bytes that a connection gets: the allocation that fails; -1: none */
+    /* The allocation that fails, -1: none: of the next bytes that a connection gets, of the next turn, of the
+     * next answer of the store. */
+    long fail_after, fail_tick, fail_stored;
 };
 bool world_begin(struct world *w, const char *ini, bool private, bool by_hand);
 void world_end(struct world *w);

@@ -138,6 +138,14 @@ TEST(host_odd_files_are_unknown) {
     CHECK(u.load_milli[0] == 520 && u.load_milli[1] == 1040 && u.load_milli[2] == -1);
     put(dir, "self/statm", "x y\n");
     CHECK(host_measure(&h, at_ms(1000)).resident_bytes == -1);
+    put(dir, "self/statm", "1 9223372036854775807\n"); /* no sum of these fits */
+    put(dir, "meminfo", "MemTotal: 9223372036854775807 kB\nMemAvailable: 1 kB\n");
+    u = host_measure(&h, at_ms(1000));
+    CHECK(u.resident_bytes == -1 && u.memory_total == -1);
+    put(dir, "stat", "cpu 60 9223372036854775807 1 9223372036854775807 0 0 0 0\n");
+    host_open(&h, dir, dir, at_ms(0));
+    put(dir, "stat", "cpu 70 9223372036854775807 1 9223372036854775807 0 0 0 0\n");
+    CHECK(host_measure(&h, at_ms(5000)).host_cpu_permille == -1);
 }
 
 TEST(host_of_this_process) {

@@ -1,0 +1,67 @@
+/* Lines of log files, and names of their archives, which others may have written: for `silktalk check`. */
+#include "ops/check_logs.h"
+#include "tests/fuzz/fuzz.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+static const char *file_with(struct bytes text) {
+    static char path[64];
+    const char *tmp = getenv("TMPDIR");
+    if (path[0] == 0) snprintf(path, sizeof path, "%.40s/log-%d", tmp == NULL ? "/tmp" : tmp, (int)getpid());
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    MUST(fd >= 0 && write(fd, text.p, text.n) == (ssize_t)text.n);
+    close(fd);
+    return path;
+}
+
+/* Archives whose names end as the lines do. */
+static void check_names(struct bytes lines, struct wall now) {
+    static char folder[64];
+    char names[4][400], path[500];
+    const char *tmp = getenv("TMPDIR");
+    struct bytes line;
+    size_t n = 0, made = 0;
+    struct archive_facts a;
+    if (folder[0] == 0) {
+        snprintf(folder, sizeof folder, "%.40s/logs-XXXXXX", tmp == NULL ? "/tmp" : tmp);
+        MUST(mkdtemp(folder) != NULL);
+    }
+    for (; n < LEN(names) && bytes_split(&lines, '\n', &line); n++) {
+        if (line.n > 200 || bytes_index(line, 0) < line.n || bytes_index(line, '/') < line.n) line.n = 0;
+        snprintf(names[n], sizeof names[n], "%s/n.log%.*s", folder, (int)line.n, (const char *)line.p);
+        int fd = open(names[n], O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+        if (fd < 0) continue;
+        made++;
+        if (line.n % 2 == 0) MUST(write(fd, "\x1f\x8b\x08", 3) == 3);
+        close(fd);
+    }
+    snprintf(path, sizeof path, "%s/n.log", folder);
+    MUST(check_archive(path, now, 86400000, &a));
+    MUST(a.count <= made && a.bad <= a.count && a.old <= a.count && strlen(a.bad_name) < sizeof a.bad_name);
+    for (size_t i = 0; i < n; i++) unlink(names[i]);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) {
+    static const struct wall now = {1771755330123};
+    struct bytes in = fuzz_exact(bytes_at(data, n)), rest = in, line, level, text;
+    size_t blocks = mem_blocks(), lines = 0;
+    struct log_counts c;
+    struct wall at;
+    while (bytes_split(&rest, '\n', &line)) {
+        struct bytes one = fuzz_exact(line);
+        if (check_log_line(one, &at, &level, &text)) {
+            MUST(level.n <= one.n && text.n <= one.n);
+            lines++;
+        }
+        fuzz_free(one);
+    }
+    MUST(check_logs(file_with(in), now, &c));
+    MUST(c.errors + c.warnings + c.errors_before + c.warnings_before <= n);
+    MUST(strlen(c.fresh) < sizeof c.fresh && c.days >= 0 && c.days < 8);
+    check_names(in, now);
+    MUST(!check_logs("/dev/null", now, &c) && !check_logs("/nowhere/at/all", now, &c));
+    fuzz_free(in);
+    fuzz_no_leak(blocks);
+    return 0;
+}
