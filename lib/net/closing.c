@@ -13,8 +13,10 @@ struct leaving {
     int fd; /* -1: a free place */
     struct mono end;
     struct buf rest;
-    size_t sent;   /* of rest */
-    size_t thrown; /* bytes of input */
+    size_t sent;      /* of rest */
+    size_t thrown;    /* bytes of input */
+    uint32_t watched; /* events asked for in epoll; 0: not there */
+    bool deaf;        /* the peer has said its last, but not taken all of ours */
 };
 struct closing {
     struct leaving all[CLOSING_MAX];
@@ -60,8 +62,18 @@ size_t closing_count(const struct closing *c) {
     return c->n;
 }
 
+/* Most leave at once, and are never watched. */
+static bool watch(struct closing *c, struct leaving *p) {
+    uint32_t want = p->rest.n == 0 ? EPOLLIN : p->deaf ? EPOLLOUT : EPOLLIN | EPOLLOUT;
+    if (want == p->watched) return true;
+    int operation = p->watched == 0 ? EPOLL_CTL_ADD : EPOLL_CTL_MOD;
+    struct epoll_event e = {.events = want, .data.u64 = (uint64_t)(p - c->all)};
+    p->watched = want;
+    return epoll_ctl(c->epoll, operation, p->fd, &e) == 0;
+}
+
 /* Writes what goes; when all has gone, FIN. False: the connection is broken. */
-static bool push(struct closing *c, struct leaving *p) {
+static bool push(struct leaving *p) {
     while (p->sent < p->rest.n) {
         size_t n;
         enum err e = tcp_write(p->fd, bytes_skip(buf_view(&p->rest), p->sent), &n, NULL);
@@ -72,8 +84,6 @@ static bool push(struct closing *c, struct leaving *p) {
     buf_free(&p->rest);
     p->sent = 0;
     tcp_finish(p->fd);
-    struct epoll_event e = {.events = EPOLLIN, .data.u64 = (uint64_t)(p - c->all)};
-    epoll_ctl(c->epoll, EPOLL_CTL_MOD, p->fd, &e);
     return true;
 }
 
@@ -93,11 +103,10 @@ static bool throw_away(struct leaving *p) {
 
 /* The peer's half-close is not the end while something is left to send. */
 static bool go_on(struct closing *c, struct leaving *p, bool writable) {
-    if (writable && p->rest.n > 0 && !push(c, p)) return false;
-    if (throw_away(p)) return true;
-    if (p->rest.n == 0 || p->thrown > CLOSING_BYTES) return false;
-    struct epoll_event e = {.events = EPOLLOUT, .data.u64 = (uint64_t)(p - c->all)};
-    return epoll_ctl(c->epoll, EPOLL_CTL_MOD, p->fd, &e) == 0;
+    if (writable && p->rest.n > 0 && !push(p)) return false;
+    p->deaf = !throw_away(p);
+    if (p->deaf && (p->rest.n == 0 || p->thrown > CLOSING_BYTES)) return false;
+    return watch(c, p);
 }
 
 static struct leaving *free_place(struct closing *c) {
@@ -115,13 +124,13 @@ void closing_give(struct closing *c, int fd, struct bytes rest, struct mono now)
     struct leaving *p = free_place(c);
     *p = (struct leaving){.fd = fd, .end = mono_add_ms(now, CLOSING_MS), .rest = {.max = REST_MAX}};
     c->n++;
-    struct epoll_event e = {.events = EPOLLIN | EPOLLOUT, .data.u64 = (uint64_t)(p - c->all)};
     buf_add(&p->rest, rest);
-    if (epoll_ctl(c->epoll, EPOLL_CTL_ADD, fd, &e) != 0 || !push(c, p) || !go_on(c, p, false)) end(c, p);
+    if (!push(p) || !go_on(c, p, false)) end(c, p);
 }
 
 void closing_turn(struct closing *c, struct mono now) {
     struct epoll_event events[EVENTS];
+    if (c->n == 0) return; /* this is called every turn */
     int n = epoll_wait(c->epoll, events, EVENTS, 0);
     for (int i = 0; i < n; i++) {
         struct leaving *p = &c->all[events[i].data.u64];
