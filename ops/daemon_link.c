@@ -370,7 +370,7 @@ void links_turn(struct daemon *d) {
     }
     d->paused = paused;
     closing_turn(d->closing, now);
-    if (d->dns != NULL) {
+    if (d->dns != NULL && dns_deadline(d->dns, now).us != 0) { /* something waits */
         dns_turn(d->dns, now);
         take_answers(d);
     }
