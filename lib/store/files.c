@@ -65,7 +65,9 @@ static struct slot *slot_find(struct files *f, int64_t seq) {
 }
 
 static struct slot *slot_new(struct files *f, int64_t seq, bool outgoing) {
-    struct slot *s = &f->slots[0];
+    struct slot *s = slot_find(f, seq);
+    if (s != NULL) slot_close(s); /* of a row whose commit failed: its number was given again */
+    s = &f->slots[0];
     for (size_t i = 1; i < FILES_OPEN && s->seq != 0; i++)
         if (f->slots[i].seq == 0 || f->slots[i].used < s->used) s = &f->slots[i];
     if (s->seq != 0) slot_close(s);

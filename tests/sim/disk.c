@@ -8,7 +8,7 @@
 enum { SHARED_BYTES = 32 << 10 };
 
 static struct disk *now_used;
-static int64_t now_ms;
+static int64_t now_ms, mono_us;
 
 struct handle { /* what SQLite calls an open file */
     sqlite3_file base;
@@ -107,7 +107,9 @@ bool disk_syncs(struct disk *d) {
     if (!disk_step(d)) return false;
     d->syncs++;
     if (d->bad_after < 0) return true;
-    return d->bad_after-- > 0;
+    bool good = d->bad_after-- > 0;
+    d->bad_syncs += !good;
+    return good;
 }
 
 /* ---- SQLite's methods of an open file */
@@ -330,8 +332,13 @@ static int fs_error(sqlite3_vfs *vfs, int n, char *out) {
     return 0;
 }
 
-void disk_time(int64_t wall_ms) {
-    now_ms = wall_ms;
+void disk_time(struct clocks now) {
+    now_ms = now.wall.ms;
+    mono_us = now.mono.us;
+}
+
+int64_t disk_mono_us(void) {
+    return mono_us;
 }
 
 int64_t disk_now_ms(void) {

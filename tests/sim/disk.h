@@ -5,6 +5,7 @@
  * One thread. SQLite's files are named alike on every disk: disk_select says whose they are, before every
  * call of lib/store. */
 #pragma once
+#include "base/base.h"
 #include "tests/sim/tree.h"
 
 #define DISK_ROOT "/simulated"
@@ -29,19 +30,20 @@ struct disk {
     int64_t full_after; /* bytes that may still be written; -1: no limit */
     int64_t bad_after;  /* the sync behind so many is an error, once: nothing is synced; -1: none is */
     bool dead;          /* it has failed: every operation is an error */
-    uint64_t writes, syncs;
+    uint64_t writes, syncs, bad_syncs;
 };
 void disk_open(struct disk *d);
 void disk_select(struct disk *d);
 /* The power comes back, without what was lost. All files must be closed (db_close) before. */
 void disk_restart(struct disk *d, enum disk_loss loss, struct rng *rng);
 void disk_free(struct disk *d);
-/* Wall time that SQLite and files see. */
-void disk_time(int64_t wall_ms);
+/* Time that SQLite and files see. */
+void disk_time(struct clocks now);
 
 /* ---- for posix.c */
 struct disk *disk_selected(void);
 int64_t disk_now_ms(void);
+int64_t disk_mono_us(void);
 bool disk_step(struct disk *d); /* a write, sync or change of names; false: the power is gone */
 bool disk_syncs(struct disk *d); /* false: an error, or the power is gone */
 /* A file of `size` bytes may reach up to `end`; false: the disk is full. */

@@ -402,7 +402,12 @@ int __wrap_closedir(DIR *d) {
 int __wrap_clock_gettime(clockid_t clock, struct timespec *t) {
     static int64_t last_ms;
     static long within;
-    if (clock != CLOCK_REALTIME || disk_selected() == NULL) return __real_clock_gettime(clock, t);
+    if (disk_selected() == NULL) return __real_clock_gettime(clock, t);
+    if (clock != CLOCK_REALTIME) {
+        int64_t us = disk_mono_us();
+        *t = (struct timespec){.tv_sec = us / 1000000, .tv_nsec = us % 1000000 * 1000};
+        return 0;
+    }
     int64_t ms = disk_now_ms();
     within = ms == last_ms ? within + 1 : 0;
     last_ms = ms;

@@ -10,7 +10,7 @@
 
 static double seconds(void) {
     struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
+    timespec_get(&t, TIME_UTC); /* clock_gettime is the simulation's (posix.h) */
     return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 

@@ -81,7 +81,7 @@ static void spool_one(struct world *w, void *user, uint64_t arg) {
     name_message(s, m, message.id);
     if (!message_frame_write(&frame, &message)) abort();
     disk_select(&n->disk);
-    disk_time(now);
+    disk_time(world_clocks(w, n));
     enum err e = spool_write(SIM_SPOOL, &w->nodes[to]->self.peer, (struct wall){now}, buf_view(&frame),
                              SPOOL_MOST, &why);
     m->state = e == OK ? TAKEN : n->disk.dead ? UNKNOWN : REFUSED;

@@ -132,7 +132,7 @@ static void begin_store(struct sim_node *n) {
     n->doing = n->todo;
     uint64_t syncs = n->disk.syncs;
     disk_select(&n->disk);
-    disk_time(world_clocks(w, n).wall.ms);
+    disk_time(world_clocks(w, n));
     world_poor(w, true);
     n->todo = db_batch(n->db, n->doing);
     world_poor(w, false);
@@ -291,7 +291,7 @@ static bool open_database(struct sim_node *n, struct why *why) {
         setup.spool = SIM_SPOOL;
     }
     disk_select(&n->disk);
-    disk_time(world_clocks(n->world, n).wall.ms);
+    disk_time(world_clocks(n->world, n));
     return db_open(&n->db, &setup, why) == OK;
 }
 
@@ -300,8 +300,9 @@ void world_start(struct world *w, size_t node) {
     struct why why = {OK, ""};
     if (n->up) return;
     n->powered = true;
-    if (!open_database(n, &why)) {
-        if (!n->disk.dead && n->disk.full_after < 0)
+    uint64_t bad_syncs = n->disk.bad_syncs;
+    if (!open_database(n, &why)) { /* whoever watches over the process starts it again */
+        if (!n->disk.dead && n->disk.full_after < 0 && n->disk.bad_syncs == bad_syncs)
             world_break(w, "node %zu: the database does not open: %s", node, why.text);
         if (n->disk.dead)
             disk_restart(&n->disk, DISK_LOSES_SECTORS, &w->rng); /* the power failed meanwhile */
