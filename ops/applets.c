@@ -15,7 +15,7 @@ const char applets_text[] =
     "Lists the verbs; --install makes links by whose names this executable is another program (silktalkd).\n"
     "Examples:\n"
     "  silktalk applets\n"
-    "  silktalk applets --install /usr/local/sbin\n";
+    "  silktalk applets --install /usr/local/bin --sh\n";
 
 /* Where links lead: to the name alone when the executable is in that very folder, so that both can be moved.
  */

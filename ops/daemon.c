@@ -364,7 +364,7 @@ static enum err load_identity(struct daemon *d, const struct config *config) {
     struct file_facts facts;
     char mode[8];
     enum err e = home_identity(d->home, config, &d->identity, &d->why);
-    if (e == E_INPUT && file_facts(path, &facts, NULL) == OK && (facts.mode & 07177) != 0) {
+    if (e == E_INPUT && file_facts(path, &facts, NULL) == OK && facts.regular && (facts.mode & 07177) != 0) {
         snprintf(mode, sizeof mode, "%04o", (unsigned)facts.mode & 07777);
         LOG(&d->log, EV_IDENTITY_PERMISSIONS, kv_str("path", path), kv_str("mode", mode));
     }

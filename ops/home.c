@@ -217,7 +217,6 @@ static enum err add_file(struct config_builder *b, const char *path, struct why 
     enum err e = file_read(path, 0, CONFIG_FILE_MAX, FILE_ANY_MODE, &text, NULL, w);
     if (e == OK) e = config_builder_add(b, path, buf_view(&text), w);
     buf_free(&text);
-    if (e == E_NOT_FOUND) return fail(w, E_INPUT, "%s is a link to nothing", path);
     return e == E_LIMIT ? fail(w, E_INPUT, "%s is larger than a configuration may be (1 MiB)", path) : e;
 }
 
@@ -322,8 +321,16 @@ enum err home_config_with(const struct home *h, enum config_key key, const char 
 
 /* ---- making a home */
 
+/* Something is there: is it a file? */
+static enum err is_file(const char *path, struct why *w) {
+    struct stat st;
+    if (stat(path, &st) == 0 && S_ISREG(st.st_mode)) return OK;
+    return fail(w, E_INPUT, "%s is not a regular file", path);
+}
+
 static enum err make_identity(const char *path, bool *made, struct why *w) {
-    if (exists(path)) return OK;
+    struct file_facts facts;
+    if (file_facts(path, &facts, w) == OK) return is_file(path, w);
     struct identity id;
     struct rng rng;
     struct buf raw = {.max = 256};

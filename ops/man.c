@@ -95,7 +95,7 @@ static void daemon_page(void) {
     struct help_parts p = help_split(help_find("daemon"));
     man_begin("silktalkd", 8, "the SilkTalk node");
     puts(".Sh SYNOPSIS\n.Nm silktalkd\n.Op Ar options\n.Sh DESCRIPTION");
-    puts("The same as\n.Xr silktalk-daemon 1 .");
+    puts("The same as\n.Xr silktalk-daemon 1 ,\nwhich has the options.");
     man_literal(p.description);
     puts(".Sh ENVIRONMENT");
     man_run(bytes_of("SILKTALK_HOME, SILKTALK_CONFIG, SILKTALK_SOCKET, NOTIFY_SOCKET, WATCHDOG_USEC, "
@@ -108,6 +108,18 @@ static int ini_page(struct cli *c) {
     if (!config_manual(&body)) return cli_exit(c, fail(&c->why, E_MEMORY, "out of memory"));
     man_begin("silktalk.ini", 5, "configuration of the SilkTalk node");
     fwrite(body.p, 1, body.n, stdout);
+    puts(".Sh FILES");
+    man_literal(bytes_of("/etc/silktalk/silktalk.ini, conf.d/*.ini    of root and the user silktalk\n"
+                         "~/.silktalk/config.ini, conf.d/*.ini        of every other user\n"));
+    man_run(bytes_of("`silktalk config path` names those in use, `silktalk config list` the line that set a "
+                     "key."));
+    puts(".Sh EXAMPLES");
+    man_literal(bytes_of("[node]\nname = web-01\n\n"
+                         "[network]\nlisten = /ip4/0.0.0.0/tcp/4001, /ip6/::/tcp/4001\n\n"
+                         "[discovery]\n"
+                         "bootstrap = /dns4/web-02.example.com/tcp/4001/p2p/"
+                         "12D3KooWBtg3aaRMjxwedh83aGiUkwSxDwUZkzuJcfaqUmo7R3pq\n\n"
+                         "[access]\n; only this block may connect\nallowCidrs = 10.0.0.0/8\n"));
     see_also("silktalk.ini");
     buf_free(&body);
     return 0;

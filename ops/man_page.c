@@ -74,6 +74,22 @@ static const struct section first[] = {
      "silktalk diag limits         which limit was reached\n"
      "silktalk config list --changed\n",
      true},
+    {"WATCHING",
+     "silktalk health -v           each check, and what to do\n"
+     "silktalk check daily         the daily list (weekly, monthly), looked at by machine\n"
+     "silktalk top                 live; `silktalk report`: trends, and when a limit will be reached\n"
+     "silktalk health-check --mail ops@example.com\n"
+     "                             from cron: mails on a change, on recovery, every 4 h while it lasts\n"
+     "silktalk maintenance on --for 2h\n"
+     "                             nobody is told, /readyz says so\n"
+     "http://127.0.0.1:8080/       status page; /health, /readyz, /metrics for other programs\n",
+     true},
+    {"WHEN THE CONFIGURATION IS WRONG",
+     "silktalk config check        file, line, and the nearest name that exists\n"
+     "silktalk config history      who changed what, and when; edits by hand too\n"
+     "silktalk config diff         what the last change did\n"
+     "silktalk config rollback 3   shows the difference, asks, goes back to version 3\n",
+     true},
     {"WHEN A PEER IS NOT CONNECTED",
      "silktalk explain PEER        every address, try, rule and error, and the next try\n"
      "silktalk bootstrap test      tries each bootstrap peer\n"
@@ -81,6 +97,8 @@ static const struct section first[] = {
      true},
     {"FILES",
      "/etc/silktalk/silktalk.ini, conf.d/   configuration          ~/.silktalk/config.ini\n"
+     "/etc/silktalk/tokens                  for HTTP, 0640         ~/.silktalk/tokens\n"
+     "/var/lib/silktalk-root/config-history/ its versions, 0700    ~/.silktalk/config-history/\n"
      "/var/lib/silktalk/                    home, 0750             ~/.silktalk/\n"
      "  identity.key                        private key, 0600: wider and the node does not start\n"
      "  data/silktalk.db                    all durable state, 0700\n"
@@ -101,6 +119,32 @@ static const struct section first[] = {
      "or {\"id\":1,\"error\":{}}. It serves root, the user of the node and the group of the socket.",
      false}};
 
+/* As the lines have it: "WARN". */
+static const char *level_word(enum log_level level, char out[8]) {
+    const char *name = log_level_name(level);
+    size_t i = 0;
+    for (; name[i] != 0 && i < 7; i++) out[i] = (char)toupper((unsigned char)name[i]);
+    out[i] = 0;
+    return out;
+}
+
+static void print_limit(const struct limit_row *l, bool mdoc) {
+    struct buf line = {.max = 512};
+    char size[32];
+    size_text(l->value, size);
+    buf_add_format(&line, "%s%s = ", l->key == NULL ? "limits." : "", l->key == NULL ? l->name : l->key);
+    if (strncmp(l->unit, "bytes", 5) == 0) /* "bytes per client": "8.0 MiB per client" */
+        buf_add_format(&line, "%s%s; then: %s", size, l->unit + 5, l->outcome);
+    else
+        buf_add_format(&line, "%llu %s; then: %s", (unsigned long long)l->value, l->unit, l->outcome);
+    printf(mdoc ? ".It %s\n" : "  %-24s ", l->name);
+    if (mdoc)
+        man_run(buf_view(&line));
+    else
+        printf("%s\n", buf_cstr(&line));
+    buf_free(&line);
+}
+
 static void print_tables(bool mdoc) {
     puts(mdoc ? ".Sh EXIT STATUS\n.Bl -tag -width Ds" : "\nEXIT STATUS");
     for (size_t i = 0; i < EXIT_CODES; i++)
@@ -110,28 +154,17 @@ static void print_tables(bool mdoc) {
               : "\nLOG");
     for (size_t i = 0; i < EVENT_COUNT; i++) {
         const struct event_row *e = &event_rows[i];
+        char word[8];
         if (e->level == LEVEL_DEBUG) continue;
         if (mdoc)
-            printf(".It %s %s : %s\n", log_level_name(e->level), log_component_name(e->component), e->text);
+            printf(".It %s %s : %s\n", level_word(e->level, word), log_component_name(e->component), e->text);
         else
-            printf("  %-5s %s: %s (%s)\n", log_level_name(e->level), log_component_name(e->component),
+            printf("  %-5s %s: %s (%s)\n", level_word(e->level, word), log_component_name(e->component),
                    e->text, e->keys);
         if (mdoc) man_run(bytes_of(e->keys));
     }
     puts(mdoc ? ".El\n.Sh LIMITS\n.Bl -tag -width Ds" : "\nLIMITS");
-    for (size_t i = 0; i < LIMIT_COUNT; i++) {
-        const struct limit_row *l = &limit_rows[i];
-        struct buf line = {.max = 512};
-        buf_add_format(&line, "%s%s = %llu %s; then: %s", l->key == NULL ? "limits." : "",
-                       l->key == NULL ? l->name : l->key, (unsigned long long)l->value, l->unit, l->outcome);
-        if (mdoc) {
-            printf(".It %s\n", l->name);
-            man_run(buf_view(&line));
-        } else {
-            printf("  %-24s %s\n", l->name, buf_cstr(&line));
-        }
-        buf_free(&line);
-    }
+    for (size_t i = 0; i < LIMIT_COUNT; i++) print_limit(&limit_rows[i], mdoc);
     if (mdoc) puts(".El");
 }
 

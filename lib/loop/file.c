@@ -55,6 +55,7 @@ static struct file_facts facts_of(const struct stat *st) {
         .device = (uint64_t)st->st_dev,
         .folder = S_ISDIR(st->st_mode),
         .link = S_ISLNK(st->st_mode),
+        .regular = S_ISREG(st->st_mode),
     };
 }
 
@@ -97,8 +98,11 @@ enum err file_read(const char *path, unsigned flags, size_t max, mode_t widest, 
     if (fd < 0 && errno == ELOOP && (flags & FILE_NO_LINK)) {
         return fail(w, E_INPUT, "%.150s is a symbolic link, which is not followed here", path);
     }
-    if (fd < 0) return broken(w, "Opening", path, errno);
     struct stat st;
+    int error = fd < 0 ? errno : 0;
+    if (error == ENOENT && lstat(path, &st) == 0) /* its owner means it to be there: this is not "no file" */
+        return fail(w, E_INPUT, "%.150s is a symbolic link to nothing", path);
+    if (fd < 0) return broken(w, "Opening", path, error);
     enum err e = OK;
     size_t before = out->n;
     if (fstat(fd, &st) != 0) {

@@ -2,9 +2,9 @@
  *
  * Every failure gives one sentence with the path and the system's reason. E_NOT_FOUND: no such file or
  * folder; E_DENIED: permissions; E_LIMIT: too large, or no space; E_INPUT: not a regular file, a link where
- * none may be, or a mode that is too wide; E_MEMORY; E_IO: all else. These calls may wait for the disk: not
- * for the loop's thread while it serves peers, except where a person waits for the result (configuration,
- * identity). */
+ * none may be or to nothing, or a mode that is too wide; E_MEMORY; E_IO: all else. These calls may wait for
+ * the disk: not for the loop's thread while it serves peers, except where a person waits for the result
+ * (configuration, identity). */
 #ifndef SILKTALK_LOOP_FILE_H
 #define SILKTALK_LOOP_FILE_H
 
@@ -19,7 +19,7 @@ struct file_facts {
     uint64_t size;
     struct wall changed;
     uint64_t inode, device;
-    bool folder, link;
+    bool folder, link, regular;
 };
 enum { FILE_NO_LINK = 1 }; /* the last part of the path may not be a symbolic link */
 #define FILE_ANY_MODE 07777u

@@ -202,27 +202,53 @@ static bool mdoc_text(struct buf *out, const char *text) {
     return good;
 }
 
+static bool manual_key(const struct config_row *row, struct buf *out) {
+    bool word = row->range[0] != 0 && strstr(row->range, "..") == NULL && row->type != CONFIG_CHOICE;
+    const char *schemes = word ? strchr(row->range, '|') : NULL;
+    bool good = buf_add_format(out, ".It Va \"%s = ", row->key) &&
+                mdoc_text(out, row->value[0] == 0 ? "none" : shown_default(row));
+    good &= buf_add_text(out, "\"\n") && mdoc_text(out, row->meaning) &&
+            buf_add_format(out, ";\n%s", type_name(row->type));
+    if (schemes != NULL)
+        good &= buf_add_text(out, ": ") && mdoc_text(out, schemes + 1) && buf_add_text(out, "://");
+    if (word)
+        good &= buf_add_format(out, "; %.*s: not set", (int)strcspn(row->range, "|"), row->range);
+    else if (row->range[0] != 0)
+        good &= buf_add_text(out, ", ") && mdoc_text(out, row->range);
+    return good && buf_add_text(out, row->applies == CONFIG_RESTART ? "; needs a restart\n" : "\n");
+}
+
+static bool manual_limits(struct buf *out) {
+    bool good = true;
+    for (size_t i = 0; i < LIMIT_COUNT; i++) {
+        const struct limit_row *l = &limit_rows[i];
+        if (l->key == NULL)
+            good &= buf_add_format(out, ".It Va \"%s = %llu\"\n%s\n", l->name, (unsigned long long)l->value,
+                                   l->unit);
+    }
+    return good;
+}
+
 bool config_manual(struct buf *out) {
     bool good = buf_add_text(
         out, ".Sh DESCRIPTION\nThe file is INI text in UTF\\-8; lines that begin with ; or # are comments.\n"
              "After it, the files of conf.d beside it are read in the order of their names;\n"
              "what comes later wins.\n"
-             "A number of a duration without unit is seconds.\n"
-             "A running node applies a change with\n.Xr silktalk\\-reload 1 ;\nkeys that need a restart say "
-             "so.\n");
+             "A running node applies a change with\n.Xr silktalk\\-reload 1 ,\nall of it or nothing;\n"
+             "keys that need a restart say so.\n.Pp\n"
+             "Keys are shown below as KEY = default, each with its meaning, form and range.\n"
+             "Commands name a key with its section: connection.maxConnections.\n"
+             "Durations are written 500ms, 90s, 15m, 24h or 7d;\na number without unit is seconds.\n"
+             "Sizes have B, KiB, MiB, GiB or TiB.\n"
+             "Lists are written with commas, as a JSON array,\nor with the key repeated.\n"
+             "yes, true and 1 are the same, as are no, false and 0.\n");
     for (size_t s = 0; s < LEN(sections); s++) {
         good &= buf_add_format(out, ".Ss Section %s\n", sections[s].name) && mdoc_text(out, sections[s].text);
-        good &= buf_add_text(out, "\n.Bl -tag -width Ds\n.It Va \"KEY = default\"\nMeaning, form, range.\n");
-        for (size_t k = 0; k < CONFIG_KEY_COUNT; k++) {
-            const struct config_row *row = &config_rows[k];
-            if (strcmp(row->section, sections[s].name) != 0) continue;
-            good &= buf_add_format(out, ".It Va \"%s = ", row->key) &&
-                    mdoc_text(out, row->value[0] == 0 ? "none" : shown_default(row));
-            good &= buf_add_text(out, "\"\n") && mdoc_text(out, row->meaning) &&
-                    buf_add_format(out, ";\n%s", type_name(row->type));
-            if (row->range[0] != 0) good &= buf_add_text(out, ", ") && mdoc_text(out, row->range);
-            good &= buf_add_text(out, row->applies == CONFIG_RESTART ? "; needs a restart\n" : "\n");
-        }
+        good &= buf_add_text(out, "\n.Bl -tag -width Ds\n");
+        for (size_t k = 0; k < CONFIG_KEY_COUNT; k++)
+            if (strcmp(config_rows[k].section, sections[s].name) == 0)
+                good &= manual_key(&config_rows[k], out);
+        if (strcmp(sections[s].name, "limits") == 0) good &= manual_limits(out);
         good &= buf_add_text(out, ".El\n");
     }
     return good;

@@ -458,7 +458,7 @@ def check_log(a, b):
     for level, text, keys, delivery in table("events", 4):
         if level == "DEBUG":
             continue
-        m = re.search(rf"^\.It {level.lower()} \w+ : {re.escape(text)}\n(.*)$", manual, re.M)
+        m = re.search(rf"^\.It {level} \w+ : {re.escape(text)}\n(.*)$", manual, re.M)
         check(m is not None if done(delivery) else m is None or not later(delivery), f"man silktalk-ops: {level} {text}")
         if m:
             for k in keys.split():

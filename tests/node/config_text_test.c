@@ -117,7 +117,7 @@ TEST(the_schema_has_every_key) {
 TEST(the_manual_has_every_key_and_no_accidental_macro) {
     struct buf text = {.max = 1 << 20};
     CHECK(config_manual(&text));
-    static const char *const macros[] = {".Sh ", ".Ss ", ".Bl ", ".It ", ".El", ".Xr "};
+    static const char *const macros[] = {".Pp", ".Sh ", ".Ss ", ".Bl ", ".It ", ".El", ".Xr "};
     struct bytes rest = buf_view(&text), line;
     while (bytes_split(&rest, '\n', &line)) {
         bool known = !bytes_starts(line, ".") && !bytes_starts(line, "'");

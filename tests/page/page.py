@@ -122,6 +122,7 @@ AUDIT = r"""(() => {
     const name = e.getAttribute("aria-label") || e.textContent.trim() || [...(e.labels || [])].map((l) => l.textContent.trim()).join("");
     if (!name) bad.push("no name: " + e.outerHTML.slice(0, 80));
   }
+  for (const e of document.querySelectorAll(".full p")) if (/\d{8,}/.test(e.textContent)) bad.push("bytes without a unit: " + e.textContent);
   for (const e of document.querySelectorAll("svg")) if (!e.getAttribute("aria-label")) bad.push("a chart without words");
   const ids = [...document.querySelectorAll("[id]")].map((e) => e.id);
   if (new Set(ids).size !== ids.length) bad.push("an id twice");
