@@ -103,11 +103,11 @@ $(BUILD)/gen/notices.h: contrib/deps/NOTICES LICENSE
 	echo 'static const unsigned char silktalk_notices[] = {'; \
 	{ cat LICENSE; printf '\n'; cat contrib/deps/NOTICES; } | od -An -v -tu1 | sed 's/  */ /g; s/^ //; s/ /,/g; s/$$/,/'; \
 	echo '0};'; } >$@
-$(BUILD)/gen/page.h: lib/node/page.html
+$(BUILD)/gen/page.h: lib/node/page.html Makefile
 	@mkdir -p $(@D)
-	@{ echo '#pragma once'; echo '/* lib/node/page.html without its spare blanks: the status page at /; ends with a 0. */'; \
+	@{ echo '#pragma once'; echo '/* lib/node/page.html without its spare blanks and lines of comment: the status page at /; ends with a 0. */'; \
 	echo 'static const unsigned char silktalk_page[] = {'; \
-	sed -e '/^<style>/,/^<.style>/{s/ *\([{};,]\) */\1/g;s/: /:/g;s/;}/}/g;}' \
+	sed -e '/^ *\/\*.*\*\/$$/d' -e '/^<style>/,/^<.style>/{s/ *\([{};,]\) */\1/g;s/: /:/g;s/;}/}/g;}' \
 	    -e '/^<script>/,/^<.script>/s/ \(=>\|===\|&&\|||\) /\1/g' -e 's/{ /{/g; s/ }/}/g; s/^  *//' lib/node/page.html | od -An -v -tu1 | sed 's/  */ /g; s/^ //; s/ /,/g; s/$$/,/'; \
 	echo '0};'; } >$@
 GEN := $(BUILD)/gen/version.h $(BUILD)/gen/notices.h $(BUILD)/gen/page.h
