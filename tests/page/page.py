@@ -345,7 +345,9 @@ def faults(tab, node):
     fresh(tab)
     problem = tab.run("document.getElementById('problems').innerText")
     check("connections" in problem and "silktalk config set connection.maxConnections N" in problem, f"a warning: {problem}")
-    check(tab.run("document.getElementById('state').textContent") == "!Degraded", "degraded")
+    # a processor at 100 % reaches any threshold: what else this machine does is no fault of the page
+    busy = tab.run("health.checks.some((c) => c.name === 'cpu' && c.status === 'critical')")
+    check(tab.run("document.getElementById('state').textContent") == ("✕Unhealthy" if busy else "!Degraded"), "degraded")
     node.cli("config", "set", "health.connectionsCritical", "250", code=0)
     fresh(tab)
     check(tab.run("document.getElementById('state').textContent") == "✕Unhealthy", "unhealthy")
