@@ -30,8 +30,27 @@ static void add_code(struct json_out *o, uint32_t code) {
     add(o, bytes_of(text));
 }
 
+/* In one piece, if all of it can be copied as it is: nearly all text is of that kind. before and after are
+ * part of the JSON. False: it has something else in it, and nothing was added. */
+static bool add_plain(struct json_out *o, struct bytes before, struct bytes text, struct bytes after) {
+    unsigned odd = 0;
+    for (size_t i = 0; i < text.n; i++) {
+        unsigned c = text.p[i];
+        odd |= (unsigned)(c - 0x20 >= 0x7f - 0x20) | (unsigned)(c == '"') | (unsigned)(c == '\\');
+    }
+    if (odd != 0) return false;
+    uint8_t *to = o->bad ? NULL : buf_add_space(o->to, before.n + text.n + after.n);
+    o->bad = to == NULL;
+    if (to == NULL) return true;
+    memcpy(to, before.p, before.n);
+    if (text.n > 0) memcpy(to + before.n, text.p, text.n);
+    memcpy(to + before.n + text.n, after.p, after.n);
+    return true;
+}
+
 static void add_text(struct json_out *o, struct bytes text) {
     size_t plain = 0; /* so many bytes can be copied as they are */
+    if (add_plain(o, BYTES("\""), text, BYTES("\""))) return;
     add(o, BYTES("\""));
     while (plain < text.n) {
         uint32_t code = text.p[plain];
@@ -59,9 +78,11 @@ static void add_text(struct json_out *o, struct bytes text) {
 }
 
 void json_key(struct json_out *o, struct bytes key) {
-    if (o->comma) add(o, BYTES(","));
-    add_text(o, key);
-    add(o, BYTES(":"));
+    if (!add_plain(o, o->comma ? BYTES(",\"") : BYTES("\""), key, BYTES("\":"))) {
+        if (o->comma) add(o, BYTES(","));
+        add_text(o, key);
+        add(o, BYTES(":"));
+    }
     o->comma = false;
 }
 

@@ -407,6 +407,7 @@ struct node {
     bool stop_asked;
     int64_t stop_drain_ms;
     struct map peers; /* by binary id; max limit known_peers */
+    struct peer *asked_last; /* whom a request named by its Peer ID; the next one often names the same */
     struct map conn_by_id;
     struct connection *connections;
     size_t n_connections, n_inbound, n_pending_in, n_dialing; /* all states but dead */

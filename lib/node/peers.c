@@ -86,6 +86,7 @@ enum err peers_forget(struct node *n, struct peer *p, struct why *w) {
     if (op != NULL) op->peer = p->id;
     node_give(n, op);
     map_drop(&n->peers, peer_id_view(&p->id));
+    if (n->asked_last == p) n->asked_last = NULL;
     peer_free(p);
     return OK;
 }
@@ -131,8 +132,12 @@ enum err peers_resolve(struct node *n, struct bytes text, struct peer **out, str
     text = bytes_trim(text);
     if (text.n == 0) return fail(w, E_USAGE, "which peer?");
     if (text.p[0] == '/') return by_address(n, text, out, w);
+    if (n->asked_last != NULL && bytes_is(text, n->asked_last->text)) {
+        *out = n->asked_last;
+        return OK;
+    }
     if (peer_id_parse(text, &id)) { /* which no name can be */
-        *out = peers_add(n, &id);
+        *out = n->asked_last = peers_add(n, &id);
         return *out != NULL ? OK : fail(w, E_LIMIT, "the peer book is full");
     }
     for (struct peer *p; (p = map_next(&n->peers, &i)) != NULL;)

@@ -175,7 +175,10 @@ TEST(forgetting_one_by_hand) {
     CHECK(peers_forget(n, b, &w) == E_BUSY && strstr(w.text, "outbox") != NULL);
     b->lane = NULL;
     b->flags = PEER_NAMED | PEER_OPERATOR; /* the operator may forget what the operator said */
+    struct peer *found = NULL;
+    for (int i = 0; i < 2; i++) CHECK(peers_resolve(n, BYTES(PEER_B), &found, NULL) == OK && found == b);
     CHECK(peers_forget(n, b, &w) == OK && drain(n, STORE_PEER_DROP) == 1 && n->peers.n == 1);
+    CHECK(peers_resolve(n, BYTES(PEER_B), &found, NULL) == OK && n->peers.n == 2, "as a stranger");
     node_free(n);
 }
 
