@@ -37,6 +37,27 @@ TEST(send_checks_before_it_keeps) {
     end_world(w);
 }
 
+/* The first four digits say when: rows of one moment lie together in the indexes. The rest is random. */
+TEST(ids_of_one_moment_begin_alike) {
+    struct world *w = quiet_world();
+    size_t a = node_with(w, ""), b = world_add(w, ANY);
+    const char *to = world_address(w, b);
+    char ids[4][33];
+    const char *answer = world_ask(w, a, "send", "{\"peers\":[\"%s\",\"%s\"],\"body\":\"x\"}", to, to);
+    id_in(answer, ids[0]);
+    id_in(strstr(answer, ids[0]) + 32, ids[1]);
+    for (size_t i = 2; i < LEN(ids); i++) {
+        world_run(w, 1000);
+        id_in(world_ask(w, a, "send", "{\"peer\":\"%s\",\"body\":\"x\"}", to), ids[i]);
+    }
+    for (size_t i = 0; i < LEN(ids); i++)
+        for (size_t k = 0; k < i; k++) {
+            bool same = memcmp(ids[i], ids[k], 4) == 0;
+            CHECK(same == (i == 1) && memcmp(ids[i] + 4, ids[k] + 4, 28) != 0, "%s %s", ids[k], ids[i]);
+        }
+    end_world(w);
+}
+
 TEST(several_peers_each_have_a_state) {
     struct world *w = quiet_world();
     size_t a = node_with(w, ""), b = node_with(w, ANY), c = node_with(w, ""), d = world_add(w, ANY);
@@ -72,7 +93,7 @@ TEST(a_message_keeps_its_fields) {
     must_have(answer,
               "\"content_type\":\"application/octet-stream\",\"subject\":\"s\\u001b[31m\",\"reply_to\":null");
     must_have(answer, w->nodes[a]->id);
-    answer = world_ask(w, b, "read", "{\"id\":\"%.6s\"}", second);
+    answer = world_ask(w, b, "read", "{\"id\":\"%.12s\"}", second);
     must_have(answer, "\"content_type\":\"text/x\"");
     must_have(answer, "\"bytes\":4,\"body\":\"text\"");
     must_have(answer, first); /* reply_to */
