@@ -159,12 +159,14 @@ static struct wall since(const struct node *n, const struct json *params) {
 }
 
 enum err method_figures(struct node *n, struct request *r, const struct json *params, struct why *w) {
-    struct bytes span = json_get_bytes(params, "span");
+    bool report = r->flags == FIGURES_REPORT; /* it is of all figures, by the hour */
+    struct bytes span = report ? BYTES("hour") : json_get_bytes(params, "span"),
+                 names = report ? (struct bytes){NULL, 0} : json_get_bytes(params, "names");
     if (span.n > 0 && !bytes_is(span, "minute") && !bytes_is(span, "hour"))
         return fail(w, E_USAGE, "params.span is minute or hour");
     struct store_op *op = control_op(r, STORE_FIGURES);
     if (op == NULL) return fail(w, E_MEMORY, "out of memory");
-    if (!buf_add(&op->in, json_get_bytes(params, "names"))) {
+    if (!buf_add(&op->in, names)) {
         store_op_free(op);
         return fail(w, E_MEMORY, "out of memory");
     }

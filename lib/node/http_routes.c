@@ -171,8 +171,10 @@ static enum may needs(const struct route *route) {
 /* Without its port. False: not the name of a host. */
 static bool host_name(struct bytes host, char *out, size_t size) {
     if (host.n > 0 && host.p[0] == '[') {
-        host = bytes_skip(host, 1);
-        host = bytes_sub(host, 0, bytes_index(host, ']'));
+        size_t shut = bytes_index(host, ']');
+        struct bytes port = bytes_skip(host, shut + 1);
+        if (port.n > 0 && port.p[0] != ':') return false;
+        host = bytes_skip(bytes_sub(host, 0, shut), 1);
     } else {
         host = bytes_sub(host, 0, bytes_index(host, ':'));
     }
@@ -329,7 +331,8 @@ static const struct route *find(const struct http_request *r, bool *other_method
 static int judge(struct node *n, const struct http_client *c, const struct http_request *r,
                  const struct route *route, struct caller *caller, const char **text) {
     *text = "this host is not one of http.allowHosts";
-    if (c->ip.version != 0 && (!r->has_host || !is_our_host(n, r->host))) return r->has_host ? 421 : 400;
+    bool ours = is_our_host(n, r->host) && (r->authority.n == 0 || is_our_host(n, r->authority));
+    if (c->ip.version != 0 && (!r->has_host || !ours)) return r->has_host ? 421 : 400;
     *text = "a page of another site asks";
     if (is_cross_site(r)) return 403;
     int status = who(n, c, r, caller);

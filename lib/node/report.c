@@ -15,57 +15,97 @@ static const char *const unit_names[] = {"number", "bytes", "percent", "millisec
 /* Name for people and JSON; the figure; the one it is divided by (or NULL); the one with its highest; unit;
  * factor. */
 static const struct line {
-    const char *name, *key, *per, *highest;
+    const char *name;
+    enum figure key, per, highest;
     enum unit unit;
     double factor;
 } lines[] = {
-    {"connections", "connections", NULL, "connections_max", UNIT_NUMBER, 1},
-    {"peers", "peers", NULL, NULL, UNIT_NUMBER, 1},
-    {"messages in per hour", "messages_in", NULL, NULL, UNIT_NUMBER, 1},
-    {"messages out per hour", "messages_out", NULL, NULL, UNIT_NUMBER, 1},
-    {"traffic in per hour", "bytes_in", NULL, NULL, UNIT_BYTES, 1},
-    {"traffic out per hour", "bytes_out", NULL, NULL, UNIT_BYTES, 1},
-    {"latency p95", "latency_p95_ms", NULL, "latency_max_ms", UNIT_MS, 1},
-    {"errors", "operations_failed", "operations", NULL, UNIT_PERCENT, 100},
-    {"cpu", "cpu_permille", NULL, "cpu_max_permille", UNIT_PERCENT, 0.1},
-    {"node's cpu", "node_cpu_permille", NULL, NULL, UNIT_PERCENT, 0.1},
-    {"memory", "memory_permille", NULL, "memory_max_permille", UNIT_PERCENT, 0.1},
-    {"node's memory", "resident_bytes", NULL, NULL, UNIT_BYTES, 1},
-    {"descriptors", "fds", NULL, NULL, UNIT_NUMBER, 1},
-    {"disk", "disk_permille", NULL, NULL, UNIT_PERCENT, 0.1},
-    {"database", "database_bytes", NULL, NULL, UNIT_BYTES, 1},
-    {"logs", "logs_bytes", NULL, NULL, UNIT_BYTES, 1},
-    {"outbox", "outbox", NULL, NULL, UNIT_NUMBER, 1},
-    {"inbox", "inbox", NULL, NULL, UNIT_NUMBER, 1},
-    {"refused", "refused", NULL, NULL, UNIT_NUMBER, 1},
-    {"log warnings", "log_warnings", NULL, NULL, UNIT_NUMBER, 1},
-    {"log errors", "log_errors", NULL, NULL, UNIT_NUMBER, 1},
+    {"connections", FIGURE_CONNECTIONS, FIGURE_COUNT, FIGURE_CONNECTIONS_MAX, UNIT_NUMBER, 1},
+    {"peers", FIGURE_PEERS, FIGURE_COUNT, FIGURE_COUNT, UNIT_NUMBER, 1},
+    {"messages in per hour", FIGURE_MESSAGES_IN, FIGURE_COUNT, FIGURE_COUNT, UNIT_NUMBER, 1},
+    {"messages out per hour", FIGURE_MESSAGES_OUT, FIGURE_COUNT, FIGURE_COUNT, UNIT_NUMBER, 1},
+    {"traffic in per hour", FIGURE_BYTES_IN, FIGURE_COUNT, FIGURE_COUNT, UNIT_BYTES, 1},
+    {"traffic out per hour", FIGURE_BYTES_OUT, FIGURE_COUNT, FIGURE_COUNT, UNIT_BYTES, 1},
+    {"latency p95", FIGURE_LATENCY_P95, FIGURE_COUNT, FIGURE_LATENCY_MAX, UNIT_MS, 1},
+    {"errors", FIGURE_FAILED, FIGURE_OPERATIONS, FIGURE_COUNT, UNIT_PERCENT, 100},
+    {"cpu", FIGURE_CPU, FIGURE_COUNT, FIGURE_CPU_MAX, UNIT_PERCENT, 0.1},
+    {"node's cpu", FIGURE_NODE_CPU, FIGURE_COUNT, FIGURE_COUNT, UNIT_PERCENT, 0.1},
+    {"memory", FIGURE_MEMORY, FIGURE_COUNT, FIGURE_MEMORY_MAX, UNIT_PERCENT, 0.1},
+    {"node's memory", FIGURE_RESIDENT, FIGURE_COUNT, FIGURE_COUNT, UNIT_BYTES, 1},
+    {"descriptors", FIGURE_FDS, FIGURE_COUNT, FIGURE_COUNT, UNIT_NUMBER, 1},
+    {"disk", FIGURE_DISK, FIGURE_COUNT, FIGURE_COUNT, UNIT_PERCENT, 0.1},
+    {"database", FIGURE_DATABASE, FIGURE_COUNT, FIGURE_COUNT, UNIT_BYTES, 1},
+    {"logs", FIGURE_LOGS, FIGURE_COUNT, FIGURE_COUNT, UNIT_BYTES, 1},
+    {"outbox", FIGURE_OUTBOX, FIGURE_COUNT, FIGURE_COUNT, UNIT_NUMBER, 1},
+    {"inbox", FIGURE_INBOX, FIGURE_COUNT, FIGURE_COUNT, UNIT_NUMBER, 1},
+    {"refused", FIGURE_REFUSED, FIGURE_COUNT, FIGURE_COUNT, UNIT_NUMBER, 1},
+    {"log warnings", FIGURE_WARNINGS, FIGURE_COUNT, FIGURE_COUNT, UNIT_NUMBER, 1},
+    {"log errors", FIGURE_ERRORS, FIGURE_COUNT, FIGURE_COUNT, UNIT_NUMBER, 1},
 };
 
 /* What can be full: the figure, and its limit: another figure, a named limit, or a number. */
 static const struct capacity {
-    const char *name, *key, *size;
+    const char *name;
+    enum figure key, size;
     enum limit_id limit; /* LIMIT_COUNT: none */
     enum unit unit;
     double factor, fixed;
 } capacities[] = {
-    {"disk of the database", "disk_used_bytes", "disk_size_bytes", LIMIT_COUNT, UNIT_BYTES, 1, 0},
-    {"database (database.maxSize)", "database_bytes", NULL, LIMIT_DATABASE, UNIT_BYTES, 1, 0},
-    {"connections (maxConnections)", "connections_max", NULL, LIMIT_CONNECTIONS, UNIT_NUMBER, 1, 0},
-    {"inbox (messages.inboxMax)", "inbox", NULL, LIMIT_INBOX, UNIT_NUMBER, 1, 0},
-    {"outbox (messages.outboxMax)", "outbox", NULL, LIMIT_OUTBOX, UNIT_NUMBER, 1, 0},
-    {"known peers", "peers_known", NULL, LIMIT_PEERS, UNIT_NUMBER, 1, 0},
-    {"memory", "memory_max_permille", NULL, LIMIT_COUNT, UNIT_PERCENT, 0.1, 100},
-    {"cpu", "cpu_max_permille", NULL, LIMIT_COUNT, UNIT_PERCENT, 0.1, 100},
+    {"disk of the database", FIGURE_DISK_USED, FIGURE_DISK_SIZE, LIMIT_COUNT, UNIT_BYTES, 1, 0},
+    {"database (database.maxSize)", FIGURE_DATABASE, FIGURE_COUNT, LIMIT_DATABASE, UNIT_BYTES, 1, 0},
+    {"connections (maxConnections)", FIGURE_CONNECTIONS_MAX, FIGURE_COUNT, LIMIT_CONNECTIONS, UNIT_NUMBER, 1,
+     0},
+    {"inbox (messages.inboxMax)", FIGURE_INBOX, FIGURE_COUNT, LIMIT_INBOX, UNIT_NUMBER, 1, 0},
+    {"outbox (messages.outboxMax)", FIGURE_OUTBOX, FIGURE_COUNT, LIMIT_OUTBOX, UNIT_NUMBER, 1, 0},
+    {"known peers", FIGURE_KNOWN, FIGURE_COUNT, LIMIT_PEERS, UNIT_NUMBER, 1, 0},
+    {"memory", FIGURE_MEMORY_MAX, FIGURE_COUNT, LIMIT_COUNT, UNIT_PERCENT, 0.1, 100},
+    {"cpu", FIGURE_CPU_MAX, FIGURE_COUNT, LIMIT_COUNT, UNIT_PERCENT, 0.1, 100},
 };
 
 /* ---- numbers from rows */
 
-static bool value_of(const struct json *row, const char *key, double *out) {
-    const struct json *v = json_get(row, key);
-    if (!json_is_number(v)) return false;
-    *out = json_real(v, 0);
-    return true;
+struct row {
+    struct wall at;
+    double of[FIGURE_COUNT]; /* NAN: not known */
+};
+struct rows {
+    struct row *of;
+    size_t n;
+};
+
+static bool value_of(const struct row *row, enum figure key, double *out) {
+    *out = row->of[key];
+    return !isnan(*out);
+}
+
+/* Each member is looked at once: they come in the order of the table. */
+static void read_row(const struct json *v, struct row *row) {
+    static const char *const names[FIGURE_COUNT] = {
+#define FIGURE_NAME(symbol, name, fold) [FIGURE_##symbol] = name,
+        FIGURES(FIGURE_NAME)};
+    struct bytes key;
+    const struct json *member;
+    size_t next = 0;
+    *row = (struct row){.at = {0}};
+    for (size_t k = 0; k < FIGURE_COUNT; k++) row->of[k] = NAN;
+    for (size_t i = 0; json_member(v, &i, &key, &member);) {
+        if (next < FIGURE_COUNT && bytes_is(key, names[next])) {
+            if (json_is_number(member)) row->of[next] = json_real(member, 0);
+            next++;
+        } else if (bytes_is(key, "at")) {
+            wall_parse(json_bytes(member), &row->at);
+        }
+    }
+}
+
+static struct rows read_rows(const struct json *items) {
+    struct rows r = {NEW_ARRAY(struct row, json_count(items) + 1), 0};
+    const struct json *v;
+    for (size_t i = 0; r.of != NULL && json_item(items, &i, &v);) {
+        read_row(v, &r.of[r.n]);
+        r.n += r.of[r.n].at.ms != 0;
+    }
+    return r;
 }
 
 struct mean {
@@ -85,24 +125,23 @@ static void mean_add(struct mean *m, double v, double per) {
     m->n++;
 }
 
-static void summarise(const struct json *items, const struct line *l, struct wall now, struct summary *s) {
-    const struct json *row;
+static void summarise(const struct rows *rows, const struct line *l, struct wall now, struct summary *s) {
     *s = (struct summary){.last = 0};
-    for (size_t i = 0; json_item(items, &i, &row);) {
-        struct wall at;
+    for (size_t i = 0; i < rows->n; i++) {
+        const struct row *row = &rows->of[i];
         double v, per = 1, most;
-        if (!wall_parse(json_get_bytes(row, "at"), &at) || !value_of(row, l->key, &v)) continue;
-        if (l->per != NULL && (!value_of(row, l->per, &per) || per <= 0)) continue;
+        if (!value_of(row, l->key, &v)) continue;
+        if (l->per != FIGURE_COUNT && (!value_of(row, l->per, &per) || per <= 0)) continue;
         mean_add(&s->all, v, per);
-        if ((double)(now.ms - at.ms) < 7 * DAY_MS) mean_add(&s->week, v, per);
-        if ((double)(now.ms - at.ms) < DAY_MS) mean_add(&s->day, v, per);
+        if ((double)(now.ms - row->at.ms) < 7 * DAY_MS) mean_add(&s->week, v, per);
+        if ((double)(now.ms - row->at.ms) < DAY_MS) mean_add(&s->day, v, per);
         s->last = v / per * l->factor;
         s->has_last = true;
-        if (!value_of(row, l->highest == NULL ? l->key : l->highest, &most)) most = v;
+        if (!value_of(row, l->highest == FIGURE_COUNT ? l->key : l->highest, &most)) most = v;
         most = most / per * l->factor;
         if (!s->has_highest || most > s->highest) s->highest = most;
         s->has_highest = true;
-        trend_add(&s->trend, at, s->last);
+        trend_add(&s->trend, row->at, s->last);
     }
 }
 
@@ -120,10 +159,10 @@ static void put_maybe(struct json_out *o, const char *key, bool known, double v)
         json_put_null(o, key);
 }
 
-static void put_line(struct json_out *o, const struct json *items, const struct line *l, struct wall now) {
+static void put_line(struct json_out *o, const struct rows *rows, const struct line *l, struct wall now) {
     struct summary s;
     double change = 0;
-    summarise(items, l, now, &s);
+    summarise(rows, l, now, &s);
     json_open(o, NULL, '{');
     json_put_str(o, "figure", l->name);
     json_put_str(o, "unit", unit_names[l->unit]);
@@ -137,19 +176,19 @@ static void put_line(struct json_out *o, const struct json *items, const struct 
     json_shut(o, '}');
 }
 
-static double limit_of(const struct capacity *c, const struct limits *limits, const struct json *last) {
+static double limit_of(const struct capacity *c, const struct limits *limits, const struct row *last) {
     double v;
-    if (c->size != NULL) return value_of(last, c->size, &v) ? v : -1;
+    if (c->size != FIGURE_COUNT) return value_of(last, c->size, &v) ? v : -1;
     return c->limit == LIMIT_COUNT ? c->fixed : (double)limit_max(limits, c->limit);
 }
 
-static void put_capacity(struct json_out *o, const struct capacity *c, const struct json *items,
+static void put_capacity(struct json_out *o, const struct capacity *c, const struct rows *rows,
                          const struct limits *limits, struct wall now) {
-    struct line l = {c->name, c->key, NULL, NULL, c->unit, c->factor};
+    struct line l = {c->name, c->key, FIGURE_COUNT, FIGURE_COUNT, c->unit, c->factor};
     struct summary s;
     double change = 0, days = -1;
-    summarise(items, &l, now, &s);
-    double most = limit_of(c, limits, json_at(items, json_count(items) - 1));
+    summarise(rows, &l, now, &s);
+    double most = limit_of(c, limits, &rows->of[rows->n - 1]);
     bool known = trend_slope(&s.trend, &change);
     if (s.has_last && most > 0) days = trend_days(&s.trend, s.last, most);
     json_open(o, NULL, '{');
@@ -181,21 +220,23 @@ void report_stored(const struct node *n, struct request *r, const struct store_o
                  buf_add_text(&array, "]");
     struct json_doc *doc = whole ? json_parse(buf_view(&array), NULL) : NULL;
     buf_free(&array);
-    if (doc == NULL) {
+    struct rows rows = read_rows(doc == NULL ? NULL : json_root(doc));
+    json_free(doc);
+    if (doc == NULL || rows.of == NULL) {
+        mem_free(rows.of);
         control_error(r, &(struct why){E_MEMORY, "out of memory for the figures"});
         return;
     }
-    const struct json *items = json_root(doc);
     struct json_out o = control_begin(r, &line, "report");
-    json_put_value(&o, "since", json_get(json_at(items, 0), "at"));
-    json_put_uint(&o, "hours", json_count(items));
+    json_put_wall(&o, "since", rows.of[0].at); /* without rows: zero, null */
+    json_put_uint(&o, "hours", rows.n);
     json_open(&o, "items", '[');
-    for (size_t i = 0; i < LEN(lines); i++) put_line(&o, items, &lines[i], n->now.wall);
+    for (size_t i = 0; i < LEN(lines); i++) put_line(&o, &rows, &lines[i], n->now.wall);
     json_shut(&o, ']');
     json_open(&o, "capacity", '[');
-    for (size_t i = 0; json_count(items) > 0 && i < LEN(capacities); i++)
-        put_capacity(&o, &capacities[i], items, &n->limits, n->now.wall);
+    for (size_t i = 0; rows.n > 0 && i < LEN(capacities); i++)
+        put_capacity(&o, &capacities[i], &rows, &n->limits, n->now.wall);
     json_shut(&o, ']');
     control_finish(r, &line, &o);
-    json_free(doc);
+    mem_free(rows.of);
 }

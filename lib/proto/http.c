@@ -43,9 +43,10 @@ static bool next_line(struct bytes *in, struct bytes *line) {
 }
 
 static int read_target(struct bytes target, struct http_request *r) {
-    /* absolute form, as a proxy gets it: its host is not looked at, the Host field is */
+    /* absolute form, as a proxy gets it */
     if (bytes_starts(target, "http://") || bytes_starts(target, "https://")) {
         target = bytes_skip(target, bytes_index(target, ':') + 3);
+        r->authority = bytes_sub(target, 0, bytes_index(target, '/'));
         target = bytes_skip(target, bytes_index(target, '/'));
     }
     if (target.n > HTTP_PATH_MAX) return 414;

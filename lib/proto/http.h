@@ -18,6 +18,7 @@ struct http_request { /* views into the head that was read */
     struct bytes path;  /* begins with '/'; as it came: see http_unescape */
     struct bytes query; /* behind the '?', or empty */
     struct bytes host, authorization, accept, origin, fetch_site;
+    struct bytes authority; /* of a target in absolute form: counts beside Host; else empty */
     bool has_host, has_origin;
     uint64_t body_size;
     bool keep_alive, expects_continue;

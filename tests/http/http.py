@@ -189,6 +189,67 @@ def api(n):
     n.cli("token", "revoke", "boss")
 
 
+def attacks(n):
+    """Names of others (DNS rebinding), pages of others (cross-site), requests that two readers would read in two ways."""
+    port = n.port
+    admin = n.cli("token", "create", "victim", "--scope", "admin", "-q")
+    for fields, path, want in (
+            ("Host: evil.example", "/health", 421), ("Host: 127.0.0.1.evil.example", "/health", 421), ("Host: localhost.evil.example", "/", 421),
+            ("Host: localhost@evil.example", "/health", 421), ("Host: [::1].evil.example", "/health", 421), ("Host: ", "/health", 421), ("", "/health", 400),
+            (f"Host: [::1]:{port}", "/health", 200), (f"Host: LOCALHOST:{port}", "/health", 200), ("Host: 127.0.0.1", "/health", 200),
+            ("Host: localhost\r\nHost: evil.example", "/health", 400), ("Host: localhost\r\nHost: localhost", "/health", 400),
+            ("Host: localhost\r\nX-Forwarded-Host: evil.example", "/health", 200),
+            ("Host: localhost\r\nOrigin: http://evil.example", "/health", 403), ("Host: localhost\r\nOrigin: null", "/metrics", 403),
+            ("Host: localhost\r\nOrigin: http://localhost.evil.example", "/", 403), ("Host: localhost\r\nOrigin: evil", "/", 403),
+            ("Host: localhost\r\nOrigin: http://localhost", "/", 200), ("Host: localhost\r\nSec-Fetch-Site: cross-site", "/figures", 403),
+            ("Host: localhost\r\nSec-Fetch-Site: same-site", "/health", 403), ("Host: localhost\r\nSec-Fetch-Site: cross-site", "/", 200),
+            ("Host: localhost\r\nSec-Fetch-Site: none", "/health", 200),
+            (f"Host: localhost\r\nAuthorization: Bearer {admin}\r\nOrigin: http://evil.example", "/api/v1/status", 403),
+            (f"Host: localhost\r\nAuthorization: bearer {admin}", "/api/v1/status", 200),
+            (f"Host: localhost\r\nAuthorization: Basic {admin}", "/api/v1/status", 401),
+            (f"Host: localhost\r\nAuthorization : Bearer {admin}", "/api/v1/status", 400),
+            (f"Host: localhost\r\nCookie: token={admin}", "/api/v1/status", 401), ("Host: localhost", f"/api/v1/status?token={admin}", 401),
+            ("Host: localhost\r\nContent-Length: 1\r\nContent-Length: 2", "/livez", 400), ("Host: localhost\r\nContent-Length: +1", "/livez", 400),
+            ("Host: localhost\r\n folded: x", "/livez", 400), ("Host: localhost\rX: y", "/livez", 400), ("Host: localhost\r\nA: \0", "/livez", 400),
+            ("Host: localhost", "/../etc/passwd", 404), ("Host: localhost", "//livez", 404), ("Host: localhost", "/%6civez", 404),
+            ("Host: localhost", "http://evil.example/livez", 421), ("Host: localhost", "http://localhost/livez", 200), ("Host: localhost", "*", 400), ("Host: localhost", "/livez HTTP/1.1 x", 400)):
+        s = n.dial()
+        s.sendall(f"GET {path} HTTP/1.1\r\n{fields}\r\nConnection: close\r\n\r\n".replace("\r\n\r\nC", "\r\nC").encode())
+        answer = s.recv(1000)
+        s.close()
+        got = int(answer[9:12]) if answer.startswith(b"HTTP/1.1 ") else 0
+        check(got == want, f"{path!r} with {fields!r}: {got}, not {want}")
+        check(b"Access-Control" not in answer, "CORS")
+    # guessing: five a minute of one address, whatever it says to be; another address goes on
+    def ask(token, source, *more):
+        r = subprocess.run(["curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", "--interface", source, *bearer(token), *more,
+                            f"http://127.0.0.1:{port}/api/v1/status"], capture_output=True, text=True)
+        return int(r.stdout or 0)
+    codes = [ask(f"guess{i}", "127.0.0.2", "-H", f"X-Forwarded-For: 10.0.0.{i}") for i in range(8)]
+    check(codes == [401] * 5 + [429] * 3, f"guesses: {codes}")
+    check(ask(admin, "127.0.0.2") == 429 and ask(admin, "127.0.0.3") == 200, "the right token, after guesses, and from elsewhere")
+    # off this host in clear a token of scope admin reads nothing but what read may
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+        try:
+            s.connect(("192.0.2.1", 9))  # nothing is sent
+            far = s.getsockname()[0]
+        except OSError:
+            far = "127.0.0.1"
+    if not far.startswith("127."):
+        n.cli("config", "set", "http.listen", f"127.0.0.1:{port}, {far}:{port}")
+        n.wait(lambda: subprocess.run(["curl", "-s", f"http://{far}:{port}/health"], capture_output=True).returncode == 0, far)
+        for path, method, want in (("/api/v1/status", "GET", 200), ("/api/v1/messages", "GET", 403), ("/api/v1/reload", "POST", 403)):
+            r = subprocess.run(["curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", "-X", method, *bearer(admin), f"http://{far}:{port}{path}"],
+                               capture_output=True, text=True)
+            check(r.stdout == str(want), f"{path} off this host in clear: {r.stdout}")
+        r = subprocess.run(["curl", "-s", f"http://{far}:{port}/health"], capture_output=True, text=True).stdout
+        check(set(json.loads(r)) == {"schema", "status"}, f"/health from elsewhere tells {r}")
+        r = subprocess.run(["curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", f"http://{far}:{port}/metrics"], capture_output=True, text=True).stdout
+        check(r == "401", f"/metrics from elsewhere: {r}")
+        n.cli("config", "set", "http.listen", f"127.0.0.1:{port}, unix:{n.home}/http.sock")
+    n.cli("token", "revoke", "victim")
+
+
 def clients(n):
     """1,000 connections that say nothing, and some that say too much, do not keep others out."""
     idle = []
@@ -280,6 +341,7 @@ def main():
             manual(n)
             page(n)
             api(n)
+            attacks(n)
             tokens(n)
             clients(n)
             listening(n)

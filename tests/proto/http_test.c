@@ -33,6 +33,7 @@ TEST(a_request_is_read_and_what_is_cut_waits) {
     CHECK(read_text("GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n", &r, &used) == 200 && r.keep_alive);
     CHECK(read_text("GET / HTTP/1.1\r\nConnection: x, Close\r\n\r\n", &r, &used) == 200 && !r.keep_alive);
     CHECK(read_text("GET http://evil:1/health HTTP/1.1\r\nHost: a\r\n\r\n", &r, &used) == 200);
+    CHECK(bytes_is(r.authority, "evil:1"));
     CHECK(bytes_is(r.path, "/health") && bytes_is(r.host, "a"));
 }
 
