@@ -346,6 +346,23 @@ def imported(m):
                     ["logging.level", "warn"]], r
 
 
+def central(m):
+    """5.1: logs go to a server of the team's, as they come (RFC 5424)."""
+    m.write("/root/syslog.py", 'import socket\ns = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\ns.bind(("127.0.0.1", 5514))\n'
+                               'while True:\n    open("/root/central", "ab").write(s.recv(65536) + b"\\n")\n')
+    server, _ = m.background(f"{sys.executable} /root/syslog.py")
+    try:
+        eventually("a server", lambda: m.sh("ss -uln | grep -c :5514").code == 0)
+        assert m.sh("silktalk config set logging.remote udp://127.0.0.1:5514", 0).out == "logging.remote: applied\n"
+        m.sh("silktalk reload", 0)
+        line = rf"^<\d+>1 \S+Z web-01 silktalk {m.sh('systemctl show -p MainPID --value silktalk').out.strip()} .*INFO config: Config reloaded "
+        eventually(lambda: m.sh("cat /root/central").out, lambda: re.search(line, m.sh("cat /root/central").out, re.M))
+    finally:
+        server.kill()
+        server.wait()
+    m.sh("silktalk config unset logging.remote", 0)
+
+
 def port_taken(m):
     """6.2: a port that another has: the start says which, and what to do; nothing of the home is harmed."""
     m.sh("silktalk config init --home /srv/third && silktalk config set network.listen /ip4/0.0.0.0/tcp/4001 --home /srv/third", 0)
@@ -401,6 +418,7 @@ def main():
         tuning(m)
         quiet(m, other)
         imported(m)
+        central(m)
         port_taken(m)
         resources(m)  # waits for the first minute's measure; from then on a busy machine is a finding
         emergency(m)
