@@ -1,5 +1,5 @@
 #!/bin/sh
-# limit: 300
+# limit: 600
 # Attacks on a real node, one by one and together: README.md of this folder has the table. Names run only these.
 make -s "BUILD=${BUILD:-build}" "${BUILD:-build}/abuse/attacker" "${BUILD:-build}/abuse/silktalk" || exit 1
 tests/abuse/mutants check || exit 1

@@ -597,7 +597,9 @@ static void file_offers(struct target *t) {
         uint32_t id = wire_stream(&w, FILE_PROTOCOL);
         wire_frame(&w, DATA, 0, id, (uint32_t)frame.n, buf_view(&frame));
         size_t n = wire_hear(&w, id, back, 20 + 22 + 1, AFTER_MS, &end);
-        busy += n > 20 + 22 && back[20 + 22] != 0; /* not empty: not TAKEN */
+        busy += n > 20 + 22 && back[20 + 22] != 0;                    /* not empty: not TAKEN */
+        wire_frame(&w, DATA, 0, id, 10, BYTES("the begin.")); /* so that the node opens a file */
+        wire_hear(&w, id, back, sizeof back, 20, &end);
         buf_free(&frame);
         wire_end(&w);
     }

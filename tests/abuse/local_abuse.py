@@ -149,7 +149,7 @@ def new_home(folder, name, ini="", key=None, mode=0o600):
 def configuration():
     """A wrong file: exit 6, file and line named; while the node runs: it goes on as it was."""
     with tempfile.TemporaryDirectory() as folder:
-        wrong = [b"[network\n", b"nonsense\n", b"[no]\nsuch = 1\n", b"[connection]\nmaxConnections = -1\n",
+        wrong = [b"[network\n", b"nonsense\n", b"[no]\n", b"[no]\nsuch = 1\n", b"[connection]\nmaxConnections = -1\n",
                  b"[connection]\nmaxConnections = 99999999999999999999999\n", b"[network]\nlisten = /ip4/1.2.3\n",
                  os.urandom(3000), b"\0" * 100, b"[messages]\n" + b"x" * 9000 + b" = 1\n",
                  b"[connection]\nmaxConnections = \x1b[31m\n", b"# " + b"x" * 100 * 1024 * 1024, b"\xff\xfe[\0n\0",
@@ -173,7 +173,7 @@ def configuration():
     path = os.path.join(scene.victim.home, "config.ini")
     with open(path, encoding="utf-8") as f:
         good = f.read()
-    for i, text in enumerate(wrong[:4]):
+    for i, text in enumerate(wrong[:5]):
         with open(path, "wb") as f:
             f.write(good.encode() + text)
         assert scene.victim.cli("reload").code == 6
