@@ -2,6 +2,8 @@
 
 #include "base/mem.h"
 #include "base/text.h"
+#include "node/alert.h"
+#include "ops/alert_show.h"
 #include "ops/cli.h"
 #include "proto/message.h"
 
@@ -12,6 +14,7 @@ const struct opt read_opts[] = {{0, "raw", NULL, NULL, "the body alone, byte for
                                 {0}};
 const char read_text[] = "Usage: silktalk read ID [--raw] [-o FILE]\n"
                          "ID is the message's id, or a unique beginning or ending of 6 characters or more.\n"
+                         "Alerts of other nodes are shown in words; --raw gives the object.\n"
                          "Examples:\n"
                          "  silktalk read 3f9a2b\n"
                          "  silktalk read 3f9a2b -o report.pdf\n";
@@ -64,7 +67,8 @@ static enum err show(struct cli *c, const struct json *r) {
         field("Id", r, "id");
         if (json_is_text(json_get(r, "file"))) cli_note(c, "A file: save it with `silktalk file save`.");
         puts("");
-        cli_safe(buf_view(&body), true, &safe);
+        bool alert = bytes_is(json_get_bytes(r, "content_type"), ALERT_TYPE) && alert_show(buf_view(&body));
+        if (!alert) cli_safe(buf_view(&body), true, &safe);
         fwrite(safe.p, 1, safe.n, stdout);
         if (safe.n > 0 && safe.p[safe.n - 1] != '\n') puts("");
         buf_free(&safe);

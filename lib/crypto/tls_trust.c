@@ -98,11 +98,14 @@ enum err tls_trust_more(struct tls_trust *t, size_t most, struct why *w) {
 }
 
 enum err tls_trust_read(struct bytes bundle, struct tls_trust **out, struct why *w) {
-    enum err e = tls_trust_begin(bundle, out, w);
-    if (e == OK) e = tls_trust_more(*out, SIZE_MAX, w);
-    if (e == OK) return OK;
-    tls_trust_free(*out);
-    *out = NULL;
+    struct tls_trust *t = NULL;
+    enum err e = tls_trust_begin(bundle, &t, w);
+    if (e == OK && t != NULL) e = tls_trust_more(t, SIZE_MAX, w);
+    if (e != OK) {
+        tls_trust_free(t);
+        t = NULL;
+    }
+    *out = t;
     return e;
 }
 

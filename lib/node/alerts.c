@@ -71,12 +71,12 @@ static void keep(struct node *n) {
     buf_free(&text);
 }
 
-static void drop_first(struct node *n) {
-    struct node_alerts *a = &n->alerts;
-    struct alert_waiting *w = a->first;
-    a->first = w->next;
-    if (a->first == NULL) a->last = NULL;
-    a->waiting--;
+static void drop(struct node *n, struct alert_waiting **at, struct alert_waiting *before) {
+    struct alert_waiting *w = *at;
+    if (w == NULL) return;
+    *at = w->next;
+    if (n->alerts.last == w) n->alerts.last = before;
+    n->alerts.waiting--;
     buf_free(&w->body);
     mem_free(w);
 }
@@ -84,19 +84,12 @@ static void drop_first(struct node *n) {
 /* The oldest but the one that is on its way. */
 static void drop_oldest(struct node *n, const char *reason) {
     struct node_alerts *a = &n->alerts;
-    struct alert_waiting *first = a->first;
-    if (a->posting != 0 && a->waiting < 2) return;
-    LOG(n->log, EV_ALERT_NOT_TOLD, kv_str("kind", a->posting != 0 ? first->next->event : first->event),
-        kv_str("way", "webhook"), kv_str("reason", reason));
-    if (a->posting == 0) {
-        drop_first(n);
-        return;
-    }
-    a->first = first->next;
-    drop_first(n);
-    first->next = a->first;
-    a->first = first;
-    if (first->next == NULL) a->last = first;
+    struct alert_waiting *busy = a->posting != 0 ? a->first : NULL,
+                         **at = busy != NULL ? &busy->next : &a->first;
+    if (*at == NULL) return;
+    LOG(n->log, EV_ALERT_NOT_TOLD, kv_str("kind", (*at)->event), kv_str("way", "webhook"),
+        kv_str("reason", reason));
+    drop(n, at, busy);
 }
 
 /* Takes the body; false: no memory. */
@@ -162,7 +155,7 @@ void alerts_stored(struct node *n, const struct store_op *op) {
 }
 
 void alerts_free(struct node *n) {
-    while (n->alerts.first != NULL) drop_first(n);
+    while (n->alerts.first != NULL) drop(n, &n->alerts.first, NULL);
     buf_free(&n->alerts.body);
 }
 
@@ -361,7 +354,7 @@ void node_posted(struct node *n, uint32_t id, const char *to, const struct why *
     if (why == NULL) {
         LOG(n->log, EV_ALERT_TOLD, kv_str("kind", w->event), kv_str("way", "webhook"), kv_str("to", to),
             kv_str("findings", w->findings));
-        drop_first(n);
+        drop(n, &n->alerts.first, NULL);
         a->tries = 0;
         a->webhook_fault[0] = 0;
         a->retry = n->now.mono;

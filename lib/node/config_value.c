@@ -4,6 +4,7 @@
 
 #include "base/mem.h"
 #include "base/text.h"
+#include "proto/url.h"
 
 enum { TEXT_MAX = 1000, SOCKET_PATH_MAX = 107 }; /* bytes of a text; of a unix socket's path (sun_path) */
 
@@ -198,7 +199,9 @@ static enum err parse_url(const struct config_row *row, struct bytes text, struc
     for (size_t i = 0; i < rest.n; i++)
         if (rest.p[i] <= ' ' || rest.p[i] >= 127 || rest.p[i] == '#')
             return fail(w, E_INPUT, "%s has a character that no address has", row->name);
-    return OK;
+    struct url url;
+    struct why inner;
+    return log || url_read(text, &url, &inner) == OK ? OK : fail(w, E_INPUT, "%s: %s", row->name, inner.text);
 }
 
 static enum err parse_program(const struct config_row *row, struct bytes text, struct why *w) {

@@ -14,7 +14,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 from common import WORK  # noqa: E402
 
 ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
-spec = importlib.util.spec_from_file_location("alert_verify", os.path.join(ROOT, "contrib/examples/alert_verify.py"))
+spec = importlib.util.spec_from_file_location("alert_verify", os.path.join(ROOT, "contrib/examples/alert/verify.py"))
 alert_verify = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(alert_verify)
 SECRET = b"a secret of the tests"

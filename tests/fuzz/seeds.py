@@ -642,9 +642,44 @@ def json_line(time, level, event):
     return '{"time":"%s","level":"%s","event":"%s"}\n' % (time, level, event)
 
 
+def client_seeds():
+    """See client_fuzz.c; replies and addresses are those of the unit tests."""
+    literal = r'((?:"(?:[^"\\]|\\.)*"\s*)+)'
+
+    def texts(name):
+        for found in re.findall(literal, text_of(name)):
+            joined = "".join(re.findall(r'"((?:[^"\\]|\\.)*)"', found))
+            yield joined.encode("latin-1").decode("unicode_escape").encode("latin-1")
+    for text in texts("tests/proto/url_test.c"):
+        if b"http" in text or b"ftp" in text:
+            put("client", u8(0) + text)
+    for text in texts("tests/proto/http_client_test.c"):
+        if text.startswith((b"HTTP", b"SSH")):
+            for kind in range(3):
+                put("client", u8(1, kind, 7) + text)
+            for how in range(0, 16):
+                put("client", u8(3, how) + part(text[:30]) + part(text[30:]))
+            for how in range(16):
+                put("client", u8(4) + struct.pack(">H", 1499) + u8(0, how) + text)
+    certificate = b"".join(texts("tests/crypto/tls_pair.h")).split(b"-----BEGIN PRIVATE")[0]
+    for most in range(3):
+        for text in (b"", b"none", certificate, certificate * 3, b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n" + certificate,
+                     certificate[:200], certificate[:-30], certificate.replace(b"MIIB", b"MIIC")):
+            put("client", u8(2, most) + text)
+    for at in range(0, 1500, 25):
+        put("client", u8(4) + struct.pack(">H", at) + u8(1 << (at // 25 % 8), at // 25 % 16) + b"HTTP/1.1 200 OK\r\n\r\nx")
+    connect = b"HTTP/1.1 200 OK\r\n\r\n"
+    for how in range(16):
+        for more in (b"", b"\x15\x03\x03\x00\x02\x02\x46", b"HTTP/1.1 403 No\r\n\r\n"):
+            put("client", u8(3, how) + part(connect) + (part(more) if more else b""))
+            put("client", u8(3, how) + part(connect + more))
+            put("client", u8(3, how) + (part(more) if more else b""))
+
+
 node_stories()
 text_seeds()
 other_seeds()
 web_seeds()
 host_seeds()
 small_seeds()
+client_seeds()

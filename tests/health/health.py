@@ -10,7 +10,7 @@ from common import BUSY, WORK, Daemon, answer, bad, eventually, good, health, ne
 
 STRANGER = "/ip4/127.0.0.1/tcp/1/p2p/12D3KooWBtg3aaRMjxwedh83aGiUkwSxDwUZkzuJcfaqUmo7R3pq"
 CHECKS = ("node cpu memory disk connections latency errors outbox peers database backup identity certificate files clock "
-          "audit logs limits").split()
+          "audit logs limits alerts").split()  # the fault of alerts: tests/alerts/node.py
 
 
 def only(home, name, status, level, what):

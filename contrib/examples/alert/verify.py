@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Takes SilkTalk's alerts and checks their signature: alert_verify.py SECRET_FILE [PORT]. See contrib/alerts.md."""
+"""Takes SilkTalk's alerts and checks their signature: verify.py SECRET_FILE [PORT]. See contrib/alerts.md."""
 import hashlib
 import hmac
 import http.server
