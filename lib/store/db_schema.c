@@ -185,10 +185,12 @@ static enum err set_up(struct db *db, const struct store_setup *setup, bool is_n
     db->rc = sqlite3_prepare_v2(db->sql, "PRAGMA journal_mode = WAL", -1, &s, NULL);
     if (db->rc == SQLITE_OK) db->rc = sqlite3_step(s);
     if (db->rc == SQLITE_ROW) {
-        db->rc = SQLITE_OK;
         snprintf(mode, sizeof(mode), "%s", (const char *)sqlite3_column_text(s, 0));
+        db->rc = sqlite3_step(s); /* it commits behind its answer: without, commits would be no lasting ones */
     }
-    sqlite3_finalize(s);
+    if (db->rc == SQLITE_DONE) db->rc = SQLITE_OK;
+    int ended = sqlite3_finalize(s);
+    if (db->rc == SQLITE_OK) db->rc = ended;
     if (db->rc != SQLITE_OK) return db_error(db, db->rc, w);
     if (strcmp(mode, "wal") != 0) {
         return fail(w, E_IO, "%s cannot have a write-ahead log: is it on a network file system?", db->path);
