@@ -186,7 +186,7 @@ static enum err set_up(struct db *db, const struct store_setup *setup, bool is_n
     if (db->rc == SQLITE_OK) db->rc = sqlite3_step(s);
     if (db->rc == SQLITE_ROW) {
         snprintf(mode, sizeof(mode), "%s", (const char *)sqlite3_column_text(s, 0));
-        db->rc = sqlite3_step(s); /* it commits behind its answer: without, commits would be no lasting ones */
+        db->rc = sqlite3_step(s); /* it commits behind its answer; without that no commit would last */
     }
     if (db->rc == SQLITE_DONE) db->rc = SQLITE_OK;
     int ended = sqlite3_finalize(s);

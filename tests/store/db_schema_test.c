@@ -7,12 +7,13 @@ enum { SYNCS = 20 };
 static enum err open_on(struct disk *d, struct db **db, struct why *w) {
     char path[300];
     join(path, sizeof path, test_dir(), "silktalk.db"); /* empty here, all of it is on the disk */
-    struct store_setup setup = {.path = path, .cache_bytes = 1 << 20, .max_bytes = 1 << 30, .queue_max = 64};
+    struct store_setup setup = {
+        .path = path, .cache_bytes = 1 << 20, .max_bytes = 1 << 30, .queue_max = 64};
     disk_select(d);
     return db_open(db, &setup, w);
 }
 
-/* SEED=820031 NODES=5-50: the answer was wal and the change was not committed; power cuts took messages along. */
+/* SEED=820031 NODES=5-50: the answer was wal, but the change was not committed; power cuts took messages. */
 TEST(an_open_database_has_a_log_that_lasts) {
     size_t refused = 0;
     for (int64_t bad = 0; bad < SYNCS; bad++) {
