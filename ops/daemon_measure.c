@@ -66,6 +66,8 @@ void measure_health(struct daemon *d) {
     f.listeners_lost = d->listeners_lost;
     if (!log.open)
         snprintf(f.logs, sizeof f.logs, "the log file is not open");
+    else if (log.gone)
+        snprintf(f.logs, sizeof f.logs, "the log file was removed or replaced: silktalk reload opens it anew");
     node_health_measured(d->node, &f, d->worst_turn_us);
     d->worst_turn_us = 0;
 }

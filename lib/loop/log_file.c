@@ -182,6 +182,12 @@ static bool move_away(struct log_file *f) {
     return done;
 }
 
+bool log_file_gone(const struct log_file *f) {
+    struct stat there, mine;
+    if (f->fd < 0 || !f->regular || f->moved || fstat(f->fd, &mine) != 0) return false;
+    return lstat(f->path, &there) != 0 || there.st_ino != mine.st_ino || there.st_dev != mine.st_dev;
+}
+
 bool log_file_due(const struct log_file *f, struct wall now, size_t more) {
     if (f->fd < 0 || !f->regular || !f->rotation.builtin) return false;
     return f->moved || day_of(now) > f->day || (f->size > 0 && f->size + more > f->turn_at);

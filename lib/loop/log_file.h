@@ -35,6 +35,8 @@ void log_file_close(struct log_file *f);
 /* Opens f->path, made if it is missing (0640, its folder 0750). On failure a file that is open stays. A file
  * whose last line is of an earlier day is turned at once. */
 enum err log_file_open(struct log_file *f, struct wall now, struct why *w);
+/* It is open, but no file, or another one, lies under its name. */
+bool log_file_gone(const struct log_file *f);
 /* Appends whole lines, each with its newline. Returns how many of them were lost. */
 size_t log_file_write(struct log_file *f, struct bytes lines);
 /* Is the file of an earlier day, or would `more` bytes make it too large? Then turn does it. */

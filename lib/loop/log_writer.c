@@ -19,7 +19,8 @@ enum {
     STACK_BYTES = 128 << 10,
     BATCH = 64 << 10, /* lines that go to the file in one write */
     STDERR_MS = 1000,
-    IDLE_MS = 3600 * 1000, /* the clock may have been set: midnight is looked for so often at least */
+    LOOK_MS = 9 * 1000,
+    IDLE_MS = 10 * 1000, /* so often at least: is it another day (the clock may have been set); is the file there? */
     QUEUE_KEPT = 64 << 10
 };
 
@@ -43,7 +44,8 @@ struct log_writer {
     bool to_stderr, stderr_is_file, stderr_stuck;
     struct buf batch;
     uint64_t lost;
-    bool failing;
+    bool failing, gone, missed; /* missed: it was gone at the last look, and may only be on its way to another name */
+    struct mono looked;
 };
 
 /* ---- stderr */
@@ -176,6 +178,8 @@ static void obey(struct log_writer *l, const struct orders *o) {
     if (o->reopen) {
         if (o->new_path) memcpy(l->file.path, o->path, sizeof l->file.path);
         log_file_open(&l->file, clocks_now().wall, &w);
+        l->looked = MONO_NEVER;
+        l->missed = false;
         follow(l);
     }
     if (o->detach && fstat(STDERR_FILENO, &st) == 0 && S_ISREG(st.st_mode) && st.st_nlink == 0) {
@@ -205,6 +209,18 @@ static void report(struct log_writer *l) {
     l->stats.lost = l->lost;
     l->stats.failing = l->failing;
     l->stats.open = l->file.fd >= 0 || l->file.path[0] == 0;
+    l->stats.gone = l->gone;
+}
+
+/* Is what we write to still what lies under its name? Who turns it from outside takes a moment between the
+ * rename and the signal: so it is gone when it was at two looks. */
+static void look(struct log_writer *l) {
+    struct mono now = clocks_mono();
+    if (l->looked.us != 0 && mono_diff_ms(now, l->looked) < LOOK_MS) return;
+    bool missing = log_file_gone(&l->file);
+    l->looked = now;
+    l->gone = missing && l->missed;
+    l->missed = missing;
 }
 
 static void *work(void *user) {
@@ -235,6 +251,7 @@ static void *work(void *user) {
         obey(l, &orders);
         now = clocks_now().wall;
         turn(l, now, 0);
+        look(l);
         more = !ending && log_file_tidy(&l->file, now);
     }
     buf_free(&lines);

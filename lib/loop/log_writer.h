@@ -41,6 +41,7 @@ struct log_writer_stats {
     size_t queued;    /* bytes */
     bool open;        /* the file is, or none is wanted */
     bool failing;     /* the last write did not work */
+    bool gone;        /* somebody removed or replaced the file: lines go where nobody looks */
 };
 struct log_writer_stats log_writer_stats(struct log_writer *l);
 

@@ -46,9 +46,9 @@ def new_home(name, **keys):
 
 
 class Daemon:
-    def __init__(self, home):
+    def __init__(self, home, exe=SILKTALK, **environment):
         self.home = home
-        self.p = subprocess.Popen([SILKTALK, "daemon", "--home", home], stderr=subprocess.DEVNULL)
+        self.p = subprocess.Popen([exe, "daemon", "--home", home], stderr=subprocess.DEVNULL, env=dict(os.environ, **environment))
         eventually("it answers", lambda: run(home, "status").returncode == 0)
         self.address = answer(home, "id")["addrs"][0]
         self.id = answer(home, "id")["peer_id"]

@@ -3,11 +3,13 @@ import os
 import re
 import shutil
 import signal
+import struct
 import subprocess
 import time
 
 from common import BUSY, WORK, Daemon, answer, bad, eventually, good, health, new_home, run
 
+TWIN = os.path.join(os.environ.get("BUILD", "build"), "abuse", "silktalk")
 STRANGER = "/ip4/127.0.0.1/tcp/1/p2p/12D3KooWBtg3aaRMjxwedh83aGiUkwSxDwUZkzuJcfaqUmo7R3pq"
 CHECKS = ("node cpu memory disk connections latency errors outbox peers database backup identity certificate files clock "
           "audit logs limits alerts").split()  # the fault of alerts: tests/alerts/node.py
@@ -97,6 +99,23 @@ def faults_of_files(home):
     only(home, "database", "critical", "P1", "the database is gone")
     os.rename(db + ".aside", db)
     well(home, "database")
+
+
+def faults_of_logs(home):
+    """The log file is removed, and then replaced, under the node."""
+    path = home + "/log/silktalk.log"
+    for what, replace in (("removed", False), ("replaced", True)):
+        os.unlink(path)
+        if replace:
+            with open(path, "w", encoding="utf-8") as f:
+                f.write("another\n")
+        only(home, "logs", "warning", "P2", f"a log file that was {what}")
+        good(home, "reload")
+        well(home, f"the log file was {what}")
+    os.rename(path, path + ".1")  # as logrotate does it
+    good(home, "reload")
+    time.sleep(1)
+    well(home, "a log that was turned from outside")
 
 
 def thresholds(home):
@@ -197,6 +216,31 @@ def certificates():
         d.end()
 
 
+def clocks():
+    """A peer whose clock is 7 s behind: the twin of the executable with a clock that the test sets."""
+    if not os.path.exists(TWIN):
+        print("there is no twin with a clock of its own: left out")
+        return
+    home, b_home, clock = new_home("clock", health_minSamples="1000"), new_home("clock-b", messages_from="any"), WORK + "/clock.ms"
+    with open(clock, "wb") as f:
+        f.write(struct.pack("<qq", -7000, 0))
+    a, b = Daemon(home), Daemon(b_home, TWIN, ABUSE_CLOCK=clock)
+    try:
+        good(home, "connect", b.address, "--yes")
+        good(home, "send", b.id, "what time is it", "--wait")
+        only(home, "clock", "warning", "P2", "a clock that is 7 s ahead of a peer's")
+        with open(home + "/log/silktalk.log", encoding="utf-8") as f:
+            assert "WARN node: Clock offset offset=7s" in f.read()
+        assert "7s ahead of that of 1 peer" in run(home, "netcheck").stdout
+        with open(clock, "r+b") as f:
+            f.write(struct.pack("<qq", 0, 0))
+        good(home, "send", b.id, "and now", "--wait")
+        well(home, "the clocks agree again")
+    finally:
+        a.end()
+        b.end()
+
+
 def processor(home):
     BUSY.clear()
     set_keys(home, health_cpuNormal="0", health_cpuWarning="0", health_cpuCritical="100")
@@ -221,6 +265,7 @@ def main():
         refused("refused")
         if shutil.which("openssl"):
             certificates()
+        clocks()
         full_disk(home)
         processor(b_home)
         BUSY.add("cpu")
@@ -228,6 +273,7 @@ def main():
         daemons.append(Daemon(c_home))
         thresholds(c_home)
         faults_of_files(c_home)
+        faults_of_logs(c_home)
     finally:
         for d in daemons:
             d.end()

@@ -270,15 +270,18 @@ TEST(a_moved_file_is_written_until_it_is_opened_again) {
     write_line(&f, "one\n");
     char old[600];
     snprintf(old, sizeof old, "%s", in_dir("a.log"));
+    CHECK(!log_file_gone(&f));
     CHECK(rename(old, in_dir("moved")) == 0);
+    CHECK(log_file_gone(&f), "its name leads nowhere");
     write_line(&f, "two\n");
     CHECK(text_is("moved", "one\ntwo\n") && strcmp(names(), "moved") == 0);
-    CHECK(log_file_open(&f, noon, NULL) == OK);
+    CHECK(log_file_open(&f, noon, NULL) == OK && !log_file_gone(&f));
     write_line(&f, "three\n");
     CHECK(text_is("a.log", "three\n") && text_is("moved", "one\ntwo\n"));
     snprintf(old, sizeof old, "%s", in_dir("a.log"));
     CHECK(rename(old, in_dir("moved2")) == 0);
     put("a.log", "somebody else's\n"); /* it is not ours to rename */
+    CHECK(log_file_gone(&f), "its name leads elsewhere");
     log_file_turn(&f, (struct wall){noon.ms + 400 * DAY}, 0);
     CHECK(strcmp(names(), "a.log moved moved2") == 0, "%s", names());
     write_line(&f, "four\n");
