@@ -67,7 +67,7 @@ void measure_health(struct daemon *d) {
     if (!log.open)
         snprintf(f.logs, sizeof f.logs, "the log file is not open");
     else if (log.gone)
-        snprintf(f.logs, sizeof f.logs, "the log file was removed or replaced: silktalk reload opens it anew");
+        snprintf(f.logs, sizeof f.logs, "the file was removed or replaced: silktalk reload opens it anew");
     node_health_measured(d->node, &f, d->worst_turn_us);
     d->worst_turn_us = 0;
 }

@@ -75,7 +75,11 @@ static void split_host(const char *text, char host[256], char port[8]) {
 /* ---- items */
 
 static enum err ask(struct cli *c, const char *method, struct json_doc **doc, const struct json **r) {
-    return cli_call(c, method, (struct bytes){NULL, 0}, TRY_MS, doc, r);
+    static enum err silent = OK; /* one that did not answer in time is not waited for again */
+    enum err e = silent;
+    if (e == OK) e = cli_call(c, method, (struct bytes){NULL, 0}, TRY_MS, doc, r);
+    if (e == E_TIMEOUT) silent = e;
+    return e;
 }
 
 static void listener(struct cli *c, struct net_item *i) {

@@ -20,7 +20,7 @@ enum {
     BATCH = 64 << 10, /* lines that go to the file in one write */
     STDERR_MS = 1000,
     LOOK_MS = 9 * 1000,
-    IDLE_MS = 10 * 1000, /* so often at least: is it another day (the clock may have been set); is the file there? */
+    IDLE_MS = 10 * 1000, /* so often at least: another day (the clock may be set)? is the file there? */
     QUEUE_KEPT = 64 << 10
 };
 
@@ -44,7 +44,7 @@ struct log_writer {
     bool to_stderr, stderr_is_file, stderr_stuck;
     struct buf batch;
     uint64_t lost;
-    bool failing, gone, missed; /* missed: it was gone at the last look, and may only be on its way to another name */
+    bool failing, gone, missed; /* missed: gone at the last look, maybe on its way to another name */
     struct mono looked;
 };
 

@@ -149,11 +149,16 @@ TEST(results_of_checks_are_kept) {
     must_fail(world_ask(w, a, "check.last", "{\"period\":\"hourly\"}"), "usage");
     must_fail(world_ask(w, a, "check.last", "{\"period\":\"daily\",\"result\":{\"at\":\"yesterday\"}}"),
               "input");
-    world_ask(
-        w, a, "check.last",
-        "{\"period\":\"daily\",\"result\":{\"at\":\"2026-02-22T10:15:30.000Z\",\"status\":\"warning\"}}");
-    must_have(world_ask(w, a, "health", "{}"), "\"last_checks\":[{\"period\":\"daily\",\"at\":\"2026-02-"
-                                               "22T10:15:30.000Z\",\"status\":\"warning\"}]");
+    world_ask(w, a, "check.last",
+              "{\"period\":\"daily\",\"result\":{\"at\":\"2026-02-22T10:15:30.000Z\",\"items\":["
+              "{\"id\":\"D1\",\"state\":\"ok\"},{\"id\":\"D3\",\"state\":\"warning\"},{\"id\":\"\\u001b[1m\","
+              "\"state\":\"x\"},"
+              "{\"id\":\"D4\",\"state\":\"unknown\",\"judged\":false},{\"id\":\"D5\",\"state\":\"unknown\"}],"
+              "\"status\":\"warning\"}}");
+    /* the world's clock stands seven months later */
+    must_have(world_ask(w, a, "health", "{}"),
+              "\"last_checks\":[{\"period\":\"daily\",\"at\":\"2026-02-22T10:15:30.000Z\","
+              "\"status\":\"warning\",\"findings\":\"D3 D5\",\"overdue\":true}]");
     world_run(w, 1000);
     world_kill(w, a);
     world_start(w, a);
