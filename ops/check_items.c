@@ -125,7 +125,7 @@ static void run_archive(struct check_context *x, struct check_result *r) {
     if (a.old > 0) check_evidence(r, "older than the retention: %zu", a.old);
     if (a.missing_days > 0) check_evidence(r, "days without an archive: %zu", a.missing_days);
     if (a.bad > 0)
-        CHECK_P2(r, "%zu archives are no gzip files", a.bad);
+        CHECK_P2(r, "%zu archives are damaged, or no gzip files", a.bad);
     else if (a.old > 0)
         CHECK_P2(r, "%zu archives are older than logging.retention", a.old);
     else if (a.missing_days > 0)

@@ -14,9 +14,6 @@ struct log_counts {
 };
 /* False: there is no file, or it may not be read. Text and JSON lines. */
 bool check_logs(const char *path, struct wall now, struct log_counts *out);
-/* One line: false when it has no time or no level. */
-bool check_log_line(struct bytes line, struct wall *at, struct bytes *level, struct bytes *text);
-
 struct archive_facts {
     size_t count, bad, old, missing_days;
     char bad_name[96];

@@ -139,7 +139,7 @@ static void drain(struct daemon *d) {
     while (log_take(&d->log, &line)) {
         char time[40] = "";
         size_t n = 0;
-        if (d->log.format == LOG_TEXT) {
+        if (line.text.n > 0 && line.text.p[0] != '{') { /* of the format then: a reload may have changed it */
             wall_text(line.time, time);
             n = strlen(time);
             time[n++] = ' ';

@@ -32,6 +32,7 @@ struct log_writer {
     struct buf queue; /* { i64 time, u8 priority, u16 head, u16 text, head, text } */
     bool ending, ended, busy;
     bool set, reopen, new_path, detach;
+    size_t order_at; /* in the queue: lines from there on come after what was ordered */
     struct log_rotation rotation;
     char path[512];
     bool opened;
@@ -153,6 +154,7 @@ static struct timespec in_ms(int64_t ms) {
 
 struct orders { /* what the loop asked for, taken at once */
     bool set, reopen, new_path, detach;
+    size_t at;
     struct log_rotation rotation;
     char path[512];
 };
@@ -162,9 +164,11 @@ static void take_orders(struct log_writer *l, struct orders *o) {
                          .reopen = l->reopen,
                          .new_path = l->new_path,
                          .detach = l->detach,
+                         .at = l->order_at,
                          .rotation = l->rotation};
     memcpy(o->path, l->path, sizeof o->path);
     l->set = l->reopen = l->new_path = l->detach = false;
+    l->order_at = 0;
 }
 
 static void obey(struct log_writer *l, const struct orders *o) {
@@ -245,10 +249,11 @@ static void *work(void *user) {
         ending = l->ending;
         l->busy = true;
         pthread_mutex_unlock(&l->lock);
-        write_lines(l, buf_view(&lines));
+        write_lines(l, bytes_sub(buf_view(&lines), 0, orders.at));
+        obey(l, &orders);
+        write_lines(l, bytes_skip(buf_view(&lines), orders.at));
         buf_clear(&lines);
         buf_shrink(&lines, QUEUE_KEPT);
-        obey(l, &orders);
         now = clocks_now().wall;
         turn(l, now, 0);
         look(l);
@@ -376,6 +381,7 @@ void log_writer_rotation(struct log_writer *l, const struct log_rotation *r) {
 void log_writer_reopen(struct log_writer *l, const char *path) {
     pthread_mutex_lock(&l->lock);
     l->reopen = true;
+    l->order_at = l->queue.n;
     if (path != NULL) {
         snprintf(l->path, sizeof l->path, "%s", path);
         l->new_path = true;
@@ -387,6 +393,7 @@ void log_writer_reopen(struct log_writer *l, const char *path) {
 void log_writer_detach(struct log_writer *l) {
     pthread_mutex_lock(&l->lock);
     l->detach = true;
+    if (!l->reopen) l->order_at = l->queue.n;
     pthread_cond_signal(&l->work);
     pthread_mutex_unlock(&l->lock);
 }

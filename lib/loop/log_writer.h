@@ -27,8 +27,8 @@ bool log_writer_add(struct log_writer *l, struct wall time, int priority, struct
                     struct bytes text);
 void log_writer_limit(struct log_writer *l, size_t queue_max); /* bytes that may wait */
 void log_writer_rotation(struct log_writer *l, const struct log_rotation *r);
-/* Opens `path` ("": no file, NULL: the same again) behind all lines given so far; then log_writer_fd is
- * readable, and log_writer_opened says how it went. */
+/* Opens `path` ("": no file, NULL: the same again) behind all lines given so far and before all others; then
+ * log_writer_fd is readable, and log_writer_opened says how it went. */
 void log_writer_reopen(struct log_writer *l, const char *path);
 /* The start is over: a temporary file on stderr, which the starter reads no more, gets nothing more. */
 void log_writer_detach(struct log_writer *l);

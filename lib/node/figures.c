@@ -141,6 +141,18 @@ void figures_flush(struct node *n) {
         store_op_free(op); /* a minute without figures */
 }
 
+/* The counts alone, so that who asks for them gets those of this minute too. */
+static void flush_counts(struct node *n) {
+    struct store_op *op = store_op_new(STORE_FIGURES_ADD);
+    if (op == NULL) return;
+    op->seq = FIGURES_COUNTS;
+    op->when = n->now.wall;
+    if (put_counts(n->log == NULL ? NULL : n->log->tally, &op->in) && op->in.n > 0)
+        node_give(n, op);
+    else
+        store_op_free(op);
+}
+
 void figures_tick(struct node *n) {
     if (n->stopping || !mono_due(n->figures.next, n->now.mono)) return;
     figures_flush(n);
@@ -184,6 +196,7 @@ enum err method_log_stats(struct node *n, struct request *r, const struct json *
     if (op == NULL) return fail(w, E_MEMORY, "out of memory");
     op->when = since(n, params);
     bytes_cstr(by.n == 0 ? BYTES("event") : by, op->text, sizeof op->text);
+    flush_counts(n);
     control_give(r, op);
     return OK;
 }

@@ -53,6 +53,7 @@ enum {
     FIGURES_HOUR_S = 3600,
     FIGURES_MINUTES_MS = 2 * 24 * 3600 * 1000, /* kept so long */
     FIGURES_HOURS_DAYS = 31,
+    FIGURES_COUNTS = 1, /* seq of STORE_FIGURES_ADD: it has counts of events, and no minute */
     LOG_COUNTS_PER_HOUR = 500 /* rows with a peer; beyond, events are counted without it */
 };
 

@@ -70,7 +70,7 @@ static void drop_old(struct db *db, enum statement which, int64_t span_s, int64_
 enum err figures_add(struct db *db, struct store_op *op) {
     struct rd r = rd_of(buf_view(&op->in));
     if (op->when.ms < 0) return fail(&op->why, E_INPUT, "no such minute");
-    enum err e = put_minute(db, op, &r);
+    enum err e = op->seq == FIGURES_COUNTS ? OK : put_minute(db, op, &r);
     if (e == OK) e = put_counts(db, op, &r);
     if (e != OK) return e;
     int64_t now = MAX(op->now.ms, (int64_t)0);

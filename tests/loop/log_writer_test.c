@@ -106,6 +106,23 @@ TEST(a_file_that_is_moved_gets_all_until_the_reopening_and_none_after) {
     close(null);
 }
 
+TEST(what_is_given_after_an_order_to_open_is_in_the_file) {
+    int null = open("/dev/null", O_WRONLY);
+    swap_stderr(null);
+    for (int round = 0; round < 200; round++) { /* the thread may wake up between the two, or not */
+        struct log_writer *l;
+        unlink(in_dir("log"));
+        CHECK(log_writer_open(&l, 1 << 20, false, NULL) == OK);
+        add(l, "before");
+        log_writer_reopen(l, in_dir("log"));
+        add(l, "after");
+        log_writer_close(l, LONG_MS);
+        CHECK(holds("log", "T after\n"), "%d", round);
+    }
+    restore_stderr();
+    close(null);
+}
+
 TEST(stderr_that_is_the_file_gets_each_line_once_and_goes_along) {
     struct log_writer *l;
     int err = open(in_dir("log"), O_RDWR | O_CREAT | O_APPEND, 0640);

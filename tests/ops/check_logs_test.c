@@ -1,40 +1,65 @@
-/* Lines of both formats, and what is no line. */
+/* What the last day's lines of both formats are counted as; archives: days, damage, age. */
 #include "ops/check_logs.h"
-#include "tests/test.h"
 
 #include <stdio.h>
 #include <unistd.h>
+#include <zlib.h>
 
-TEST(lines_have_time_level_and_text) {
-    static const struct {
-        const char *line, *level, *text;
-    } rows[] = {
-        {"2026-02-22T10:15:30.123Z WARN net: Failed handshake addr=/ip4/1.2.3.4/tcp/5 reason=\"a = b\"",
-         "WARN", "Failed handshake"},
-        {"2026-02-22T10:15:30.123Z INFO node: Node started", "INFO", "Node started"},
-        {"{\"time\":\"2026-02-22T10:15:30.123Z\",\"level\":\"error\",\"event\":\"Listener lost\"}", "ERROR",
-         "Listener lost"},
-    };
-    for (size_t i = 0; i < LEN(rows); i++) {
-        struct wall at;
-        struct bytes level, text;
-        CHECK(check_log_line(bytes_of(rows[i].line), &at, &level, &text), "%s", rows[i].line);
-        CHECK(at.ms == 1771755330123 && bytes_is(level, rows[i].level) && bytes_is(text, rows[i].text),
-              "%s: %.*s", rows[i].line, (int)text.n, (const char *)text.p);
-    }
-    static const char *const none[] = {"",
-                                       " ",
-                                       "{",
-                                       "{}",
-                                       "x y z: w",
-                                       "2026-02-22T10:15:30.123Z",
-                                       "2026-02-22T10:15:30.123Z WARN",
-                                       "2026-02-22T10:15:30.123Z WARN net:"};
-    for (size_t i = 0; i < LEN(none); i++) {
-        struct wall at;
-        struct bytes level, text;
-        CHECK(!check_log_line(bytes_of(none[i]), &at, &level, &text), "%s", none[i]);
-    }
+#include "tests/test.h"
+
+#define DAY INT64_C(86400000)
+static const struct wall noon = {INT64_C(1771761600000)}; /* 2026-02-22T12:00:00Z */
+
+static char path[600];
+static const char *in_dir(const char *name) {
+    snprintf(path, sizeof path, "%s/%s", test_dir(), name);
+    return path;
+}
+static void put(const char *name, const char *text, size_t n) {
+    FILE *f = fopen(in_dir(name), "w");
+    CHECK(f != NULL && fwrite(text, 1, n, f) == n && fclose(f) == 0);
+}
+
+TEST(lines_of_both_formats_are_counted) {
+    static const char lines[] = "2026-02-10T10:00:00.000Z ERROR node: Start refused reason=old\n"
+                                "2026-02-20T10:00:00.000Z WARN net: Failed handshake reason=\"a = b\"\n"
+                                "2026-02-22T11:00:00.000Z WARN net: Failed handshake addr=x\n"
+                                "not a line\n"
+                                "{\"time\":\"2026-02-22T11:30:00.000Z\",\"level\":\"error\",\"component\":"
+                                "\"net\",\"event\":\"Listener lost\"}\n"
+                                "2026-02-22T11:31:00.000Z INFO node: Node started\n"
+                                "2026-02-23T11:00:00.000Z ERROR node: Start refused reason=tomorrow\n";
+    struct log_counts c;
+    put("a.log", lines, sizeof lines - 1);
+    CHECK(check_logs(path, noon, &c));
+    CHECK(c.errors == 1 && c.warnings == 1 && c.errors_before == 0 && c.warnings_before == 1 && c.days > 1);
+    CHECK(strcmp(c.fresh, "Listener lost") == 0, "%s", c.fresh);
+}
+
+TEST(archives_missing_damaged_old) {
+    struct archive_facts a;
+    char gz[200];
+    size_t n;
+    put("a.log", "", 0);
+    put("a.log.20260219-235959", "x\n", 2);
+    put("a.log.20260221-235959", "x\n", 2);
+    put("a.log.20260118-235959", "x\n", 2);
+    put("a.log.20260221-235958.gz.part", "x\n", 2);
+    put("a.log.notes", "x\n", 2);
+    gzFile g = gzopen(in_dir("a.log.20260218-000000.gz"), "wb");
+    CHECK(g != NULL && gzwrite(g, "one\ntwo\n", 8) == 8 && gzclose(g) == Z_OK);
+    char *whole = test_file(path, &n);
+    CHECK(n < sizeof gz);
+    memcpy(gz, whole, n);
+    free(whole);
+    CHECK(check_archive(in_dir("a.log"), noon, 30 * DAY, &a));
+    CHECK(a.count == 4 && a.bad == 0 && a.old == 1 && a.missing_days == 30 + 1, "%zu %zu %zu %zu", a.count,
+          a.bad, a.old, a.missing_days);
+    put("a.log.20260218-000000.gz", gz, n - 1);
+    CHECK(check_archive(in_dir("a.log"), noon, 30 * DAY, &a) && a.bad == 1 &&
+          strcmp(a.bad_name, "a.log.20260218-000000.gz") == 0);
+    put("a.log.20260218-000000.gz", "plain\n", 6);
+    CHECK(check_archive(in_dir("a.log"), noon, 30 * DAY, &a) && a.bad == 1);
 }
 
 /* Root looks at what belongs to the node's user: a link there must not make it open anything else. */
