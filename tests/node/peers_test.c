@@ -36,6 +36,7 @@ static size_t drain(struct node *n, enum store_kind kind) {
 static struct node *start(const char *config) {
     static struct identity self;
     struct rng rng = rng_seeded(1);
+    log_free(&log_of_node); /* of the test before */
     log_init(&log_of_node, LEVEL_ERROR, LOG_TEXT);
     CHECK(crypto_open() == OK);
     identity_make(&self, &rng);
