@@ -123,7 +123,7 @@ static const struct section first[] = {
 static const char *level_word(enum log_level level, char out[8]) {
     const char *name = log_level_name(level);
     size_t i = 0;
-    for (; name[i] != 0 && i < 7; i++) out[i] = (char)toupper((unsigned char)name[i]);
+    for (; i < 7 && name[i] != 0; i++) out[i] = (char)toupper((unsigned char)name[i]);
     out[i] = 0;
     return out;
 }
