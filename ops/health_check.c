@@ -144,6 +144,7 @@ static void become(char *const *argv, const char *const *paths, int in) {
     signal(SIGALRM, SIG_DFL);
     dup2(in, STDIN_FILENO);
     dup2(STDERR_FILENO, STDOUT_FILENO); /* our line alone is on stdout */
+    if (argv[0] == NULL) _exit(127);
     execvp(argv[0], argv);
     for (size_t i = 0; paths != NULL && paths[i] != NULL; i++) execv(paths[i], argv);
     fprintf(stderr, "silktalk health-check: %s: %s\n", argv[0], strerror(errno));
