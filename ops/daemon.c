@@ -119,7 +119,7 @@ static void take_effects(struct daemon *d) {
         }
     }
     store_flush(d->store);
-    if (d->control != NULL) control_flush(d->control);
+    sockets_flush(d);
 }
 
 /* First the messages that may still go (drain), then goodbye to the peers, then what the store has. */

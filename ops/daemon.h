@@ -144,6 +144,7 @@ void webhook_close(struct daemon *d);
 /* ---- daemon_control.c */
 enum err sockets_open(struct daemon *d, const struct config *config); /* the control socket must open */
 void sockets_answer(struct daemon *d, const struct node_effect *e);   /* ANSWER */
+void sockets_flush(struct daemon *d); /* all answers so far go out */
 void sockets_tick(struct daemon *d);
 void sockets_turn(
     struct daemon *d); /* after the node's turn: who asks no more and has all answers is let go */

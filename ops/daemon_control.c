@@ -73,6 +73,11 @@ void sockets_answer(struct daemon *d, const struct node_effect *e) {
     if (e->fd >= 0) close(e->fd);
 }
 
+void sockets_flush(struct daemon *d) {
+    if (d->control != NULL) control_flush(d->control);
+    if (d->monitor != NULL) control_flush(d->monitor);
+}
+
 struct mono sockets_deadline(const struct daemon *d) {
     struct mono at = control_deadline(d->control);
     return d->monitor == NULL ? at : mono_sooner(at, control_deadline(d->monitor));

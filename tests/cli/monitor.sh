@@ -53,21 +53,21 @@ socket=$root/run/silktalk/monitor.sock
 [ "$(stat -c '%a %u %g %F' "$socket")" = "660 501 504 socket" ] || fail "monitor.sock: $(stat -c '%a %u %g' "$socket")"
 [ "$(stat -c '%a %u %g' "$root/run/silktalk/control.sock")" = "660 501 501" ] || fail "control.sock"
 
-wants 0 "^Node " watcher status
+wants 0 "^Node " watcher status --timeout 30s
 wants 0 "^SILKTALK OK - " watcher health
 wants 0 '"schema":"silktalk.id/1"' watcher id --json
 wants 0 "" watcher peers
 wants 0 "" watcher outbox
 wants 0 "^remembered_events " watcher diag limits
-wants 0 "" watcher report
-wants 0 '"connections_max"' watcher top -n 1 --json
+wants 0 "" watcher report --timeout 30s
+wants 0 '"connections_max"' watcher top -n 1 --json --timeout 30s
 follow() { timeout 1 chroot --userspec=502:502 --groups=504 "$root" /silktalk events --json; }
 wants 124 "" follow # without end: nothing refused it
 for verb in reload stop restart "connect /ip4/127.0.0.1/tcp/1" "maintenance on" "log level debug" "peer name 012345 x"; do
     # shellcheck disable=SC2086 # words of a verb
     wants 5 "may only read\|ermission" watcher $verb
 done
-wants 0 "^Node " c status # it still runs
+wants 0 "^Node " c status --timeout 30s # it still runs
 case $(watcher check daily 2>&1) in *"is not kept"*) ;; *) fail "a result was kept for one who may only read" ;; esac
 
 # Neither socket: HTTP tells anybody on this host how the node is, and no API.
@@ -80,11 +80,11 @@ wants 3 "^SILKTALK UNKNOWN - node No permission" stranger health
 # By the kernel's word for who they are, not by the file's mode alone.
 chmod 666 "$socket" "$root/run/silktalk/control.sock"
 wants 5 "may use this socket" stranger status
-wants 0 "^Node " watcher status
+wants 0 "^Node " watcher status --timeout 30s
 wants 5 "may only read\|may use this socket" watcher reload
 
 # A node that is stopped says so in time.
-pid=$(c status --json | sed 's/.*"pid":\([0-9]*\).*/\1/')
+pid=$(c status --timeout 30s --json | sed 's/.*"pid":\([0-9]*\).*/\1/')
 kill -STOP "$pid"
 began=$(date +%s)
 wants 10 "answer in time\|is stopped" watcher status
@@ -103,9 +103,9 @@ groups watcher
 c start -q
 [ ! -e "$socket" ] || fail "the node is no member of the group, and there is a socket"
 grep -q 'INFO net: Listener skipped addr=/run/silktalk/monitor.sock reason=' "$root/var/log/silktalk/silktalk.log" || fail "no word of it"
-wants 0 "^Node " c status
+wants 0 "^Node " c status --timeout 30s
 c config set node.monitorSocket /run/silktalk/control.sock >/dev/null
 c restart -q
-wants 0 "^Node " c status
+wants 0 "^Node " c status --timeout 30s
 c stop -q
 echo "members of silktalk-monitor may read; others may not"

@@ -78,6 +78,24 @@ TEST(file_and_stderr_both_get_every_line) {
     CHECK(mem_blocks() == blocks);
 }
 
+/* Also when the thread takes lines of before and after in one go: as at a start on a busy machine. */
+TEST(lines_behind_a_reopening_are_in_the_file) {
+    int null = open("/dev/null", O_WRONLY);
+    swap_stderr(null);
+    for (int i = 0; i < 200; i++) {
+        struct log_writer *l;
+        CHECK(log_writer_open(&l, 1 << 20, false, NULL) == OK);
+        unlink(in_dir("log"));
+        add(l, "before");
+        log_writer_reopen(l, in_dir("log"));
+        add(l, "behind");
+        log_writer_close(l, LONG_MS);
+        CHECK(holds("log", "T behind\n"), "round %d", i);
+    }
+    restore_stderr();
+    close(null);
+}
+
 TEST(a_file_that_is_moved_gets_all_until_the_reopening_and_none_after) {
     struct log_writer *l;
     char old[600];
