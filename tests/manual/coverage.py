@@ -57,7 +57,7 @@ def find_test(name):
     if path.endswith(".c"):
         return text if f"TEST({function})" in text else None
     found = re.search(rf"^def {function}\(.*?(?=^\S|\Z)", text, re.M | re.S)
-    if found is None or not re.search(rf"(?<!def ){function}\(", text):
+    if found is None or len(re.findall(rf"\b{function}\b", text)) < 2:
         return None  # written, but never called
     # what stands outside of the functions, such as the manual's scripts, belongs to it too
     return found[0] + re.sub(r"^def .*?(?=^\S|\Z)", "", text, flags=re.M | re.S)

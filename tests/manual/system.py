@@ -331,6 +331,8 @@ def quiet(m, other):
     assert m.sh(count).out == lines, "a line at level warn"
     assert int(m.sh(metric, 0).out.split()[-1]) == before + 1
     assert re.search(r"^Messages   in 4 ", m.sh("silktalk status", 0).out, re.M), m.sh("silktalk status")
+    r = m.sh("silktalk log stats", 0)
+    assert re.search(r"Message received .*\b4\b", r.out), r
     m.sh("silktalk config unset logging.level", 0)
 
 
