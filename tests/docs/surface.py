@@ -326,12 +326,15 @@ def snake(column):
 
 def check_listings(a, b, peer_b):
     a.cli("send", STRANGER, "queued", code=0)
+    large = os.path.join(a.home, "large")
+    with open(large, "wb") as f:
+        f.truncate(2 << 20)  # beyond messages.maxBody: it goes as a file
+    a.cli("send", STRANGER, "-f", large, code=0)
     for listing, columns, extra, delivery in table("columns", 4):
         if not done(delivery):
             continue
         node, args = (b, listing.split()) if listing == "inbox" else (a, listing.split())
-        if listing == "explain":
-            args.append(peer_b)
+        args += {"explain": [peer_b], "check": ["daily"]}.get(listing, [])
         title = node.cli(*args).stdout.splitlines()[0]
         check(title.split() == columns.split(), f"{listing} prints {title.split()}")
         answer = node.json(*args)
