@@ -116,8 +116,7 @@ bool log_entry_read(struct bytes line, struct log_entry *out) {
     out->pairs = bytes_skip(line, end);
     if (bytes_ends(out->event, " Repeated") && bytes_starts(out->pairs, " count=")) {
         struct bytes rest = out->pairs, key, value;
-        next_pair(&rest, &key, &value);
-        if (bytes_to_u64(value, UINT64_MAX, &out->repeated)) {
+        if (next_pair(&rest, &key, &value) && bytes_to_u64(value, UINT64_MAX, &out->repeated)) {
             out->event.n -= strlen(" Repeated");
             out->pairs = rest;
         }
