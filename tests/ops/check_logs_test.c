@@ -10,10 +10,10 @@
 #define DAY INT64_C(86400000)
 static const struct wall noon = {INT64_C(1771761600000)}; /* 2026-02-22T12:00:00Z */
 
-static char path[600];
+static char where[600];
 static const char *in_dir(const char *name) {
-    snprintf(path, sizeof path, "%s/%s", test_dir(), name);
-    return path;
+    snprintf(where, sizeof where, "%s/%s", test_dir(), name);
+    return where;
 }
 static void put(const char *name, const char *text, size_t n) {
     FILE *f = fopen(in_dir(name), "w");
@@ -31,7 +31,7 @@ TEST(lines_of_both_formats_are_counted) {
                                 "2026-02-23T11:00:00.000Z ERROR node: Start refused reason=tomorrow\n";
     struct log_counts c;
     put("a.log", lines, sizeof lines - 1);
-    CHECK(check_logs(path, noon, &c));
+    CHECK(check_logs(where, noon, &c));
     CHECK(c.errors == 1 && c.warnings == 1 && c.errors_before == 0 && c.warnings_before == 1 && c.days > 1);
     CHECK(strcmp(c.fresh, "Listener lost") == 0, "%s", c.fresh);
 }
@@ -48,7 +48,7 @@ TEST(archives_missing_damaged_old) {
     put("a.log.notes", "x\n", 2);
     gzFile g = gzopen(in_dir("a.log.20260218-000000.gz"), "wb");
     CHECK(g != NULL && gzwrite(g, "one\ntwo\n", 8) == 8 && gzclose(g) == Z_OK);
-    char *whole = test_file(path, &n);
+    char *whole = test_file(where, &n);
     CHECK(n < sizeof gz);
     memcpy(gz, whole, n);
     free(whole);
