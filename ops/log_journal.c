@@ -21,7 +21,7 @@ static pid_t start_journalctl(const struct log_view *v, bool follow, int out, in
     snprintf(number, sizeof number, "--lines=%zu", v->last);
     if (v->since.ms != 0) args[n++] = since;
     if (follow) args[n++] = "--follow";
-    if (v->last > 0 && !v->filtered && !follow)
+    if (v->last > 0 && !v->filtered) /* else the last that fit are only known when all were seen */
         args[n++] = number;
     else if (follow)
         args[n++] = "--no-tail";
@@ -85,9 +85,9 @@ enum err log_journal_show(struct log_view *v, bool follow) {
         if (ends[1] >= 0) close(ends[1]);
         return fail(&c->why, E_FAILED, "journalctl can not be started: %s", strerror(errno));
     }
-    if (follow) v->last = 0; /* all of it, as it comes: the journal itself knows where it is */
     pid_t pid = start_journalctl(v, follow, ends[1], fileno(err));
     close(ends[1]);
+    if (follow) v->last = 0; /* printed as they come */
     bool good = pid > 0 && pour(v, from, follow);
     fclose(from);
     if (pid > 0) waitpid(pid, &status, 0);
