@@ -160,6 +160,7 @@ bool db_write_begin(struct db *db) {
 static void rollback(struct db *db) {
     db->rc = SQLITE_OK;
     db->n_taken = 0;
+    bytes_settle(db, false);
     if (!db->open_transaction) return;
     db->open_transaction = false;
     if (sqlite3_get_autocommit(db->sql) == 0) { /* SQLite has not done it by itself */
@@ -188,6 +189,7 @@ static enum err commit(struct db *db, struct why *w) {
     db->open_transaction = false;
     db->commits++;
     spool_committed(db);
+    bytes_settle(db, true);
     return OK;
 }
 

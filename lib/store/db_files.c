@@ -2,8 +2,8 @@
  *
  * Directions and states: out copying -> moving | offered (the peer must accept) -> complete | failed
  *                        in  offered -> moving -> complete | failed
- * The database says what there is, the folders only hold it: a row is made before its bytes, and goes with
- * them; bytes without a row are a number that is used again. */
+ * The database says what there is, the folders only hold it: a row is made before its bytes, and they go
+ * behind the commit of what ends it (db_bytes.c). */
 #include "store/db_query.h"
 
 #include "base/text.h"
@@ -15,7 +15,7 @@
 #define DAY_MS (INT64_C(24) * 3600 * 1000)
 #define LIFE_MAX_MS (90 * DAY_MS) /* as messages: no sender tries longer */
 
-enum { NAME_SPACE = FILE_NAME_MAX + 1, PATH_SPACE = 4096, LIST_COUNT = 1000, CANDIDATES = 6 };
+enum { NAME_SPACE = BYTES_NAME_SPACE, PATH_SPACE = 4096, LIST_COUNT = 1000, CANDIDATES = 6 };
 
 struct row {
     int64_t seq;
@@ -89,6 +89,12 @@ static void drop_row(struct db *db, int64_t seq) {
     query_run(&q);
 }
 
+static void row_bytes_go(struct db *db, const struct row *r) {
+    struct bytes_gone gone = {.seq = r->seq, .outgoing = r->outgoing};
+    memcpy(gone.name, r->name, sizeof gone.name);
+    bytes_go(db, &gone);
+}
+
 static bool is(const struct row *r, const char *state) {
     return strcmp(r->state, state) == 0;
 }
@@ -156,6 +162,7 @@ static enum err add_copy(struct db *db, struct store_op *op) {
     op->count = o.size;
     int source = op->fd;
     op->fd = -1;
+    bytes_go(db, &(struct bytes_gone){.seq = op->seq, .outgoing = true, .if_undone = true});
     return files_copy_begin(db->files, op->seq, source, o.size, &op->why);
 }
 
@@ -208,17 +215,17 @@ static void drop_half_copies(struct db *db) {
     size_t n;
     do {
         n = collect(db, SQL_FILE_COPYING, 0, DB_STEP_MAX, seqs);
-        for (size_t i = 0; i < n && db->rc == SQLITE_OK; i++) {
-            drop_row(db, seqs[i]);
-            files_drop(db->files, seqs[i], true, NULL);
-        }
+        for (size_t i = 0; i < n && db->rc == SQLITE_OK; i++) drop_row(db, seqs[i]);
     } while (n == DB_STEP_MAX && db->rc == SQLITE_OK);
 }
 
 enum err file_queue(struct db *db, struct store_op *op) {
     op->count = 0;
     if (db->files == NULL) return OK; /* nothing to send, and no reason to ask again */
-    if (op->seq == 0) drop_half_copies(db);
+    if (op->seq == 0) { /* the node's start */
+        drop_half_copies(db);
+        db->sweep_bytes = true;
+    }
     struct query q = query_open(db, SQL_FILE_QUEUE);
     bind_int(&q, 1, op->seq);
     enum err e = OK;
@@ -265,7 +272,7 @@ enum err file_ended(struct db *db, struct store_op *op) {
     bool good = op->text[0] == 0;
     set_state(db, r.seq, good ? "complete" : "failed", good ? NULL : op->text, op->now.ms);
     if (good) set_done(db, r.seq, r.size);
-    files_drop(db->files, r.seq, r.outgoing, NULL);
+    bytes_go(db, &(struct bytes_gone){.seq = r.seq, .outgoing = r.outgoing});
     return OK;
 }
 
@@ -399,8 +406,8 @@ enum err file_check(struct db *db, struct store_op *op) {
         }
         e = OK;
         op->status = RECEIPT_BUSY;
-        files_drop(db->files, seq, false, r.name); /* by either name: see files_open */
         set_done(db, seq, 0);
+        row_bytes_go(db, &r); /* by either name: see files_open */
     }
     op->seq = seq;
     return e;
@@ -459,7 +466,7 @@ enum err file_cancel(struct db *db, struct store_op *op) {
         drop_row(db, r.seq); /* a file that was whole stays known by its id in the inbox */
     else
         set_state(db, r.seq, "failed", "cancelled", op->now.ms);
-    files_drop(db->files, r.seq, r.outgoing, r.name);
+    row_bytes_go(db, &r);
     return OK;
 }
 
@@ -557,7 +564,7 @@ bool files_give_up(struct db *db, int64_t now_ms, uint64_t *gone) {
         int64_t end = given_up_at(db, seqs[i], &r);
         if (end == 0 || end > now_ms) continue;
         set_state(db, r.seq, "failed", "the sender gave up", now_ms);
-        files_drop(db->files, r.seq, false, r.name);
+        row_bytes_go(db, &r);
         (*gone)++;
     }
     db->tidy_file = n < DB_STEP_MAX ? 0 : seqs[n - 1];
@@ -581,8 +588,7 @@ bool files_tidy(struct db *db, enum statement which, int64_t before_ms, uint64_t
     for (size_t i = 0; i < n && db->rc == SQLITE_OK; i++) {
         struct row r = {.seq = 0};
         if (!show(db, seqs[i], &r)) continue;
-        drop_row(db, r.seq);
-        files_drop(db->files, r.seq, r.outgoing, NULL);
+        drop_row(db, r.seq); /* its bytes went when it ended; an offer has none */
         (*gone)++;
     }
     return n == DB_STEP_MAX;

@@ -19,7 +19,9 @@ enum {
     LATENCY_BUCKETS = 136,
     LATENCY_SAMPLES_MAX = 4096,
     SPOOL_TAKEN_MAX = DB_STEP_MAX,
-    SPOOL_NAME_MAX = 128
+    SPOOL_NAME_MAX = 128,
+    BYTES_GONE_MAX = DB_STEP_MAX, /* as many files as one operation ends */
+    BYTES_NAME_SPACE = 256
 };
 
 /* Rows of table totals, kept in memory, written once a commit. */
@@ -81,6 +83,14 @@ struct db {
         char name[SPOOL_NAME_MAX];
     } taken[SPOOL_TAKEN_MAX];
     size_t n_taken;
+    struct bytes_gone { /* bytes of files that go once this transaction is committed */
+        int64_t seq;
+        bool outgoing;
+        bool if_undone; /* they go if it is not, instead: they were made within it */
+        char name[BYTES_NAME_SPACE]; /* of a received one, which may be whole */
+    } gone[BYTES_GONE_MAX];
+    size_t n_gone;
+    bool sweep_bytes; /* once it is committed, what no row wants goes too */
     uint64_t busy_tags[BUSY_TAGS]; /* streams that were answered BUSY, a ring */
     size_t n_busy;
     struct asked { /* the fields of an op that are question and answer: kept for a second run */
@@ -216,10 +226,15 @@ enum err file_cancel(struct db *db, struct store_op *op);
 enum err file_open(struct db *db, struct store_op *op);
 enum err file_list(struct db *db, struct store_op *op);
 void files_put_totals(struct db *db, struct json_out *o);
-/* Rows that a statement over (?1 time, ?2 limit) yields go, with their bytes; true: there may be more. */
 /* Received ones whose sender must have given up fail; true: there may be more. */
 bool files_give_up(struct db *db, int64_t now_ms, uint64_t *gone);
+/* Rows that a statement over (?1 time, ?2 limit) yields go; true: there may be more. */
 bool files_tidy(struct db *db, enum statement which, int64_t before_ms, uint64_t *gone);
+
+/* ---- bytes of files that go (db_bytes.c) */
+/* Within a transaction that changed their row. */
+void bytes_go(struct db *db, const struct bytes_gone *gone);
+void bytes_settle(struct db *db, bool committed); /* it is over */
 
 /* ---- figures (db_figures.c) */
 enum err figures_add(struct db *db, struct store_op *op);

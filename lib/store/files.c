@@ -2,6 +2,7 @@
 
 #include "base/mem.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -9,7 +10,12 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { PATH_SIZE = 4096, NAME_KEEP = 200 };
+enum {
+    PATH_SIZE = 4096,
+    NAME_KEEP = 200,
+    SEQ_DIGITS = 8,        /* at least */
+    SWEEP_ENTRIES = 100000 /* looked at in one sweep */
+};
 
 struct slot {
     int64_t seq; /* 0: free */
@@ -270,7 +276,43 @@ void files_drop(struct files *f, int64_t seq, bool outgoing, const char *name) {
     unlink(path);
     if (outgoing || name == NULL) return;
     files_path(f, seq, false, name, path, sizeof path);
-    unlink(path);
+    if (unlink(path) == 0) sync_folder(f, false, NULL); /* no row will speak of it: it must not come back */
+}
+
+/* The seq of a name that files_path makes, and what is behind its digits; 0: of another. */
+static int64_t seq_of_name(const char *name, const char **rest) {
+    int64_t seq = 0;
+    size_t n = 0;
+    for (; name[n] >= '0' && name[n] <= '9'; n++) {
+        if (n == 18) return 0;
+        seq = seq * 10 + (name[n] - '0');
+    }
+    *rest = name + n;
+    return n < SEQ_DIGITS || (n > SEQ_DIGITS && name[0] == '0') ? 0 : seq;
+}
+
+static bool is_swept(const char *name, bool outgoing, bool (*keep)(void *, int64_t, bool, const char *),
+                     void *user) {
+    const char *rest;
+    int64_t seq = seq_of_name(name, &rest);
+    if (seq == 0) return false;
+    if (outgoing) return *rest == 0 && !keep(user, seq, true, NULL);
+    if (strcmp(rest, ".part") == 0) return !keep(user, seq, false, NULL);
+    return *rest == '-' && !keep(user, seq, false, name);
+}
+
+void files_sweep(struct files *f, bool (*keep)(void *user, int64_t seq, bool outgoing, const char *whole),
+                 void *user) {
+    for (int outgoing = 0; outgoing < 2; outgoing++) {
+        DIR *d = opendir(f->folders[outgoing]);
+        size_t looked = 0;
+        for (struct dirent *e; d != NULL && looked < SWEEP_ENTRIES && (e = readdir(d)) != NULL; looked++) {
+            char path[PATH_SIZE];
+            int n = snprintf(path, sizeof path, "%s/%s", f->folders[outgoing], e->d_name);
+            if (n > 0 && (size_t)n < sizeof path && is_swept(e->d_name, outgoing, keep, user)) unlink(path);
+        }
+        if (d != NULL) closedir(d);
+    }
 }
 
 /* ---- receiving */

@@ -32,8 +32,13 @@ enum err files_copy(struct files *f, int64_t seq, uint64_t size, uint64_t *done,
                     uint8_t hash[SHA256_SIZE], struct why *w);
 /* E_NOT_FOUND: they are not there any more; any other error may pass. */
 enum err files_read(struct files *f, int64_t seq, uint64_t at, size_t n, struct buf *out, struct why *w);
-/* name: of a received one, gone also if it was whole; NULL: only what is not whole. */
+/* name: of a received one, gone also if it was whole; NULL: only what is not whole. Of a row that is
+ * committed only db_bytes.c calls this: behind the commit. */
 void files_drop(struct files *f, int64_t seq, bool outgoing, const char *name);
+/* Unlinks what is named as ours and what `keep` says no to. whole: of a received file that is whole its name
+ * in the folder, otherwise NULL. */
+void files_sweep(struct files *f, bool (*keep)(void *user, int64_t seq, bool outgoing, const char *whole),
+                 void *user);
 
 struct files_part {
     int64_t seq;
