@@ -201,7 +201,10 @@ static void load(struct lane *l) {
     struct node *n = l->node;
     if (l->loading || l->complete || !has_room(l) || peer_connection(l->peer) == NULL) return;
     struct store_op *op = store_op_new(STORE_OUTBOX_LOAD);
-    if (op == NULL) return;
+    if (op == NULL) { /* no memory: nobody else would ask again */
+        l->retry_at = mono_add_ms(n->now.mono, EXPIRE_MS);
+        return;
+    }
     op->peer = l->peer->id;
     op->seq = l->last == NULL ? 0 : l->last->seq;
     op->count = MIN((uint64_t)LOAD_COUNT, limit_max(&n->limits, LIMIT_MESSAGES_IN_FLIGHT) - l->loaded);

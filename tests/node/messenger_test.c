@@ -55,13 +55,14 @@ TEST(who_was_written_to_is_known_after_a_crash) {
     end_world(w);
 }
 
-static bool fails_once;
+static int fails; /* so often */
+static enum store_kind fails_kind;
 
 static void fail_load(struct world *w, size_t node, struct store_op *op, bool done) {
     (void)w;
     (void)node;
-    if (!done || op->kind != STORE_PEERS_LOAD || !fails_once) return;
-    fails_once = false;
+    if (!done || op->kind != fails_kind || fails == 0) return;
+    fails--;
     op->err = fail(&op->why, E_MEMORY, "out of memory");
     buf_clear(&op->out);
     op->seq = 0; /* as it was asked */
@@ -75,11 +76,43 @@ TEST(friends_wait_until_the_peer_book_is_read) {
     CHECK(all_sent(w, a, 1000));
     world_kill(w, a);
     w->on_store = fail_load;
-    fails_once = true;
+    fails = 1;
+    fails_kind = STORE_PEERS_LOAD;
     world_start(w, a);
     send_text(w, a, b, "another"); /* it wants to dial, and waits without turning (SEED=800076 NODES=5-50) */
     send_text(w, b, a, "answer");
-    CHECK(all_sent(w, b, 60000) && inbox_is(w, a, "answer ") && !fails_once);
+    CHECK(all_sent(w, b, 60000) && inbox_is(w, a, "answer ") && fails == 0);
+    end_world(w);
+}
+
+static bool has_failed(struct world *w, void *user) {
+    (void)w;
+    (void)user;
+    return fails == 0;
+}
+
+/* Who could not even ask the store for what is queued asks again, though nothing else happens to that peer
+ * (SEED=850147 NODES=5-50). */
+TEST(a_lane_without_memory_to_load_tries_again) {
+    struct world *w = quiet_world();
+    size_t a = node_with(w, ""), b = node_with(w, ANY);
+    must_connect(w, a, b);
+    world_kill(w, b);
+    send_text(w, a, b, "late");
+    world_kill(w, a); /* it is in the store only */
+    w->on_store = fail_load;
+    fails = 5; /* until all is over that a new connection brings: it wakes lanes too */
+    fails_kind = STORE_OUTBOX_LOAD;
+    world_start(w, b);
+    world_start(w, a);
+    CHECK(world_until(w, 60000, has_failed, NULL));
+    struct lane *l = world_peer(w, a, b)->lane;
+    CHECK(l != NULL && l->queued == 1 && l->loaded == 0 && !l->loading && connection_to(w, a, b) != NULL);
+    mem_fail_after(0);
+    messenger_wake(l->peer);
+    mem_fail_after(-1);
+    CHECK(!l->loading);
+    CHECK(all_sent(w, a, 60000) && inbox_is(w, b, "late "));
     end_world(w);
 }
 
