@@ -418,10 +418,15 @@ void control_inbox_new(struct node *n) {
 }
 
 void messages_timeout(struct node *n, struct request *r) {
-    if (r->wait == WAIT_FOLLOW)
-        answer_next(n, r, (struct bytes){NULL, 0}, ((struct following *)r->state)->after);
-    else
+    if (r->wait != WAIT_FOLLOW) {
         answer_send(r);
+        return;
+    }
+    const struct following *f = r->state;
+    if (f->after == INT64_MAX) /* the store has not said yet where the inbox ends: no cursor to give */
+        control_error(r, &(struct why){E_TIMEOUT, "no answer in time"});
+    else
+        answer_next(n, r, (struct bytes){NULL, 0}, f->after);
 }
 
 /* ---- the store's answers */

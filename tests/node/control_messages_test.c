@@ -162,6 +162,22 @@ TEST(a_follower_misses_nothing) {
     end_world(w);
 }
 
+/* SEED=850429 NODES=5-50: the wait was over before a slow disk had said where the inbox ends. */
+TEST(a_follower_is_given_no_cursor_that_is_not_known) {
+    struct world *w = quiet_world();
+    size_t a = node_with(w, ""), b = node_with(w, ANY);
+    must_connect(w, a, b);
+    w->nodes[b]->commit_us = 5000000;
+    send_text(w, a, b, "old");
+    world_run(w, 1000); /* b's store is busy with it */
+    must_fail(world_ask(w, b, "inbox.next", "{\"wait_ms\":1000}"), "timed_out");
+    w->nodes[b]->commit_us = 0;
+    CHECK(all_sent(w, a, 30000));
+    world_run(w, 30000); /* and b with what was behind it */
+    must_have(world_ask(w, b, "inbox.next", "{\"wait_ms\":1000}"), "\"items\":[],\"cursor\":1}");
+    end_world(w);
+}
+
 TEST(a_waiting_follower_is_woken) {
     struct world *w = quiet_world();
     size_t a = node_with(w, ""), b = node_with(w, ANY);
