@@ -21,6 +21,7 @@ static struct log log_of_node;
 
 static struct node *start(const char *config) {
     static struct identity self;
+    log_free(&log_of_node); /* of the test before */
     log_init(&log_of_node, LEVEL_ERROR, LOG_TEXT);
     struct rng rng = rng_seeded(1);
     CHECK(crypto_open() == OK);
