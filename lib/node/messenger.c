@@ -577,7 +577,7 @@ static void expired(struct node *n, struct store_op *op) {
 }
 
 static void spool_taken(struct node *n, struct store_op *op) {
-    if (op->count > 0) LOG(n->log, EV_SPOOL_TAKEN, kv_int("count", (int64_t)op->count));
+    if (op->err == OK && op->count > 0) LOG(n->log, EV_SPOOL_TAKEN, kv_int("count", (int64_t)op->count));
     if (op->err != OK || op->text[0] != 0) {
         LOG(n->log, EV_SPOOL_REFUSED, kv_str("entry", op->text), kv_str("reason", op->why.text));
         n->next_spool = mono_add_ms(n->now.mono, SPOOL_AGAIN_MS); /* the disk or the outbox may be full */
