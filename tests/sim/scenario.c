@@ -203,10 +203,13 @@ static void fault(struct world *w, void *user, uint64_t arg) {
         return;
     case 10:
         n->disk.full_after = (int64_t)skewed(s, 200000);
-        s->was_full[node] = true;
+        s->disk_failed[node] = true;
         world_call(w, back_us, fast_again, s, node);
         return;
-    case 11: n->disk.bad_after = (int64_t)skewed(s, 10); return;
+    case 11:
+        n->disk.bad_after = (int64_t)skewed(s, 10);
+        s->disk_failed[node] = true;
+        return;
     default:
         w->net.delay_us = 100 + (int64_t)skewed(s, 300000);
         w->net.jitter_us = (int64_t)skewed(s, 100000);
@@ -358,7 +361,7 @@ static void begin(struct scenario *s, uint64_t seed, struct scenario_size nodes)
     s->near = table(s->n, sizeof *s->near);
     s->denies = table(s->n, sizeof *s->denies);
     s->went_back = table(s->n, sizeof *s->went_back);
-    s->was_full = table(s->n, sizeof *s->was_full);
+    s->disk_failed = table(s->n, sizeof *s->disk_failed);
     s->wall_max = table(s->n, sizeof *s->wall_max);
     s->last_row = table(s->n, sizeof *s->last_row);
     map_init(&s->ids, 100 * s->most, 3, 4);
@@ -453,7 +456,7 @@ static void finish(struct scenario *s, struct scenario_result *out) {
     free(s->near);
     free(s->denies);
     free(s->went_back);
-    free(s->was_full);
+    free(s->disk_failed);
     free(s->wall_max);
     free(s->last_row);
 }

@@ -63,9 +63,9 @@ struct scenario {
         size_t *of;
         size_t n;
     } * near;
-    bool *denies;    /* by node: takes messages of known peers only */
-    bool *went_back; /* by node: its wall clock did */
-    bool *was_full;  /* by node: its disk */
+    bool *denies;      /* by node: takes messages of known peers only */
+    bool *went_back;   /* by node: its wall clock did */
+    bool *disk_failed; /* by node: it was full, or a sync was an error */
     int64_t *wall_max;
     int64_t end_us; /* of the faults */
     bool private_network, healed;
