@@ -82,7 +82,7 @@ enum err spool_write(const char *folder, const struct peer_id *peer, struct wall
     if (dir >= 0) {
         if (e == OK && fsync(dir) != 0 && errno != EINVAL) {
             e = refused(w, folder);
-            unlink(path); /* its user is told that it will not be sent */
+            unlink(path);     /* its user is told that it will not be sent */
             (void)fsync(dir); /* nor after a power cut, if the disk can say so by now */
         }
         close(dir);
