@@ -399,6 +399,7 @@ enum err home_create(const struct home *h, struct home_made *made, struct why *w
     struct config *c = NULL;
     if (e == OK) e = home_config(h, &c, w); /* a configuration may put identity and data elsewhere */
     if (e == OK && c != NULL) e = file_mkdirs(cfg(c, node_data).text, 0700, NULL, w);
+    if (e == OK && c != NULL) e = file_mkdirs(cfg(c, files_receiveDir).text, 0750, NULL, w);
     if (e == OK && c != NULL) e = make_identity(cfg(c, node_identity).text, &made->identity, w);
     if (e == OK) e = file_mkdirs(h->spool, h->system ? 03770 : 0700, NULL, w);
     if (as_owner) home_as_self();

@@ -85,9 +85,10 @@ def main():
         d.p.send_signal(signal.SIGCONT)
         d.end()
         assert alert() == told * 3, "a dead node"
-        r = run(home, "health", "--url", "http://127.0.0.1:8080", "-v")
-        assert r.returncode == 2 and "Connection refused" in r.stdout, r
-        for url in ("https://127.0.0.1:8080", "ftp://x", "http://", "http://a b/"):
+        for scheme in ("http", "https"):
+            r = run(home, "health", "--url", scheme + "://127.0.0.1:8080", "-v")
+            assert r.returncode == 2 and "Connection refused" in r.stdout, r
+        for url in ("ftp://x", "http://", "http://a b/"):
             assert run(home, "health", "--url", url).returncode == 3, url
     finally:
         d.end()
