@@ -297,10 +297,10 @@ static void plan_all(struct scenario *s, size_t messages, size_t faults) {
 static bool is_quiet(struct scenario *s) {
     struct world *w = s->w;
     for (size_t i = 0; i < s->n; i++)
-        if (!w->nodes[i]->up || node_outbox(w->nodes[i]->node) > 0 || w->nodes[i]->waiting > 0 ||
-            w->nodes[i]->node->unended != NULL || w->nodes[i]->node->files_out != NULL ||
-            w->nodes[i]->node->next_spool.us != 0 || w->nodes[i]->node->next_queue.us != 0 ||
-            w->nodes[i]->node->half_copies != NULL)
+        if (!w->nodes[i]->up || w->nodes[i]->disk.dead || node_outbox(w->nodes[i]->node) > 0 ||
+            w->nodes[i]->waiting > 0 || w->nodes[i]->node->unended != NULL ||
+            w->nodes[i]->node->files_out != NULL || w->nodes[i]->node->next_spool.us != 0 ||
+            w->nodes[i]->node->next_queue.us != 0 || w->nodes[i]->node->half_copies != NULL)
             return false;
     return mail_is_quiet(s) && sent_files_is_quiet(s);
 }
