@@ -21,16 +21,17 @@ struct slot {
     int64_t seq; /* 0: free */
     int fd, source;
     bool outgoing;
-    uint64_t at;      /* bytes copied or written */
-    uint64_t synced;  /* of these on disk */
+    uint64_t at;       /* bytes copied or written */
+    uint64_t synced;   /* of these on disk */
     int64_t synced_ms; /* when; 0: not yet */
-    uint64_t started; /* of these on their way */
+    uint64_t started;  /* of these on their way */
     struct sha256 hash;
     uint64_t hashed;
     uint64_t used; /* when, in turns */
 };
 struct files {
     char *folders[2]; /* received, outgoing */
+    bool lasts[2];    /* its own name is on the disk */
     struct slot slots[FILES_OPEN];
     uint64_t turns;
     uint8_t slice[FILES_HASH_BYTES];
@@ -103,33 +104,48 @@ static enum err sorry(struct why *w, const char *path, int error) {
     return fail(w, error == EMFILE || error == ENFILE ? E_LIMIT : E_IO, "%s: %s", path, strerror(error));
 }
 
-static enum err sync_path(const char *path, struct why *w) {
+/* 0, or what was wrong. */
+static int sync_path(const char *path) {
     int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0) return sorry(w, path, errno);
-    enum err e = fsync(fd) == 0 ? OK : sorry(w, path, errno);
+    if (fd < 0) return errno;
+    int error = fsync(fd) == 0 ? 0 : errno;
     close(fd);
-    return e;
+    return error;
 }
 
 static enum err sync_folder(const struct files *f, bool outgoing, struct why *w) {
-    return sync_path(f->folders[outgoing], w);
+    int error = sync_path(f->folders[outgoing]);
+    return error == 0 ? OK : sorry(w, f->folders[outgoing], error);
 }
 
-/* Its own name must last as long as the names in it. */
-static enum err make_folder(const char *path, mode_t mode, struct why *w) {
+static int sync_above(const char *path) {
     char above[PATH_SIZE];
-    if (mkdir(path, mode) != 0) return sorry(w, path, errno);
     snprintf(above, sizeof above, "%s", path);
     char *last = strrchr(above, '/');
-    if (last == NULL) return sync_path(".", w);
+    if (last == NULL) return sync_path(".");
     last[last == above] = 0;
-    return sync_path(above, w);
+    return sync_path(above);
+}
+
+/* Its own name must last as long as the names in it, also when it is there: what made it may not have synced
+ * it, or in vain. */
+static enum err make_folder(struct files *f, bool outgoing, struct why *w) {
+    const char *path = f->folders[outgoing];
+    bool made = mkdir(path, outgoing ? 0700 : 0750) == 0;
+    if (!made && errno != EEXIST) return sorry(w, path, errno);
+    int error = sync_above(path);
+    if (!made && (error == EACCES || error == EINVAL)) error = 0; /* where only another user can see to it */
+    f->lasts[outgoing] = error == 0;
+    return error == 0 ? OK : sorry(w, path, error);
 }
 
 static enum err open_at(struct files *f, const char *path, bool outgoing, int flags, int *fd, struct why *w) {
+    bool makes = (flags & O_CREAT) != 0;
+    enum err e = makes && !f->lasts[outgoing] ? make_folder(f, outgoing, w) : OK;
+    if (e != OK) return e;
     *fd = open(path, flags | O_NOFOLLOW | O_CLOEXEC, 0600);
-    if (*fd < 0 && errno == ENOENT && (flags & O_CREAT) != 0) {
-        enum err e = make_folder(f->folders[outgoing], outgoing ? 0700 : 0750, w);
+    if (*fd < 0 && errno == ENOENT && makes) {
+        e = make_folder(f, outgoing, w);
         if (e != OK) return e;
         *fd = open(path, flags | O_NOFOLLOW | O_CLOEXEC, 0600);
     }

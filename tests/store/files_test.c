@@ -1,7 +1,9 @@
 /* The bytes of large files: copied, read, written, checked, renamed; what a crash leaves, damage, full disks.
  */
+#include <errno.h>
 #include <sched.h>
 #include <sys/mount.h>
+#include <sys/syscall.h>
 
 #include "files_help.h"
 #include "store/files.h"
@@ -317,6 +319,63 @@ TEST(file_disk_is_full) {
     CHECK(checked(db, seq, OK) == RECEIPT_STORED, "and with room it is sent again");
     db_close(db);
     umount2(small, MNT_DETACH);
+}
+
+/* The syncs of one folder: so many fail, then they are counted. */
+static struct {
+    struct stat folder;
+    unsigned bad, good;
+} syncs;
+
+int fsync(int fd) { /* the linker takes this one for everybody */
+    struct stat st;
+    if (syncs.folder.st_ino != 0 && fstat(fd, &st) == 0 && st.st_ino == syncs.folder.st_ino &&
+        st.st_dev == syncs.folder.st_dev) {
+        if (syncs.bad > 0) {
+            syncs.bad--;
+            errno = EIO;
+            return -1;
+        }
+        syncs.good++;
+    }
+    return (int)syscall(SYS_fsync, fd);
+}
+
+/* SEED=852498 NODES=5-50: the folder was made, the sync of its name was bad, and nobody tried that again: a
+ * power cut took the folder, with a file that was complete. */
+TEST(file_folder_lasts_as_long_as_what_is_in_it) {
+    db_close(begin());
+    char above[300], out[310], in[310];
+    join(above, sizeof above, home, "above");
+    snprintf(out, sizeof out, "%s/out", above);
+    snprintf(in, sizeof in, "%s/in", above);
+    CHECK(mkdir(above, 0700) == 0 && stat(above, &syncs.folder) == 0);
+    struct db *db = open_with(out, in);
+    struct bytes data = bytes_at(content, 1000);
+    struct file_offer o = offer_of(1, data);
+    int64_t seq = taken(db, &o, 0);
+    syncs.bad = 2;
+    write_at(db, seq, 0, data, true, E_IO);
+    write_at(db, seq, 0, data, true, E_IO);
+    CHECK(syncs.bad == 0 && syncs.good == 0 && entries("above/in") == 0);
+    write_from_all(db, seq, data);
+    CHECK(syncs.good == 1, "%u", syncs.good);
+    syncs.bad = 1;
+    struct store_op op = add(db, 2, source_of(data), data.n, 1 << 30, 1000, E_IO);
+    op_end(&op);
+    CHECK(syncs.bad == 0 && syncs.good == 1);
+    copy_all(db, added(db, 2, data.n), data.n);
+    CHECK(syncs.good == 2, "%u", syncs.good);
+    copy_all(db, added(db, 3, data.n), data.n);
+    CHECK(syncs.good == 2, "once is enough");
+    db_close(db);
+    db = open_with(out, in); /* whoever made it may not have come to it */
+    o = offer_of(4, data);
+    seq = taken(db, &o, 0);
+    write_from_all(db, seq, data);
+    CHECK(syncs.good == 3, "%u", syncs.good);
+    memset(&syncs, 0, sizeof syncs);
+    db_close(db);
 }
 
 TEST(file_needs_folders) {
