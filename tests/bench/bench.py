@@ -191,8 +191,9 @@ def run_messages(t, store, delay, a, b):
     quiet = (0.5 if QUICK else 1.5) + (0.02 if QUICK else 0.06) * delay
     for i in range(ROUNDS + 1):
         to = t if i > 0 else Table()
+        time.sleep(4)  # at 10,000/s, the most that a peer may be allowed, its burst of 50,000 fills again
         before = b.cpu()
-        r = run(1000, SECONDS, "-count", 40000, "-wait")  # 50,000 are a peer's burst
+        r = run(1000, SECONDS, "-count", 40000, "-wait")
         to.put("messages per_s", store, r["ops"] / r["seconds"])
         to.put("messages cpu_us", store, (r["server_cpu"] + b.cpu() - before) / r["ops"] * 1e6)
         to.put("messages busy_p50_ms", store, r["p50_us"] / 1000)
