@@ -21,7 +21,7 @@ static void check_shown(struct bytes shown) {
 /* What is shown is one line that a terminal obeys nothing of, and says the same when it is read again. */
 static void check_entry(struct bytes line) {
     struct log_entry e, again;
-    struct buf text = {.max = LIMIT}, json = {.max = LIMIT}, value = {.max = LIMIT}, back = {.max = LIMIT};
+    struct buf text = {.max = LIMIT}, json = {.max = LIMIT}, value = {.max = LIMIT};
     log_safe(line, &text);
     check_shown(buf_view(&text));
     text.n = 0;
@@ -51,7 +51,6 @@ static void check_entry(struct bytes line) {
     buf_free(&text);
     buf_free(&json);
     buf_free(&value);
-    buf_free(&back);
 }
 
 static void check_name(struct bytes in) {

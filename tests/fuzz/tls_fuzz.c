@@ -4,27 +4,9 @@
 #include "crypto/certificate.h"
 #include "crypto/rng.h"
 #include "crypto/tls.h"
+#include "tests/crypto/tls_pair.h"
 #include "tests/fuzz/fuzz.h"
 
-/* Of tests/crypto/tls_test.c: P-256, for localhost, until 2126. */
-static const char certificate[] =
-    "-----BEGIN CERTIFICATE-----\n"
-    "MIIBmjCCAUGgAwIBAgIUKMFFa8Hqnrx/xDmnadPDIz0pw+8wCgYIKoZIzj0EAwIw\n"
-    "FDESMBAGA1UEAwwJbG9jYWxob3N0MCAXDTI2MTEyNDExNDEwOFoYDzIxMjYxMDMx\n"
-    "MTE0MTA4WjAUMRIwEAYDVQQDDAlsb2NhbGhvc3QwWTATBgcqhkjOPQIBBggqhkjO\n"
-    "PQMBBwNCAARkVd4cUCv0q09VUahcq7eqhnw/D2/70aaDu/sUehSWLn+oLXU1HffF\n"
-    "m/5wb5FEl+E5VL23fs+nE9mMg6kmMOiBo28wbTAdBgNVHQ4EFgQUieMnZVxWgTE8\n"
-    "FxpGjeaQLIC7KTAwHwYDVR0jBBgwFoAUieMnZVxWgTE8FxpGjeaQLIC7KTAwGgYD\n"
-    "VR0RBBMwEYIJbG9jYWxob3N0hwR/AAABMA8GA1UdEwEB/wQFMAMBAf8wCgYIKoZI\n"
-    "zj0EAwIDRwAwRAIgHkFpItsVGdpDLDOxRxCZxV17T1zEZdetwJoefHBH64wCIArX\n"
-    "1RaRso1taqUrx/M+jJAsTbE+WdX+c+IdtjoBh+03\n"
-    "-----END CERTIFICATE-----\n";
-static const char private_key[] =
-    "-----BEGIN PRIVATE KEY-----\n"
-    "MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQg75yiJvISuZwxVmHb\n"
-    "6TMl7KyLzb1QKCKlg7ovtNb1Hu6hRANCAARkVd4cUCv0q09VUahcq7eqhnw/D2/7\n"
-    "0aaDu/sUehSWLn+oLXU1HffFm/5wb5FEl+E5VL23fs+nE9mMg6kmMOiB\n"
-    "-----END PRIVATE KEY-----\n";
 static const struct wall today = {1800000000000};
 
 /* ---- PEM */
@@ -69,8 +51,8 @@ static void check_texts(struct bytes in) {
     struct tls_trust *trust = NULL;
     struct wall end = {0};
     struct why w = {OK, ""};
-    take_pem(&in, "CERTIFICATE", certificate, &chain);
-    take_pem(&in, "PRIVATE KEY", private_key, &key);
+    take_pem(&in, "CERTIFICATE", tls_test_certificate, &chain);
+    take_pem(&in, "PRIVATE KEY", tls_test_key, &key);
     struct bytes c = fuzz_exact(buf_view(&chain)), k = fuzz_exact(buf_view(&key));
     enum err e = tls_identity_read(c, k, &id, &w);
     MUST((e == OK) == (id != NULL) && (e == OK || (e == w.code && w.text[0] != 0)));
@@ -118,8 +100,8 @@ static void talk(struct bytes in, uint8_t how) {
     struct why w = {OK, ""};
     struct rng rng = rng_seeded(4);
     if (id == NULL) /* once: not part of the count of what leaks */
-        MUST(tls_identity_read(bytes_of(certificate), bytes_of(private_key), &id, &w) == OK &&
-             tls_trust_read(bytes_of(certificate), &trust, &w) == OK);
+        MUST(tls_identity_read(bytes_of(tls_test_certificate), bytes_of(tls_test_key), &id, &w) == OK &&
+             tls_trust_read(bytes_of(tls_test_certificate), &trust, &w) == OK);
     size_t blocks = mem_blocks();
     struct end ends[2] = {{.t = tls_server(id, &rng)}, {.t = NULL}};
     ends[1].t = tls_client(trust, how & 2 ? "other" : "localhost", &rng, how & 4 ? (struct wall){1} : today);
