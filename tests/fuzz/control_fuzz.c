@@ -152,8 +152,7 @@ static void open_badly(struct control_setup setup, uint8_t how) {
     char place[300];
     struct control *c = NULL;
     struct why w = {OK, ""};
-    const char *folder = getenv("TMPDIR");
-    snprintf(place, sizeof place, "%.60s/fuzz-%d", folder == NULL ? "/tmp" : folder, (int)getpid());
+    fuzz_place("fuzz", place, sizeof place);
     if (how % 4 == 0) snprintf(place, sizeof place, "/tmp/%0150d", 0);
     if (how % 4 == 1) snprintf(place, sizeof place, "/no-such-folder/x");
     if (how % 4 == 2) place[0] = '\0';
@@ -169,8 +168,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) {
     size_t blocks = mem_blocks();
     struct control *c = NULL;
     struct why w = {OK, ""};
-    const char *folder = getenv("TMPDIR");
-    snprintf(path, sizeof path, "%.60s/fuzz-%d.sock", folder == NULL ? "/tmp" : folder, (int)getpid());
+    fuzz_place("socket", path, sizeof path);
     struct control_setup setup = {.path = path, .mode = 0600, .owner = getuid(), .group = (gid_t)-1};
     setup.clients_max = 3;
     setup.line_max = LINE;

@@ -72,3 +72,9 @@ const char *fuzz_file(unsigned place, struct bytes text) {
     MUST(pwrite(files[place], text.p, text.n, 0) == (ssize_t)text.n);
     return names[place];
 }
+
+void fuzz_place(const char *name, char *out, size_t max) {
+    const char *folder = getenv("TMPDIR");
+    int n = snprintf(out, max, "%s/%s-%d", folder == NULL ? "/tmp" : folder, name, (int)getpid());
+    MUST(n > 0 && (size_t)n < max);
+}

@@ -2,14 +2,16 @@
 #include "loop/host.h"
 #include "tests/fuzz/fuzz.h"
 
+#include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-static char folder[64];
+static char folder[PATH_MAX - 64];
 
 static void put(const char *name, struct bytes text) {
-    char path[128];
+    char path[PATH_MAX];
     snprintf(path, sizeof path, "%s/%s", folder, name);
     int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     MUST(fd >= 0 && write(fd, text.p, text.n) == (ssize_t)text.n);
@@ -17,16 +19,15 @@ static void put(const char *name, struct bytes text) {
 }
 
 static void make_folder(const char *name) {
-    char path[128];
+    char path[PATH_MAX];
     snprintf(path, sizeof path, "%s/%s", folder, name);
     mkdir(path, 0700);
 }
 
 static void begin(void) {
-    const char *tmp = getenv("TMPDIR");
     if (folder[0] != 0) return;
-    MUST(snprintf(folder, sizeof folder, "%.40s/host-XXXXXX", tmp == NULL ? "/tmp" : tmp) > 0);
-    MUST(mkdtemp(folder) != NULL);
+    fuzz_place("host", folder, sizeof folder);
+    MUST(mkdir(folder, 0700) == 0 || errno == EEXIST);
     make_folder("self");
     make_folder("self/fd");
     make_folder("memory");
