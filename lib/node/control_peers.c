@@ -463,7 +463,8 @@ enum err method_explain(struct node *n, struct request *r, const struct json *pa
     json_put_str(&o, "peer_id", p->text);
     json_put_str(&o, "name", p->name);
     json_put_str(&o, "verdict", verdict);
-    int64_t wait = p->next_dial.us == 0 ? 0 : mono_diff_ms(p->next_dial, n->now.mono);
+    struct mono next = {peer_has_mail(p) ? p->next_dial.us : MAX(p->next_dial.us, p->rest_until.us)};
+    int64_t wait = next.us == 0 ? 0 : mono_diff_ms(next, n->now.mono);
     bool planned = c == NULL && wanted && rule == NULL;
     json_put_wall(&o, "next_try", (struct wall){planned ? n->now.wall.ms + MAX(wait, (int64_t)0) : 0});
     put_known(&o, n, p);

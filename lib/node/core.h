@@ -92,8 +92,10 @@ struct peer {
     size_t n_connections;
     struct dial *dial; /* running, or NULL */
     unsigned dial_fails;
+    unsigned short_ends; /* connections in a row that ended soon */
     bool told_unreachable;
-    struct mono next_dial; /* automatic redial not before */
+    struct mono next_dial;  /* automatic redial not before */
+    struct mono rest_until; /* the same, when it is for no mail */
     struct trace *traces;  /* ring of TRACES_MAX, allocated at the first */
     size_t n_traces;       /* ever written */
     struct lane *lane;     /* sending, or NULL */

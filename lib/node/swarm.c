@@ -3,6 +3,8 @@
 enum {
     KEEP_MS = 1000,
     TRIM_GRACE_MS = 20000,
+    WORK_GRACE_MS = 300000, /* who is in the middle of a message or file */
+    SHORT_MS = 300000,
     WALK_MS = 250,
     WALK_FULL_MS = 50, /* while the pending slots are full */
     PENDING_MUTE_MS = 150,
@@ -29,11 +31,21 @@ static int usefulness(const struct connection *c) {
     return value;
 }
 
+/* A message stream stays open for the next message, and is no reason to keep the connection. */
+static bool has_work(const struct connection *c) {
+    for (const struct stream *s = c->streams; s != NULL; s = s->next) {
+        bool waits = s->negotiated && s->protocol == PROTOCOL_MESSAGE && s->rx.n == 0 && s->tx.n == 0;
+        if (!s->dead && !waits) return true;
+    }
+    return false;
+}
+
 static struct connection *least_useful(const struct node *n, bool grace) {
     struct connection *worst = NULL;
     for (struct connection *c = n->connections; c != NULL; c = c->next) {
         if (c->state != CONN_OPEN || protected(c)) continue;
-        if (grace && mono_diff_ms(n->now.mono, c->opened) < TRIM_GRACE_MS) continue;
+        int64_t age = mono_diff_ms(n->now.mono, c->opened);
+        if (grace && age < (has_work(c) ? WORK_GRACE_MS : TRIM_GRACE_MS)) continue;
         int a = usefulness(c), b = worst == NULL ? 0 : usefulness(worst);
         if (worst == NULL || a < b || (a == b && c->used.us < worst->used.us)) worst = c;
     }
@@ -185,6 +197,23 @@ void swarm_connected(struct connection *c) {
     if (!too_many_of_peer(c)) trim(n);
 }
 
+/* The wait before the next dial, in ms, after so many in a row that came to nothing. */
+static int64_t redial_wait(struct node *n, unsigned times) {
+    int64_t wait = cfg(n->config, connection_redialMin).ms, most = cfg(n->config, connection_redialMax).ms;
+    for (unsigned i = 1; i < times && wait < most; i++) wait *= 2;
+    return rng_jitter(&n->rng, MIN(wait, most), 25);
+}
+
+/* Who ends our connections soon, being full or not wanting us, is left in peace for a while: to come back at
+ * once would keep others out, for ever when all do so. Mail waits for nothing. */
+static void rest(struct node *n, struct peer *p, int64_t lasted_ms) {
+    if (lasted_ms >= SHORT_MS) {
+        p->short_ends = 0;
+        return;
+    }
+    if (p->short_ends++ > 0) p->rest_until = mono_add_ms(n->now.mono, redial_wait(n, p->short_ends - 1));
+}
+
 static void unlink_from_peer(struct connection *c) {
     struct peer *p = c->peer;
     for (struct connection **at = &p->connections; *at != NULL; at = &(*at)->next_of_peer)
@@ -246,6 +275,7 @@ void swarm_closed(struct connection *c) {
         unlink_from_peer(c);
         p->last_seen = n->now.wall;
         p->dirty = true;
+        if (p->n_connections == 0) rest(n, p, mono_diff_ms(n->now.mono, c->opened));
         peers_trace(n, p, "disconnect", (struct bytes){NULL, 0}, "ended", "%s", c->why.text);
         control_peer_gone(n, c);
         if (peer_connection(p) == NULL)
@@ -268,12 +298,6 @@ void swarm_dial_ended(struct peer *p, bool connected) {
     }
 }
 
-static void plan_redial(struct node *n, struct peer *p) {
-    int64_t wait = cfg(n->config, connection_redialMin).ms, most = cfg(n->config, connection_redialMax).ms;
-    for (unsigned i = 1; i < p->dial_fails && wait < most; i++) wait *= 2;
-    p->next_dial = mono_add_ms(n->now.mono, rng_jitter(&n->rng, MIN(wait, most), 25));
-}
-
 /* Dials p if nothing speaks against it now. */
 static void want(struct node *n, struct peer *p) {
     if (p->n_connections > 0 || p->dial != NULL) return;
@@ -281,7 +305,7 @@ static void want(struct node *n, struct peer *p) {
     if (n->n_dialing >= limit_max(&n->limits, LIMIT_DIALS)) return;
     /* Backoff is the peer's here: its addresses are tried whatever their own says. */
     for (size_t i = 0; i < p->n_addrs; i++) p->addrs[i].next_try = MONO_NEVER;
-    plan_redial(n, p);
+    p->next_dial = mono_add_ms(n->now.mono, redial_wait(n, p->dial_fails));
     swarm_dial(n, p, false, NULL);
 }
 
@@ -292,26 +316,18 @@ static void keep_wanted(struct node *n) {
     bool few = connected < cfg(n->config, connection_minConnections).count;
     for (struct peer *p; (p = map_next(&n->peers, &i)) != NULL;) {
         bool mail = peer_has_mail(p) && (p->lane == NULL || p->lane->retry_at.us <= n->now.mono.us);
+        bool rests = p->rest_until.us > n->now.mono.us && !mail;
         if (p->bootstrap || mail) {
-            want(n, p);
+            if (!rests) want(n, p);
             if (p->bootstrap && p->dial_fails >= TRIES_TOLD && !p->told_unreachable) {
                 LOG(n->log, EV_BOOTSTRAP_UNREACHABLE, kv_str("peer", p->text),
                     kv_int("tries", p->dial_fails));
                 p->told_unreachable = true; /* until it was there again */
             }
-        } else if (few && (p->flags & PEER_OPERATOR) != 0 && p->n_addrs > 0) {
+        } else if (few && !rests && (p->flags & PEER_OPERATOR) != 0 && p->n_addrs > 0) {
             want(n, p);
         }
     }
-}
-
-/* A message stream stays open for the next message, and is no reason to keep the connection. */
-static bool has_work(const struct connection *c) {
-    for (const struct stream *s = c->streams; s != NULL; s = s->next) {
-        bool waits = s->negotiated && s->protocol == PROTOCOL_MESSAGE && s->rx.n == 0 && s->tx.n == 0;
-        if (!s->dead && !waits) return true;
-    }
-    return false;
 }
 
 static void close_idle(struct node *n) {

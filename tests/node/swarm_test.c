@@ -127,6 +127,27 @@ TEST(trimming_keeps_protected_and_useful_peers) {
     end_world(w);
 }
 
+/* A message through a slow line takes longer than the first 20 s. */
+TEST(trimming_spares_who_is_in_the_middle_of_a_message) {
+    struct world *w = world_new(11, &(struct sim_network){.delay_us = 500000, .window = 1024});
+    size_t a = node_with(w, SMALL "maxConnections = 1\n[messages]\nfrom = any\n"), x = node_with(w, SMALL),
+           y = node_with(w, SMALL);
+    struct buf body = {.max = 1 << 20};
+    while (body.n < 60000) buf_add_text(&body, "word ");
+    must_connect(w, x, a);
+    send_text(w, x, a, buf_cstr(&body));
+    world_run(w, 30000);
+    connect_to(w, y, a);
+    world_run(w, 5000);
+    CHECK(world_connected(w, a, x) && !world_connected(w, a, y));
+    CHECK(all_sent(w, x, 200000) && logged(w, a, EV_PEER_DISCONNECTED) == 0);
+    connect_to(w, y, a);
+    world_run(w, 5000);
+    CHECK(!world_connected(w, a, x) && world_connected(w, a, y));
+    buf_free(&body);
+    end_world(w);
+}
+
 TEST(reserved_places_are_for_trusted_peers) {
     struct world *w = quiet_world();
     size_t a = world_add(w, ""), friend = node_with(w, ""), strangers[4];
@@ -189,6 +210,26 @@ TEST(a_bootstrap_peer_is_dialed_again_ever_more_slowly) {
     world_start(w, b);
     world_run(w, 5000);
     CHECK(world_connected(w, a, b));
+    end_world(w);
+}
+
+/* A full node closes whom it can; those who come back at once would keep all others out for ever. */
+TEST(a_bootstrap_peer_that_ends_our_connections_is_left_in_peace) {
+    struct world *w = quiet_world();
+    size_t a = world_add(w, ""), b = node_with(w, SMALL "idleTimeout = 5s\n[messages]\nfrom = any\n");
+    char ini[300];
+    snprintf(ini, sizeof ini, SMALL "redialMin = 1s\nredialMax = 60s\n[discovery]\nbootstrap = %s\n",
+             world_address(w, b));
+    world_config(w, a, ini);
+    world_start(w, a);
+    for (int i = 0; i < 20 && logged(w, a, EV_PEER_DISCONNECTED) == 0; i++) world_run(w, 1000);
+    world_run(w, 2000);
+    CHECK(logged(w, a, EV_PEER_DISCONNECTED) == 1 && world_connected(w, a, b)); /* once may be chance */
+    world_run(w, 590000);
+    size_t ends = logged(w, a, EV_PEER_DISCONNECTED);
+    CHECK(ends >= 12 && ends <= 18, "%zu", ends);
+    send_text(w, a, b, "mail");
+    CHECK(all_sent(w, a, 2000) && inbox_is(w, b, "mail ")); /* waits for nothing */
     end_world(w);
 }
 
