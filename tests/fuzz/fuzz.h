@@ -37,6 +37,6 @@ void fuzz_no_leak(size_t blocks_before);
 /* A file that is in memory only and holds `text`; the name opens it until the next call with the same place.
  */
 const char *fuzz_file(unsigned place, struct bytes text);
-/* The path of `name` in the folder for temporary files, followed by this process's number, so that targets run side
- * by side; `out` must hold all of it. */
+/* The path of `name` in the folder for temporary files, followed by this process's number, so that targets
+ * run side by side; `out` must hold all of it. */
 void fuzz_place(const char *name, char *out, size_t max);
