@@ -529,7 +529,9 @@ int daemon_main(struct cli *c) {
         say_ready(d, &t);
         sink_flush(d); /* who started it may look into the file now */
         log_writer_detach(d->sink.writer);
+        mem_keep(true);
         e = run(d);
+        mem_keep(false);
         if (e != OK) refuse(d, e);
     } else {
         refuse(d, e);

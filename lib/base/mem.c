@@ -1,11 +1,25 @@
 /* lib/base/mem.c: the heap. The counters are relaxed atomics since a worker thread may allocate too; ordering
- * a failure is for single-threaded tests. */
+ * a failure is for single-threaded tests.
+ *
+ * A thread that called mem_keep has back what it freed: musl's heap gives a group of blocks back to the
+ * kernel as soon as all of them are free, and has one lock for all threads, which a message would meet some
+ * thirty times. Before each block lies its class, since whose it was is asked when it is freed. */
 #include "base/mem.h"
 
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+
+#ifdef __SANITIZE_ADDRESS__
+#define PLAIN_HEAP 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define PLAIN_HEAP 1
+#endif
+#endif
+
+#define MEM_BLOCK_MAX ((size_t)PTRDIFF_MAX - 64) /* with its head, and rounded up */
 
 static atomic_size_t blocks;
 static long fail_after = -1;
@@ -14,17 +28,152 @@ static bool must_fail(void) {
     return __builtin_expect(fail_after >= 0, 0) && fail_after-- == 0;
 }
 
+#ifdef PLAIN_HEAP /* a sanitizer wants to see each block for itself */
+
+static void *block_new(size_t n) {
+    return calloc(n, 1);
+}
+
+static void *block_resize(void *p, size_t n) {
+    return realloc(p, n);
+}
+
+static void block_free(void *p) {
+    free(p);
+}
+
+bool mem_keep(bool on) {
+    return on;
+}
+
+size_t mem_kept(void) {
+    return 0;
+}
+
+#else
+
+/* Classes: sizes of 16, 32... 128, then four to each doubling: 160, 192, 224, 256, 320... 2048. 0: larger. */
+enum {
+    SMALL_MAX = 128,
+    SMALL_CLASSES = SMALL_MAX / 16,
+    CLASSES = 1 + SMALL_CLASSES + 16,
+    CLASS_SIZE_MAX = 2048
+};
+enum { KEPT_OF_CLASS = 1024 }; /* blocks */
+#define MARK_USED                                                                                            \
+    UINT64_C(0x75bcd15a3ade68b1) /* else the block was freed before, or somebody wrote over it */
+#define MARK_FREE UINT64_C(0x2a69f3c5841db097)
+
+struct head {
+    _Alignas(16) uint64_t mark;
+    uint64_t class;
+};
+struct kept {
+    size_t bytes, n[CLASSES];
+    struct head *of[CLASSES][KEPT_OF_CLASS];
+};
+static _Thread_local struct kept *kept;
+
+static size_t class_of(size_t n) {
+    if (n <= SMALL_MAX) return n == 0 ? 1 : (n + 15) / 16;
+    if (n > CLASS_SIZE_MAX) return 0;
+    unsigned power = 63u - (unsigned)__builtin_clzll(n - 1);
+    return 1 + SMALL_CLASSES + (power - 7) * 4 + ((n - 1) >> (power - 2) & 3);
+}
+
+static size_t class_size(size_t class) {
+    if (class <= SMALL_CLASSES) return class * 16;
+    size_t at = class - 1 - SMALL_CLASSES;
+    return (5 + at % 4) << (at / 4 + 5);
+}
+
+static struct head *head_of(void *p) {
+    struct head *h = (struct head *)p - 1;
+    if (h->mark != MARK_USED || h->class >= CLASSES) abort();
+    return h;
+}
+
+static void *use(struct head *h, size_t class) {
+    if (h == NULL) return NULL;
+    *h = (struct head){MARK_USED, class};
+    return h + 1;
+}
+
+static struct head *take_kept(size_t class) {
+    if (kept == NULL || class == 0 || kept->n[class] == 0) return NULL;
+    struct head *h = kept->of[class][--kept->n[class]];
+    if (h->mark != MARK_FREE || h->class != class) abort();
+    kept->bytes -= class_size(class);
+    return h;
+}
+
+static void *block_new(size_t n) {
+    size_t class = class_of(n);
+    struct head *h = take_kept(class);
+    if (h != NULL) return memset(use(h, class), 0, n);
+    return use(calloc(1, sizeof *h + (class == 0 ? n : class_size(class))), class);
+}
+
+static void block_free(void *p) {
+    struct head *h = head_of(p);
+    size_t class = h->class;
+    h->mark = MARK_FREE;
+    if (kept == NULL || class == 0 || kept->n[class] == KEPT_OF_CLASS ||
+        kept->bytes + class_size(class) > MEM_KEPT_MAX) {
+        free(h);
+        return;
+    }
+    kept->of[class][kept->n[class]++] = h;
+    kept->bytes += class_size(class);
+}
+
+static void *block_resize(void *p, size_t n) {
+    size_t class = class_of(n);
+    if (p == NULL) {
+        struct head *h = take_kept(class);
+        return use(h != NULL ? h : malloc(sizeof *h + (class == 0 ? n : class_size(class))), class);
+    }
+    struct head *h = head_of(p);
+    size_t was = h->class;
+    if (was == class && class != 0) return p;
+    if (was == 0 && class == 0) return use(realloc(h, sizeof *h + n), 0);
+    void *to = block_resize(NULL, n);
+    if (to == NULL) return NULL;
+    memcpy(to, p, was == 0 || n < class_size(was) ? n : class_size(was));
+    block_free(p);
+    return to;
+}
+
+bool mem_keep(bool on) {
+    if (on) {
+        if (kept == NULL) kept = calloc(1, sizeof *kept);
+        return kept != NULL;
+    }
+    if (kept == NULL) return false;
+    for (size_t class = 1; class < CLASSES; class ++)
+        while (kept->n[class] > 0) free(kept->of[class][--kept->n[class]]);
+    free(kept);
+    kept = NULL;
+    return false;
+}
+
+size_t mem_kept(void) {
+    return kept == NULL ? 0 : kept->bytes;
+}
+
+#endif
+
 void *mem_new(size_t count, size_t size) {
     size_t n;
-    if (must_fail() || __builtin_mul_overflow(count, size, &n) || n > PTRDIFF_MAX) return NULL;
-    void *p = calloc(n == 0 ? 1 : n, 1);
+    if (must_fail() || __builtin_mul_overflow(count, size, &n) || n > MEM_BLOCK_MAX) return NULL;
+    void *p = block_new(n == 0 ? 1 : n);
     if (p != NULL) atomic_fetch_add_explicit(&blocks, 1, memory_order_relaxed);
     return p;
 }
 
 void *mem_resize(void *p, size_t n) {
-    if (must_fail() || n > PTRDIFF_MAX) return NULL;
-    void *moved = realloc(p, n == 0 ? 1 : n); /* realloc(p, 0) may free p and say NULL: never ask that */
+    if (must_fail() || n > MEM_BLOCK_MAX) return NULL;
+    void *moved = block_resize(p, n == 0 ? 1 : n); /* realloc(p, 0) may free p and say NULL: never ask that */
     if (moved != NULL && p == NULL) atomic_fetch_add_explicit(&blocks, 1, memory_order_relaxed);
     return moved;
 }
@@ -32,7 +181,7 @@ void *mem_resize(void *p, size_t n) {
 void mem_free(void *p) {
     if (p == NULL) return;
     atomic_fetch_sub_explicit(&blocks, 1, memory_order_relaxed);
-    free(p);
+    block_free(p);
 }
 
 void mem_wipe(void *p, size_t n) {

@@ -5,6 +5,7 @@
 #ifndef SILKTALK_BASE_MEM_H
 #define SILKTALK_BASE_MEM_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -14,6 +15,12 @@ void mem_free(void *p);              /* NULL is fine */
 void mem_wipe(void *p, size_t n);    /* overwrites; never optimised away */
 char *mem_text(const void *p, size_t n); /* NUL-terminated copy, or NULL */
 size_t mem_blocks(void);                 /* blocks now allocated: 0 at the end of a test without leaks */
+/* From now on small blocks that this thread frees stay with it, MEM_KEPT_MAX bytes of them at most, and are
+ * its next ones: for threads that run as long as the node does. False: they don't (off, or no memory for
+ * it), and what was kept is given back. */
+bool mem_keep(bool on);
+enum { MEM_KEPT_MAX = 2 << 20 };
+size_t mem_kept(void); /* bytes kept by this thread */
 /* For tests: the allocation after `after` more ones fails, once; -1 ends it. Not thread safe. */
 void mem_fail_after(long after);
 

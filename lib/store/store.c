@@ -132,6 +132,7 @@ static int64_t monotonic_us(void) {
 static void *work(void *user) {
     struct store *s = user;
     bool ending = false, idle = true; /* idle: nothing in the log that could be copied meanwhile */
+    mem_keep(true);
     while (!ending) {
         struct store_op *batch = wait_for_work(s, idle, &ending);
         if (batch == NULL && !ending) db_checkpoint(s->db, false);
@@ -149,6 +150,7 @@ static void *work(void *user) {
             if (db_wal_pages(s->db) >= DB_WAL_PAGES) db_checkpoint(s->db, false);
         }
     }
+    mem_keep(false);
     return NULL;
 }
 

@@ -1,5 +1,7 @@
 /* tests/base/mem_test.c: the heap and its ordered failures */
 #include "base/mem.h"
+
+#include "base/base.h"
 #include "tests/test.h"
 
 TEST(mem_counts_blocks_and_zeroes_them) {
@@ -47,4 +49,77 @@ TEST(mem_fails_when_told_and_once) {
     mem_free(d);
     mem_free(text);
     mem_free(empty);
+}
+
+/* Sizes about each border of a class, and above all of them. */
+static const size_t sizes[] = {1,   15,  16,  17,  127, 128,  129,  159,  160,  161,  255,  256,
+                               257, 320, 321, 639, 640, 1792, 1793, 2047, 2048, 2049, 5000, 70000};
+
+static void fill_all(uint8_t *p[LEN(sizes)]) {
+    for (size_t i = 0; i < LEN(sizes); i++) {
+        p[i] = mem_new(1, sizes[i]);
+        CHECK(p[i] != NULL && (uintptr_t)p[i] % 16 == 0, "%zu", sizes[i]);
+        for (size_t k = 0; k < sizes[i]; k++) CHECK(p[i][k] == 0, "byte %zu of %zu", k, sizes[i]);
+        memset(p[i], (int)(i + 1), sizes[i]);
+    }
+}
+
+TEST(mem_kept_blocks_come_back_as_new_ones) {
+    uint8_t *p[LEN(sizes)], *q[LEN(sizes)];
+    size_t before = mem_blocks();
+    mem_keep(true);
+    for (int round = 0; round < 3; round++) {
+        fill_all(p);
+        fill_all(q);
+        for (size_t i = 0; i < LEN(sizes); i++)
+            for (size_t k = 0; k < sizes[i]; k++)
+                CHECK(p[i][k] == i + 1 && q[i][k] == i + 1, "%zu", sizes[i]);
+        CHECK(mem_blocks() == before + 2 * LEN(sizes));
+        for (size_t i = 0; i < LEN(sizes); i++) {
+            mem_free(p[i]);
+            mem_free(q[i]);
+        }
+    }
+    fill_all(p);
+    mem_keep(false);
+    CHECK(mem_kept() == 0);
+    for (size_t i = 0; i < LEN(sizes); i++) mem_free(p[i]); /* also what was made while they were kept */
+    CHECK(mem_kept() == 0 && mem_blocks() == before);
+}
+
+TEST(mem_resize_carries_the_bytes_between_all_sizes) {
+    for (int keep = 0; keep < 2; keep++) {
+        mem_keep(keep == 1);
+        for (size_t from = 0; from < LEN(sizes); from++)
+            for (size_t to = 0; to < LEN(sizes); to++) {
+                uint8_t *p = mem_resize(NULL, sizes[from]);
+                CHECK(p != NULL);
+                memset(p, 0x5a, sizes[from]);
+                p = mem_resize(p, sizes[to]);
+                CHECK(p != NULL);
+                for (size_t k = 0; k < sizes[from] && k < sizes[to]; k++)
+                    CHECK(p[k] == 0x5a, "%zu to %zu: byte %zu", sizes[from], sizes[to], k);
+                memset(p, 0xa5, sizes[to]);
+                mem_free(p);
+            }
+    }
+    mem_keep(false);
+}
+
+TEST(mem_keeps_no_more_than_it_says) {
+    enum { BLOCKS = 4000, BYTES = 900 };
+    static void *p[BLOCKS];
+    size_t before = mem_blocks();
+    bool kept = mem_keep(true);
+    for (size_t i = 0; i < BLOCKS; i++) CHECK((p[i] = mem_new(1, BYTES)) != NULL);
+    for (size_t i = 0; i < BLOCKS; i++) mem_free(p[i]);
+    CHECK(mem_kept() <= MEM_KEPT_MAX);
+    for (size_t n = 16; n <= 2048; n += 16) {
+        for (size_t i = 0; i < BLOCKS; i++) CHECK((p[i] = mem_new(1, n)) != NULL);
+        for (size_t i = 0; i < BLOCKS; i++) mem_free(p[i]);
+        CHECK(mem_kept() <= MEM_KEPT_MAX, "%zu bytes", n);
+    }
+    CHECK(kept && mem_blocks() == before);
+    mem_keep(false);
+    CHECK(mem_kept() == 0);
 }
