@@ -2,35 +2,53 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/mem.h"
 
-enum { ARGS_MAX = 16, SAID_MAX = 256 };
+enum { ARGS_MAX = 16, SAID_MAX = 256, PIECE = 64 << 10, ENTRY_MAX = 1 << 20, CURSOR_MAX = 512 };
 
-/* Its words on stderr are kept in a file of their own: the first line says what is wrong. */
-static pid_t start_journalctl(const struct log_view *v, bool follow, int out, int err) {
-    char since[32], number[32];
+struct journal {
+    struct log_view *v;
+    int from;                /* journalctl's stdout */
+    int said;                /* its stderr: a file of its own, whose first line says what is wrong */
+    char cursor[CURSOR_MAX]; /* of the entry that was shown last, as --after-cursor wants it; "": none */
+    struct buf text;
+};
+
+/* `after`: nothing but what comes behind the cursor, as it comes. It ends with us, whatever we die of. */
+static pid_t start_journalctl(const struct journal *j, bool after, int out) {
+    const struct log_view *v = j->v;
+    char since[32], number[32], cursor[CURSOR_MAX + 32];
     const char *args[ARGS_MAX] = {"journalctl", "--no-pager", "--output=json"};
     size_t n = 3;
+    pid_t parent = getpid();
     args[n++] = v->c->home.system ? "--unit=silktalk" : "--user-unit=silktalk";
     snprintf(since, sizeof since, "--since=@%lld", (long long)(v->since.ms / 1000));
     snprintf(number, sizeof number, "--lines=%zu", v->last);
-    if (v->since.ms != 0) args[n++] = since;
-    if (follow) args[n++] = "--follow";
-    if (v->last > 0 && !v->filtered) /* else the last that fit are only known when all were seen */
+    snprintf(cursor, sizeof cursor, "--after-cursor=%s", j->cursor);
+    if (after) args[n++] = "--follow";
+    if (after) args[n++] = "--no-tail";
+    if (after && j->cursor[0] != 0)
+        args[n++] = cursor;
+    else if (v->since.ms != 0)
+        args[n++] = since;
+    if (!after && v->last > 0 && !v->filtered) /* else the last that fit are only known when all were seen */
         args[n++] = number;
-    else if (follow)
-        args[n++] = "--no-tail";
     pid_t pid = fork();
     if (pid != 0) return pid;
     int null = open("/dev/null", O_RDWR);
     if (null >= 0) dup2(null, STDIN_FILENO);
     dup2(out, STDOUT_FILENO);
-    dup2(err, STDERR_FILENO);
+    dup2(j->said, STDERR_FILENO);
+    signal(SIGPIPE, SIG_DFL);
+    if (prctl(PR_SET_PDEATHSIG, SIGTERM) != 0 || getppid() != parent) _exit(1);
     execvp(args[0], (char *const *)(uintptr_t)args);
     _exit(127);
 }
@@ -42,30 +60,48 @@ static void message_of(const struct json *m, struct buf *out) {
     for (size_t i = 0; json_item(m, &i, &byte);) buf_add_byte(out, (uint8_t)json_int(byte, '?'));
 }
 
-static bool show_entry(struct log_view *v, struct bytes line) {
-    struct buf message = {.max = 1 << 20};
+static bool show_entry(struct journal *j, struct bytes line) {
+    struct buf message = {.max = ENTRY_MAX};
     struct json_doc *doc = json_parse(line, NULL);
     const struct json *root = json_root(doc);
     uint64_t us = 0;
     bytes_to_u64(json_get_bytes(root, "__REALTIME_TIMESTAMP"), INT64_MAX, &us);
+    bytes_cstr(json_get_bytes(root, "__CURSOR"), j->cursor, sizeof j->cursor);
     message_of(json_get(root, "MESSAGE"), &message);
-    bool good = message.n == 0 || log_view_line(v, buf_view(&message), (struct wall){(int64_t)(us / 1000)});
+    bool good = message.n == 0 ||
+                log_view_line(j->v, buf_view(&message), (struct wall){(int64_t)(us / 1000)});
     json_free(doc);
     buf_free(&message);
     return good;
 }
 
-/* What there is first is kept until no more is waiting: only then the last lines are known. */
-static bool pour(struct log_view *v, FILE *from, bool follow) {
-    char *line = NULL;
-    size_t size = 0;
-    bool good = true;
-    for (ssize_t n; good && (n = getline(&line, &size, from)) > 0;) {
-        good = show_entry(v, bytes_trim(bytes_at(line, (size_t)n)));
-        if (good && follow && v->last == 0) good = fflush(stdout) == 0;
+/* Some more of what journalctl says. False: that was all, or nobody reads what we print. */
+static bool more(struct journal *j, bool *reader) {
+    struct pollfd p[2] = {{.fd = j->from, .events = POLLIN}, {.fd = STDOUT_FILENO}};
+    int ready;
+    do ready = poll(p, 2, -1);
+    while (ready < 0 && errno == EINTR);
+    *reader = ready >= 0 && (p[1].revents & (POLLERR | POLLNVAL)) == 0;
+    if (!*reader || !buf_reserve(&j->text, PIECE)) return false;
+    ssize_t n;
+    do n = read(j->from, j->text.p + j->text.n, PIECE);
+    while (n < 0 && errno == EINTR);
+    j->text.n += n > 0 ? (size_t)n : 0;
+    return n > 0;
+}
+
+/* All entries that come. False: nobody reads what we print. */
+static bool pour(struct journal *j) {
+    bool reader = true;
+    buf_clear(&j->text);
+    while (reader && more(j, &reader)) {
+        struct bytes rest = buf_view(&j->text);
+        for (size_t end; reader && (end = bytes_index(rest, '\n')) < rest.n; rest = bytes_skip(rest, end + 1))
+            reader = show_entry(j, bytes_sub(rest, 0, end));
+        buf_drop(&j->text, j->text.n - rest.n);
+        if (j->v->last == 0 && fflush(stdout) != 0) reader = false;
     }
-    free(line);
-    return good;
+    return reader;
 }
 
 static void first_words(int fd, char out[SAID_MAX]) {
@@ -74,34 +110,48 @@ static void first_words(int fd, char out[SAID_MAX]) {
     out[strcspn(out, "\n")] = 0;
 }
 
-enum err log_journal_show(struct log_view *v, bool follow) {
-    struct cli *c = v->c;
-    int ends[2] = {-1, -1}, status = 0;
+/* journalctl from its start to its end. E_CLOSED: nobody reads what we print. */
+static enum err ask(struct journal *j, bool after) {
+    struct cli *c = j->v->c;
     char said[SAID_MAX] = "";
-    FILE *err = tmpfile(), *from = NULL;
-    if (err == NULL || pipe2(ends, O_CLOEXEC) != 0 || (from = fdopen(ends[0], "r")) == NULL) {
+    int ends[2], status = 0;
+    FILE *err = tmpfile();
+    if (err == NULL || pipe2(ends, O_CLOEXEC) != 0) {
+        enum err e = fail(&c->why, E_FAILED, "journalctl can not be started: %s", strerror(errno));
         if (err != NULL) fclose(err);
-        if (ends[0] >= 0) close(ends[0]);
-        if (ends[1] >= 0) close(ends[1]);
-        return fail(&c->why, E_FAILED, "journalctl can not be started: %s", strerror(errno));
+        return e;
     }
-    pid_t pid = start_journalctl(v, follow, ends[1], fileno(err));
+    j->from = ends[0];
+    j->said = fileno(err);
+    pid_t pid = start_journalctl(j, after, ends[1]);
     close(ends[1]);
-    if (follow) v->last = 0; /* printed as they come */
-    bool good = pid > 0 && pour(v, from, follow);
-    fclose(from);
+    bool reader = pid < 0 || pour(j);
+    close(ends[0]);
+    if (!reader) kill(pid, SIGTERM); /* it may have nothing to say for hours */
     if (pid > 0) waitpid(pid, &status, 0);
-    first_words(fileno(err), said);
+    first_words(j->said, said);
     fclose(err);
-    if (!log_view_show(v) || !good) return OK; /* nobody reads any more */
-    int code = WIFEXITED(status) ? WEXITSTATUS(status) : 1;
+    int code = pid > 0 && WIFEXITED(status) ? WEXITSTATUS(status) : 1;
+    if (!reader) return E_CLOSED;
     if (code == 127)
         return fail(&c->why, E_NOT_FOUND, "there is no log file, and no journalctl on this host");
-    if (v->seen > 0) return OK;
-    if (said[0] != 0 || code != 0)
+    if (j->v->seen == 0 && (said[0] != 0 || code != 0))
         return fail(&c->why, E_NOT_FOUND, "there is no log file, and no journal: %s",
                     said[0] != 0 ? said : "it failed");
-    return v->since.ms != 0
-               ? OK
-               : fail(&c->why, E_NOT_FOUND, "there is no log file, and the journal has no lines of silktalk");
+    if (after && code != 0)
+        return fail(&c->why, E_FAILED, "journalctl ended: %s", said[0] != 0 ? said : "it says nothing");
+    return OK;
+}
+
+/* What there is comes first, so that the last lines that fit are known; then what is behind it. */
+enum err log_journal_show(struct log_view *v, bool follow) {
+    struct journal j = {.v = v, .text = {.max = ENTRY_MAX + PIECE}};
+    enum err e = ask(&j, false);
+    if (e == OK && !log_view_show(v)) e = E_CLOSED;
+    if (e == OK && follow)
+        e = ask(&j, true);
+    else if (e == OK && v->seen == 0 && v->since.ms == 0)
+        e = fail(&v->c->why, E_NOT_FOUND, "there is no log file, and the journal has no lines of silktalk");
+    buf_free(&j.text);
+    return e == E_CLOSED ? OK : e;
 }

@@ -72,6 +72,10 @@ def shell(command, **more):
     return r.stdout
 
 
+def find(name, *places):
+    return shutil.which(name) or next((p + "/" + name for p in places if os.path.exists(p + "/" + name)), None)
+
+
 def chatter(home, n=30):
     """Lines of INFO: each change of the level logs one."""
     for _ in range(n):
@@ -327,51 +331,84 @@ def check_stderr():
     print("JOURNAL_STREAM: priorities, no time, the same lines as in the file")
 
 
-def find(name, *places):
-    return shutil.which(name) or next((p + "/" + name for p in places if os.path.exists(p + "/" + name)), None)
+class Journal:
+    """A journal of the test's own, in files that systemd-journal-remote writes: journalctl reads these alone."""
+
+    def __init__(self, name):
+        self.folder, self.boot, self.n, self.remote = f"{WORK}/{name}", os.urandom(16).hex(), 0, None
+        os.makedirs(self.folder + "/entries")
+        os.makedirs(self.folder + "/bin")
+        with open(self.folder + "/bin/journalctl", "w", encoding="utf-8") as f:  # the real one; it says with what it was started
+            f.write(f'#!/bin/sh\necho "$$ $*" >>{self.folder}/started\nexec {shutil.which("journalctl")} -D {self.folder}/entries "$@"\n')
+        os.chmod(self.folder + "/bin/journalctl", 0o755)
+        open(self.folder + "/started", "w", encoding="utf-8").close()
+        self.env = {"PATH": self.folder + "/bin:" + os.environ["PATH"]}
+
+    def open(self, name):
+        """From now on entries go to this file, as they are given."""
+        self.end()
+        self.remote = subprocess.Popen([REMOTE, "-o", f"{self.folder}/entries/{name}.journal", "-"], stdin=subprocess.PIPE,
+                                       stderr=subprocess.DEVNULL)
+
+    def put(self, priority, text, at=None, unit="_SYSTEMD_UNIT"):
+        self.n += 1
+        raw, us = text.encode(), int((at or time.time()) * 1e6)
+        extra = f"_UID={os.getuid()}\n" if "USER" in unit else ""
+        head = (f"__REALTIME_TIMESTAMP={us}\n__MONOTONIC_TIMESTAMP={1000 + self.n}\n_BOOT_ID={self.boot}\n"
+                f"{unit}=silktalk.service\n{extra}PRIORITY={priority}\nMESSAGE\n")
+        self.remote.stdin.write(head.encode() + len(raw).to_bytes(8, "little") + raw + b"\n\n")
+        self.remote.stdin.flush()
+
+    def end(self):
+        if self.remote is not None:
+            self.remote.stdin.close()
+            assert self.remote.wait(30) == 0
+            self.remote = None
+
+    def readers(self):
+        """The journalctls that `silktalk log` has started and that run."""
+        alive = []
+        for line in text_of(self.folder + "/started").splitlines():
+            pid = int(line.split()[0])
+            if os.path.exists(f"/proc/{pid}") and "Z" != text_of(f"/proc/{pid}/stat").rsplit(")", 1)[1].split()[0]:
+                alive.append(pid)
+        return alive
+
+
+REMOTE = find("systemd-journal-remote", "/usr/lib/systemd", "/lib/systemd")
+
+
+def no_journal_here(what):
+    if REMOTE and shutil.which("journalctl"):
+        return False
+    assert "CI" not in os.environ, "contrib/setup installs systemd-journal-remote"
+    print(what + ": systemd-journal-remote is not here")
+    return True
 
 
 def check_journal():
     home = new_home("journal", **{"logging.file": "off"})
     err = run(home, "log", code=4, env={"PATH": WORK + "/nowhere"})
     assert "no journalctl" in err and len(err.strip().splitlines()) <= 2, err
-    remote = find("systemd-journal-remote", "/usr/lib/systemd", "/lib/systemd")
-    if not remote or not shutil.which("journalctl"):
-        print("a journal: systemd-journal-remote is not here")
+    if no_journal_here("a journal"):
         return
-    os.makedirs(WORK + "/entries")
-    os.makedirs(WORK + "/bin")
-    with open(WORK + "/bin/journalctl", "w", encoding="utf-8") as f:  # the real one, on the test's own journal
-        f.write(f'#!/bin/sh\nexec {shutil.which("journalctl")} -D {WORK}/entries "$@"\n')
-    os.chmod(WORK + "/bin/journalctl", 0o755)
-    env = {"PATH": WORK + "/bin:" + os.environ["PATH"]}
-    err = run(home, "log", code=4, env=env)
-    assert "no journal" in err or "no lines" in err, err
-    now, entries = time.time(), []
+    j = Journal("read")
+    env = j.env
+    for more in ((), ("-f",)):
+        err = run(home, "log", *more, code=4, env=env)
+        assert "no journal" in err or "no lines" in err, err
+    now = time.time()
     lines = [(6, "INFO net: Peer connected peer=12D3KooWaaa addr=x direction=in path=direct"),
              (6, "INFO message: Message received peer=12D3KooWaaa id=1 bytes=5"),
              (4, "WARN net: Failed handshake addr=x peer=\\x1b[2J reason=y"),
              (3, "ERROR store: Database fault operation=x reason=y"),
              (6, '{"time":"' + time.strftime("%Y-%m-%dT%H:%M:%S.123Z", time.gmtime()) + '","level":"info","component":"net","event":"Peer connected","peer":"12D3KooWbbb"}'),
              (6, "raw \x1b[31m escape")]
-    boot = "0123456789abcdef0123456789abcdef"
-    for unit in ("_SYSTEMD_UNIT=silktalk.service", "_SYSTEMD_USER_UNIT=silktalk.service"):
-        extra = f"\n_UID={os.getuid()}" if "USER" in unit else ""
+    j.open("test")
+    for unit in ("_SYSTEMD_UNIT", "_SYSTEMD_USER_UNIT"):
         for i, (priority, text) in enumerate(lines):
-            us = int((now - 600 + i) * 1e6)
-            entries.append(f"__REALTIME_TIMESTAMP={us}\n__MONOTONIC_TIMESTAMP={1000 + len(entries)}\n_BOOT_ID={boot}\n{unit}{extra}\nPRIORITY={priority}\n"
-                           + (f"MESSAGE={text}\n\n" if "\x1b" not in text else ""))
-            if "\x1b" in text:
-                entries[-1] = (entries[-1], text)
-    export = b""
-    for e in entries:
-        if isinstance(e, tuple):
-            raw = e[1].encode()
-            export += e[0].encode() + b"MESSAGE\n" + len(raw).to_bytes(8, "little") + raw + b"\n\n"
-        else:
-            export += e.encode()
-    r = subprocess.run([remote, "-o", WORK + "/entries/test.journal", "-"], input=export, capture_output=True, check=False)
-    assert r.returncode == 0, r.stderr
+            j.put(priority, text, now - 600 + i, unit)
+    j.end()
     out = run(home, "log", env=env)
     assert len(out.splitlines()) == 6, out
     assert re.match(r"\d{4}-\d\d-\d\dT[0-9:.]{12}Z INFO net: Peer connected peer=12D3KooWaaa ", out), out
@@ -383,13 +420,92 @@ def check_journal():
     assert run(home, "log", "--since", "2h", "--peer", "KooWbbb", env=env).count("\n") == 1
     assert len([json.loads(x) for x in run(home, "log", "--json", env=env).splitlines()]) == 6
     # the manual's own commands (4.3, 8.3), on the same journal
-    m = {"PATH": env["PATH"]} | {"LC_ALL": "C"}
-    sh = lambda c: shell(c, env=os.environ | m)
+    sh = lambda c: shell(c, env=os.environ | env | {"LC_ALL": "C"})
     assert len(sh("journalctl -u silktalk | grep ERROR").splitlines()) == 1
     assert sh('journalctl -u silktalk | grep "Peer connected" | wc -l').strip() == "2"
     assert re.match(r"\s+1 \w{3}\n", sh("journalctl -u silktalk | grep \"Message received\" | awk '{print $1}' | sort | uniq -c"))
     assert len(sh('journalctl -u silktalk | grep -i "error\\|warn"').splitlines()) == 2
     print("journal: `log` reads a real one by journalctl, the manual's greps fit it; none: one line, exit 4")
+
+
+class Follower:
+    """`silktalk log -f`, whose lines are taken one by one."""
+
+    def __init__(self, home, *args, env):
+        self.p = subprocess.Popen([SILKTALK, "log", "--home", home, "-f", *args], stdout=subprocess.PIPE, env=os.environ | env)
+        daemons.append(self.p)
+        self.rest = b""
+
+    def lines(self, n, seconds=60):
+        """The next n lines; fewer, when no more come in time."""
+        got, end = [], time.monotonic() + seconds
+        while len(got) < n:
+            line, newline, after = self.rest.partition(b"\n")
+            if newline:
+                got.append(line.decode())
+                self.rest = after
+            elif not select.select([self.p.stdout], [], [], max(0, end - time.monotonic()))[0]:
+                break
+            else:
+                piece = os.read(self.p.stdout.fileno(), 65536)
+                if not piece:
+                    break
+                self.rest += piece
+        return got
+
+    def end(self):
+        self.p.kill()
+        self.p.wait()
+        self.p.stdout.close()
+
+
+def check_journal_followed():
+    """`log -f` on a journal that is written meanwhile: its last lines that fit, then each new one, once, in order."""
+    home = new_home("followed", **{"logging.file": "off"})
+    if no_journal_here("a journal that is followed"):
+        return
+    j = Journal("followed-journal")
+    unit = "_SYSTEMD_USER_UNIT"  # what a node of an own home is
+    peer = lambda i, who="aaa": (6, f"INFO net: Peer connected peer=12D3KooW{who} addr=x direction=in path=direct n={i}")
+    fault = lambda i: (4, f"WARN net: Failed handshake addr=x reason=n{i}")
+    of = lambda lines: [int(re.search(r"n=?(\d+)$", x)[1]) for x in lines]
+    j.open("first")
+    for i in range(40):
+        j.put(*(fault(i) if i % 10 == 9 else peer(i)), time.time() - 60 + i, unit)
+    eventually("they are in the journal", lambda: shell(f"{SILKTALK} log --home {home} -n 99", env=os.environ | j.env).count("\n") == 40)
+    every, grave = Follower(home, "-n", "3", env=j.env), Follower(home, "-n", "2", "--level", "warn", "--json", env=j.env)
+    assert of(every.lines(3)) == [37, 38, 39], "it begins with the last lines"
+    assert [json.loads(x)["reason"] for x in grave.lines(2)] == ["n29", "n39"], "the last that fit, not all that fit"
+    eventually("journalctl follows", lambda: len(j.readers()) == 2 and text_of(j.folder + "/started").count("--follow") == 2)
+    for i in range(40, 50):
+        j.put(*(fault(i) if i % 5 == 4 else peer(i)), unit=unit)
+    got = every.lines(10)
+    assert of(got) == list(range(40, 50)), ("each new line, once, in order", got)
+    assert re.match(r"\d{4}-\d\d-\d\dT[0-9:.]{12}Z INFO net: Peer connected peer=12D3KooWaaa ", got[0]), got[0]
+    assert [json.loads(x)["reason"] for x in grave.lines(2)] == ["n44", "n49"]
+    j.open("second")  # as journald begins another file
+    for i in range(50, 53):
+        j.put(*peer(i), unit=unit)
+    assert of(every.lines(3)) == [50, 51, 52], "over the journal's next file"
+    assert every.rest == b"" and grave.rest == b"" and grave.lines(1, 1) == [], "and nothing else"
+    # who read it goes away: it ends without another line, and its journalctl with it
+    every.p.stdout.close()
+    assert every.p.wait(60) == 0
+    grave.end()
+    eventually("no journalctl is left", lambda: j.readers() == [])
+    # a journal with nothing of the service yet: that is waited for
+    j.end()
+    j = Journal("waiting-journal")
+    j.open("first")
+    j.put(6, "somebody else's", unit="_COMM=x\nUNIT")
+    eventually("it is in the journal", lambda: "else's" in shell("journalctl -o cat", env=os.environ | j.env))
+    waiting = Follower(home, env=j.env)
+    eventually("journalctl follows", lambda: "--follow" in text_of(j.folder + "/started") and len(j.readers()) == 1)
+    j.put(*peer(60), unit=unit)
+    assert of(waiting.lines(1)) == [60], "the service's first line"
+    waiting.end()
+    j.end()
+    print("journal: log -f shows the last lines that fit and each new one, over the journal's next file; it ends with its reader")
 
 
 # ---- servers
@@ -549,7 +665,7 @@ def check_stats():
 
 
 CHECKS = [check_signals, check_external, check_builtin, check_compressed, check_killed, check_full, check_stderr,
-          check_journal, check_rsyslog, check_hanging_server, check_hostile, check_stats]
+          check_journal, check_journal_followed, check_rsyslog, check_hanging_server, check_hostile, check_stats]
 
 
 def main():

@@ -119,6 +119,18 @@ def inside(units, memory):
     os.execve(SYSTEMD, [SYSTEMD, "--system", "--unit=test.target", "--log-target=journal", "--show-status=no"], env)
 
 
+class Background(subprocess.Popen):
+    """nsenter, and the command that it started: which would outlive it."""
+
+    def __init__(self, machine, words, out):
+        self.machine, self.file = machine, "/run/" + os.path.basename(out.name)
+        super().__init__(words, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT, env=machine.environment())
+
+    def kill(self):
+        self.machine.sh(f"kill -9 $(cat {self.file})")
+        super().kill()
+
+
 class Machine:
     def __init__(self, units=None):
         if os.geteuid() != 0:
@@ -185,8 +197,7 @@ class Machine:
     def background(self, command):
         """A command that does not end by itself, such as `journalctl -f`; its output is a file."""
         out = tempfile.NamedTemporaryFile(dir=self.folder, delete=False)
-        p = subprocess.Popen(self.command(["bash", "-c", "exec " + command]), stdin=subprocess.DEVNULL, stdout=out,
-                             stderr=subprocess.STDOUT, env=self.environment())
+        p = Background(self, self.command(["bash", "-c", f"echo $$ >/run/{os.path.basename(out.name)}; exec {command}"]), out)
 
         def text():
             with open(out.name, encoding="utf-8", errors="replace") as f:

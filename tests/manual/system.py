@@ -233,6 +233,27 @@ def journal(m, other):
     eventually("a refusal in the journal", lambda: re.search(r"WARN net: Failed handshake ", m.sh('journalctl | grep "Failed"').out))
 
 
+def followed(m, other):
+    """3.2: `silktalk log -f` beside `journalctl -f`: of a node without a log file, over the journal's next file."""
+    m.sh("silktalk config set logging.file off && systemctl restart silktalk", 0)
+    name = m.sh("silktalk id", 0).out.split()[0]
+    follower, seen = m.background("silktalk log -f -n 1 --event 'Message received'")
+    try:
+        line = rf"^\d{{4}}-\d\d-\d\dT[\d:.]{{12}}Z INFO \w+: Message received peer={other.id} id=[0-9a-f]{{32}} bytes=%d$"
+        eventually(lambda: f"its last line, in {seen()}", lambda: re.search(line % 15, seen(), re.M))
+        for i, what in enumerate(("true", "journalctl --rotate")):
+            m.sh(what, 0)
+            other(f"send {name} {'x' * (20 + i)} --wait", 0)
+            eventually(lambda: f"a line in {seen()}", lambda i=i: re.search(line % (20 + i), seen(), re.M))
+        assert len(seen().splitlines()) == 3, seen()
+        assert m.sh("silktalk log -n 3 --event 'Message received'", 0).out == seen()[:0] + "\n".join(
+            m.sh("silktalk log --event 'Message received'", 0).lines[-3:]) + "\n"
+    finally:
+        follower.kill()
+        follower.wait()
+    eventually("journalctl ends with it", lambda: m.sh("pgrep -x journalctl").code == 1)
+
+
 def by_itself(m, other):
     """2.1 to 2.3: the lists, a machine runs them."""
     for period, ids in (("daily", "D"), ("weekly", "W"), ("monthly", "M")):
@@ -424,6 +445,7 @@ def main():
         port_taken(m)
         resources(m)  # waits for the first minute's measure; from then on a busy machine is a finding
         emergency(m)
+        followed(m, other)
         other("stop", 0)
     print("the manual's commands work as printed")
     return 0
