@@ -2,8 +2,8 @@
 """contrib/examples with the programs that read them: cron, mail (its sendmail is caught), a chat's hook, Prometheus and its
 promtool, Nagios, Icinga. On a machine of its own (machine.py), where the node is a service as an operator has it.
 
-Environment: SILKTALK; CRON=1: the real cron too, which takes two minutes. Exit 0, or 77 where no such machine can be made. cron, Nagios and Icinga are no packages that
-contrib/setup wants on the machine of who works on SilkTalk: where they are missing, what they read is read here."""
+Environment: SILKTALK. Exit 0, or 77 where no such machine can be made. Nagios and Icinga are no packages that contrib/setup
+wants on the machine of who works on SilkTalk: where they are missing, what they read is read here."""
 import json
 import os
 import re
@@ -25,7 +25,7 @@ def install(m):
     system.install(m)
     m.sh(f"install -D -m 0755 -t {LIB} {EXAMPLES}/alert/*", 0)
     m.sh("s=$(command -v s-nail) && ln -s $s /usr/local/bin/mail")
-    m.write("/usr/sbin/sendmail", "#!/bin/sh\n{ cat; echo ----; } >>/root/mails\n", 0o755)
+    m.write("/usr/sbin/sendmail", "#!/bin/sh\nexec 9>>/root/mails; flock 9; cat >&9; echo ---- >&9\n", 0o755)
     m.sh("systemctl start silktalk", 0)
     for key in ("cpuWarning", "cpuCritical", "memoryWarning", "memoryCritical"):  # who else works here is no fault of the node
         m.sh(f"silktalk config set health.{key} 100", 0)
@@ -87,26 +87,26 @@ def cron(m):
     m.sh("rm /root/mails")
 
 
-def start_cron(m):
-    """The real cron with the same file, every minute instead of every five."""
-    program = next((p for p in ("cron -f", "crond -n") if shutil.which(p.split()[0])), None)
-    if program is None or "CRON" not in os.environ:
-        return None
-    beyond.append(program.split()[0])
-    m.sh("rm -f /etc/cron.d/* && systemctl stop silktalk", 0)
-    m.write("/etc/cron.d/silktalk", example("cron/silktalk").replace("*/5 * * * * root", "* * * * * root").replace(
-        "12 6 * * * root", "* * * * * root"))
-    return m.background(program)
+CRON = next((p for p in ("cron -f", "crond -n") if shutil.which(p.split()[0])), None)
 
 
-def end_cron(m, job):
-    if job is None:
-        return
-    eventually("two mails by cron", lambda: len(mails(m)) >= 2, 150)
-    job[0].kill()
-    job[0].wait()
-    text = "".join(mails(m))
-    assert "Subject: SilkTalk problem: " in text and "daily check CRITICAL" in text, text
+def real_cron(m):
+    """The real cron with the same file, each line every minute: it starts a job only when a minute begins. The node is dead."""
+    lines = re.findall(r"^(\S+ \S+ \S+ \S+ \S+) root ", example("cron/silktalk"), re.M)
+    m.sh("rm -f /etc/cron.d/* /root/mails && systemctl stop silktalk", 0)
+    text = example("cron/silktalk")
+    for when in lines:
+        text = text.replace(f"\n{when} root ", "\n* * * * * root ")
+    m.write("/etc/cron.d/silktalk", text)
+    job, said = m.background(CRON)
+    try:
+        eventually(lambda: f"four mails by cron, in {mails(m)} {said()}", lambda: len(mails(m)) == 4, 90)
+    finally:
+        job.kill()
+        job.wait()
+    subjects = sorted(re.search(r"^Subject: (.*)$", mail, re.M)[1] for mail in mails(m))
+    assert subjects == ["SilkTalk problem: web-01: SILKTALK CRITICAL - node is not running", "SilkTalk web-01: daily check CRITICAL",
+                        "SilkTalk web-01: monthly check WARNING", "SilkTalk web-01: weekly check UNKNOWN"], subjects
 
 
 def chat(m):
@@ -275,7 +275,7 @@ def main():
         print(why)
         return 77
     with machine as m:
-        missing = system.missing(m) + [p for p in ("promtool",) if not shutil.which(p)]
+        missing = system.missing(m) + [p for p in ("promtool",) if not shutil.which(p)] + ([] if CRON else ["cron"])
         if missing:
             print("not here (contrib/setup installs them):", *missing)
             return 77
@@ -285,7 +285,7 @@ def main():
         prometheus(m)
         nagios(m)
         icinga(m)
-        end_cron(m, start_cron(m))
+        real_cron(m)
     print("the examples do what they say" + ("; tried with " + ", ".join(beyond) if beyond else ""))
     return 0
 
