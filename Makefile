@@ -68,14 +68,14 @@ CFLAGS_fuzz := -O1 $(SANITIZE) -fsanitize=fuzzer-no-link -fprofile-instr-generat
     -Wno-error -Werror=incompatible-pointer-types
 DEPS_fuzz := $(BUILD)/deps/host
 LDFLAGS_fuzz := $(SANITIZE) -fsanitize=fuzzer -fprofile-instr-generate
-LDLIBS := -lsodium -lsecp256k1 -lbearssl -ltomcrypt -ltommath -lsqlite3 -lcares -linih -lyyjson -lz -lm -lpthread
+LDLIBS := -lring -lsodium -lsecp256k1 -lbearssl -ltomcrypt -ltommath -lsqlite3 -lcares -linih -lyyjson -lz -lm -lpthread
 
 .PHONY: all
 all: $(BUILD)/silktalk $(BUILD)/silktalk.debug compile_commands.json ## the executable build/silktalk and its unstripped twin
 	@:
 
 # ---- third-party code
-DEPS_INPUT := $(wildcard contrib/deps/table.tsv contrib/deps/build.mk contrib/deps/unpack contrib/deps/config/*)
+DEPS_INPUT := $(wildcard contrib/deps/table.tsv contrib/deps/build.mk contrib/deps/unpack contrib/deps/config/*.* contrib/deps/config/*/*)
 $(BUILD)/deps/.sources: $(DEPS_INPUT)
 	@contrib/deps/fetch $(BUILD)/dl
 	@contrib/deps/unpack $(BUILD)/dl $(BUILD)/deps/src

@@ -31,7 +31,7 @@ PLAIN := -O1
 endif
 MACHINE := $(firstword $(subst -, ,$(shell $(HOSTCC) -dumpmachine)))
 
-LIBS := sodium bearssl tomcrypt tommath inih sqlite3 z yyjson cares secp256k1 cmocka
+LIBS := sodium ring bearssl tomcrypt tommath inih sqlite3 z yyjson cares secp256k1 cmocka
 all: $(LIBS:%=$(LIB)/lib%.a)
 .PHONY: all
 .DELETE_ON_ERROR:
@@ -115,6 +115,13 @@ $(OUT)/obj/%-avx512f.c.o: OWN_FLAGS := $(avx2) -mavx512f
 $(OUT)/obj/%_internal_random.c.o: OWN_FLAGS := -mrdrnd
 endif
 $(eval $(call library,sodium,$(SODIUM_SRC),$(FAST) $(SODIUM) -I$(INC)/sodium -I$(INC) -I$(SRC)/sodium/src/libsodium/include/sodium))
+
+# ring: two files of BoringSSL's assembly, as its authors generated them; all of the rest is Rust. Nothing in them asks
+# what the processor can do: lib/crypto/vector.c does. Elsewhere than on x86-64 the archive is empty.
+ifeq ($(MACHINE),x86_64)
+RING_SRC := $(addprefix ring/pregenerated/,chacha20_poly1305_x86_64-elf.S sha256-x86_64-elf.S)
+endif
+$(eval $(call library,ring,$(RING_SRC),-I$(SRC)/ring/include -I$(CONFIG)))
 
 $(eval $(call library,bearssl,$(call src,bearssl/src/*.c bearssl/src/*/*.c),$(PLAIN) -I$(SRC)/bearssl/src -I$(INC)))
 

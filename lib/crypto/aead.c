@@ -3,6 +3,7 @@
 #include <sodium.h>
 
 #include "base/mem.h"
+#include "crypto/vector.h"
 
 static void nonce_of(uint64_t counter, uint8_t nonce[12]) {
     memset(nonce, 0, 4);
@@ -11,13 +12,18 @@ static void nonce_of(uint64_t counter, uint8_t nonce[12]) {
 void aead_seal(uint8_t *out, const uint8_t key[32], uint64_t counter, struct bytes ad, struct bytes plain) {
     uint8_t nonce[12];
     nonce_of(counter, nonce);
-    crypto_aead_chacha20poly1305_ietf_encrypt(out, NULL, plain.p, plain.n, ad.p, ad.n, NULL, nonce, key);
+    if (vector.chacha20_poly1305)
+        vector_aead_seal(out, key, nonce, ad, plain);
+    else
+        crypto_aead_chacha20poly1305_ietf_encrypt(out, NULL, plain.p, plain.n, ad.p, ad.n, NULL, nonce, key);
 }
 bool aead_open(uint8_t *out, const uint8_t key[32], uint64_t counter, struct bytes ad, struct bytes sealed) {
     uint8_t nonce[12];
+    if (sealed.n < AEAD_TAG) return false;
     nonce_of(counter, nonce);
-    return sealed.n >= AEAD_TAG && crypto_aead_chacha20poly1305_ietf_decrypt(
-                                       out, NULL, NULL, sealed.p, sealed.n, ad.p, ad.n, nonce, key) == 0;
+    if (vector.chacha20_poly1305) return vector_aead_open(out, key, nonce, ad, sealed);
+    return crypto_aead_chacha20poly1305_ietf_decrypt(out, NULL, NULL, sealed.p, sealed.n, ad.p, ad.n, nonce,
+                                                     key) == 0;
 }
 
 /* XSalsa20 is HSalsa20 of the key and the first 16 nonce bytes, then Salsa20 under the key that this gives

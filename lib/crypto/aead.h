@@ -1,4 +1,5 @@
-/* lib/crypto/aead.h: ChaCha20-Poly1305 (RFC 8439, IETF nonce) and XSalsa20 streams, by libsodium. */
+/* lib/crypto/aead.h: ChaCha20-Poly1305 (RFC 8439, IETF nonce) and XSalsa20 streams, by libsodium, the former
+ * by vector.h where the processor has what that needs. */
 #ifndef SILKTALK_CRYPTO_AEAD_H
 #define SILKTALK_CRYPTO_AEAD_H
 

@@ -6,6 +6,7 @@
 #include <tomcrypt.h>
 
 #include "base/mem.h"
+#include "crypto/vector.h"
 
 /* libsodium must never open /dev/random itself: in an empty root there is none. So its generator is the
  * system call alone. crypto_open has seen it work; should it fail later, going on without randomness is no
@@ -40,6 +41,7 @@ enum err crypto_open(void) {
     uint8_t probe[16];
     if (!kernel_random(probe, sizeof probe)) return E_FAILED;
     if (randombytes_set_implementation(&kernel_source) != 0 || sodium_init() < 0) return E_FAILED;
+    vector_detect();
     ltc_mp = ltm_desc;
     return register_hash(&sha256_desc) < 0 ? E_FAILED : OK;
 }

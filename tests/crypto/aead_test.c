@@ -1,6 +1,7 @@
 #include "crypto/aead.h"
 
 #include "crypto/rng.h"
+#include "crypto/vector.h"
 #include "tests/test.h"
 
 /* RFC 8439 2.8.2 has a nonce that begins with 07 00 00 00, which Noise can not spell; its appendix A.5 begins
@@ -51,6 +52,40 @@ TEST(aead_in_place_and_every_bit_counts) {
     CHECK(aead_open(data, key, 5, bytes_at(ad, 3), sealed) && data[0] == 0 && data[39] == 39, "in place");
     aead_seal(data, key, 0, bytes_of(NULL), bytes_of(NULL));
     CHECK(aead_open(out, key, 0, bytes_of(NULL), bytes_at(data, AEAD_TAG)), "an empty text");
+}
+
+/* Each length has its own way through vector code; libsodium must seal and open the same. */
+TEST(aead_by_vector_code_is_that_of_libsodium) {
+    enum { MOST = 70000 };
+    static uint8_t plain[MOST], one[MOST + AEAD_TAG], other[MOST + AEAD_TAG], back[MOST];
+    const struct vector have = vector;
+    struct rng rng;
+    uint8_t key[32];
+    struct bytes ad = bytes_at(plain, 32);
+    rng_system(&rng);
+    rng_fill(&rng, plain, sizeof plain);
+    rng_fill(&rng, key, sizeof key);
+    for (size_t n = 0; n <= MOST; n = n < 1100 ? n + 1 : n * 5 / 4) {
+        ad.n = n % 33;
+        struct bytes text = bytes_at(plain, n), sealed = bytes_at(one, n + AEAD_TAG);
+        vector = (struct vector){0};
+        aead_seal(other, key, n, ad, text);
+        vector = have;
+        aead_seal(one, key, n, ad, text);
+        CHECK(bytes_eq(sealed, bytes_at(other, n + AEAD_TAG)), "%zu sealed differently", n);
+        CHECK(aead_open(back, key, n, ad, sealed) && bytes_eq(bytes_at(back, n), text), "%zu", n);
+        CHECK(aead_open(other, key, n, ad, bytes_at(other, n + AEAD_TAG)), "%zu in place", n);
+        CHECK(bytes_eq(bytes_at(other, n), text), "%zu in place", n);
+        one[n * 7 / 8] ^= 0x20;
+        CHECK(!aead_open(back, key, n, ad, sealed), "%zu forged", n);
+    }
+    vector = have;
+}
+TEST(aead_without_vector_code) {
+    const struct vector have = vector;
+    vector = (struct vector){0};
+    aead_published_vector();
+    vector = have;
 }
 
 static const struct {

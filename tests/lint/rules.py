@@ -30,7 +30,7 @@ THIRD_PARTY = {
 # lib/X/Y.c has tests/X/Y_test.c, or the file of tests that covers it stands here.
 COVERED_BY = {
     "crypto/peer_ecdsa": "crypto/key", "crypto/peer_id": "crypto/key", "crypto/peer_rsa": "crypto/key",
-    "crypto/peer_secp256k1": "crypto/key", "crypto/shake": "crypto/hash",
+    "crypto/peer_secp256k1": "crypto/key", "crypto/shake": "crypto/hash", "crypto/vector": "crypto/aead",
     "crypto/pem": "crypto/tls", "crypto/tls_trust": "crypto/tls", "crypto/tls_verifier": "crypto/tls",
     "node/health_words": "node/alert",
     "loop/clocks": "loop/loop", "net/closing": "net/tcp", "net/interfaces": "net/tcp",

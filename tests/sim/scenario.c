@@ -472,7 +472,7 @@ void scenario_run(uint64_t seed, struct scenario_size nodes, bool only_messages,
     s.end_us = w->now_us + 10000000 + (int64_t)skewed(&s, 120000) * 1000;
     make_nodes(&s);
     plan_all(&s, s.most, chance(&s, 10) ? 0 : skewed(&s, 4 + 3 * s.n));
-    world_run(w, (s.end_us - w->now_us) / 1000);
+    world_run(w, (s.end_us - w->now_us + w->net.grain_us) / 1000 + 1); /* all that was planned, rounded too */
     heal_all(&s);
     s.healed = true;
     for (int64_t waited = 0; w->broken[0] == 0 && waited < HEALED_MS && !is_quiet(&s); waited += STEP_MS) {

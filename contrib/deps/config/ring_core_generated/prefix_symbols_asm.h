@@ -1,0 +1,1 @@
+/* ring's build gives its symbols a prefix by this header. Here they keep their names. */
