@@ -28,8 +28,11 @@ static void serve(struct daemon *d, struct control *socket) {
         switch (e.kind) {
         case CONTROL_LINE:
             measure(d, MEASURE_ASKED_MS);
-            node_request(d->node, &client, e.line);
+            bool taken = node_request(d->node, &client, e.line);
             if (client.fd >= 0) close(client.fd); /* no method took it */
+            if (taken) break;
+            node_client_gone(d->node, e.client);
+            control_drop(socket, e.client);
             break;
         case CONTROL_END:
             if (d->n_ended < ENDED_MAX)

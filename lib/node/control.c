@@ -4,7 +4,10 @@
 
 #include <stdio.h>
 
-enum { ANSWER_USUAL = 300 }; /* bytes: an answer of that size grows no more */
+enum {
+    ANSWER_USUAL = 300, /* bytes: an answer of that size grows no more */
+    AGAIN_MS = 1000
+};
 
 #define CONTROL_ROW(name, run, right) {name, run, RIGHT_##right},
 const struct control_row control_rows[] = {CONTROL_METHODS(CONTROL_ROW){NULL, NULL, RIGHT_OWNER}};
@@ -98,11 +101,21 @@ struct json_out control_begin(struct request *r, struct buf *line, const char *s
     return o;
 }
 
+/* No memory for the answer: nobody is left without one. Its time is up again in a moment, and what its method
+ * says then is said. */
+static void answer_later(struct request *r) {
+    if (!r->dead) request_deadline(r, mono_add_ms(r->node->now.mono, AGAIN_MS));
+}
+
 void control_finish(struct request *r, struct buf *line, struct json_out *o) {
     json_shut(o, '}');
     if (!json_end(o) || !buf_add_text(line, "}")) {
+        bool long_one = line->n > CONTROL_ANSWER_SIZE / 2;
         buf_free(line);
-        control_error(r, &(struct why){E_LIMIT, "the answer is too long; ask for less"});
+        if (r->wait == WAIT_RECEIPT && !long_one) /* an error would have its user send once more */
+            answer_later(r);
+        else
+            control_error(r, &(struct why){E_LIMIT, "the answer is too long; ask for less"});
         return;
     }
     node_answer(r->node, r->client, line);
@@ -172,8 +185,12 @@ void control_error(struct request *r, const struct why *w) {
     json_put_str(&o, "message", w->text);
     json_put_null(&o, "hint");
     json_shut(&o, '}');
-    if (json_end(&o) && buf_add_text(&line, "}")) node_answer(r->node, r->client, &line);
-    buf_free(&line);
+    if (!json_end(&o) || !buf_add_text(&line, "}")) {
+        buf_free(&line);
+        answer_later(r);
+        return;
+    }
+    node_answer(r->node, r->client, &line);
     end(r);
 }
 
@@ -284,14 +301,14 @@ static enum err dispatch(struct node *n, struct request *r, const struct json *r
     return row->run(n, r, json_get(root, "params"), w);
 }
 
-void control_request(struct node *n, struct node_client *client, struct bytes line) {
+bool control_request(struct node *n, struct node_client *client, struct bytes line) {
     struct why w = {OK, ""};
     struct json_doc *doc = json_parse(line, &w);
     const struct json *root = doc == NULL ? NULL : json_root(doc);
     struct request *r = request_new(n, client, json_get(root, "id"));
     if (r == NULL) {
         json_free(doc);
-        return;
+        return false;
     }
     n->request_fd = client->fd;
     if (doc == NULL)
@@ -303,6 +320,7 @@ void control_request(struct node *n, struct node_client *client, struct bytes li
     client->fd = n->request_fd;
     n->request_fd = -1;
     json_free(doc);
+    return true;
 }
 
 void control_client_gone(struct node *n, uint32_t client) {

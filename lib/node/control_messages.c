@@ -10,6 +10,10 @@ enum { ID_MOMENT_MS = 10, SEND_PEERS_MAX = 1000, NEXT_ROWS_MAX = 64, LIST_MAX = 
 
 static void answer_send(struct request *r) {
     struct sending *s = r->state;
+    if (s->adding == 0 && s->worst != OK && s->n == 1) {
+        control_error(r, &s->why);
+        return;
+    }
     struct buf line = {NULL, 0, 0, 0};
     struct json_out o = control_begin(r, &line, "send");
     json_open(&o, "items", '[');
@@ -32,10 +36,6 @@ static void answer_send(struct request *r) {
 static void settle(struct request *r) {
     struct sending *s = r->state;
     if (s->adding > 0) return;
-    if (s->worst != OK && s->n == 1) {
-        control_error(r, &s->why);
-        return;
-    }
     size_t open = 0;
     for (size_t i = 0; i < s->n; i++) open += !s->items[i].final;
     if (!s->wait || open == 0) answer_send(r);

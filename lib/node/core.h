@@ -666,7 +666,7 @@ void file_queue_cancelled(struct node *n, const struct store_op *op);
 bool peer_has_mail(const struct peer *p);
 
 /* ---- control.c and control_*.c */
-void control_request(struct node *n, struct node_client *client, struct bytes line);
+bool control_request(struct node *n, struct node_client *client, struct bytes line); /* see node_request */
 void control_client_gone(struct node *n, uint32_t client);
 void control_stored(struct node *n, struct store_op *op); /* op->user is the request's tag */
 void control_dial_done(struct node *n, struct dial *d);   /* d->why.code OK: connected */

@@ -303,7 +303,10 @@ static void run_control(struct node *n, struct http_client *c, const struct rout
             .id = c->id | HTTP_CLIENT, .uid = UINT32_MAX, .may = row_right(route), .fd = -1};
         c->answering = true;
         c->success = route->success;
-        control_request(n, &client, buf_view(&line));
+        if (!control_request(n, &client, buf_view(&line))) {
+            c->answering = false;
+            http_refuse(n, c, 503, "out of memory, try again", NULL);
+        }
     }
     buf_free(&line);
     buf_free(&name);

@@ -456,8 +456,8 @@ void node_resolve_done(struct node *n, uint32_t query, const struct node_resolve
     swarm_resolved(n, query, answer, why);
 }
 
-void node_request(struct node *n, struct node_client *client, struct bytes line) {
-    control_request(n, client, line);
+bool node_request(struct node *n, struct node_client *client, struct bytes line) {
+    return control_request(n, client, line);
 }
 void node_client_gone(struct node *n, uint32_t client) {
     control_client_gone(n, client);

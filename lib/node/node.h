@@ -80,7 +80,8 @@ struct node_client {
     enum control_right may;
     int fd; /* of a regular file that came with the request; -1: none, and when the node took it over */
 };
-void node_request(struct node *n, struct node_client *client, struct bytes line);
+/* False: there is no memory for a request, and so no answer: the client's connection must end. */
+bool node_request(struct node *n, struct node_client *client, struct bytes line);
 void node_client_gone(struct node *n, uint32_t client);
 
 /* A new configuration (ownership goes to the node): swaps all reloadable keys at once; appends the names of

@@ -401,6 +401,9 @@ static void dump(struct scenario *s) {
                i, n->up, n->powered, n->stopping, n->waiting, n->storing, (long long)n->timer.us,
                (long long)n->timer_at, (unsigned long long)n->turns, n->n_backlog);
         if (!n->up) continue;
+        printf("  outbox %llu spool %lld queue %lld half copies %d\n",
+               (unsigned long long)node_outbox(n->node), (long long)n->node->next_spool.us,
+               (long long)n->node->next_queue.us, n->node->half_copies != NULL);
         for (const struct unended *u = n->node->unended; u != NULL; u = u->next)
             printf("  end of %lld is not written, waits %d\n", (long long)u->seq, u->op != NULL);
         for (const struct file_out *f = n->node->files_out; f != NULL; f = f->next)
