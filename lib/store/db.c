@@ -6,6 +6,8 @@
 
 #include <errno.h>
 
+enum { RUN_FRAME_MAX = 4096 }; /* bytes: a longer message's row costs far more than its statement */
+
 static enum err nothing(struct db *db, struct store_op *op) {
     (void)db;
     return fail(&op->why, E_FAILED, "no such operation");
@@ -63,7 +65,7 @@ static const struct {
     [STORE_FIGURES_ADD] = {figures_add, true, false},
     [STORE_FIGURES] = {figures_read, false, true},
     [STORE_LOG_COUNTS] = {log_counts, false, true},
-    [STORE_SPACE] = {space, false, true}, /* a file system may take its time */
+    [STORE_SPACE] = {space, false, true},            /* a file system may take its time */
     [STORE_CONFIGURE] = {db_configure, false, true}, /* what came before it is done under the old limits */
 };
 
@@ -224,11 +226,33 @@ static void unanswered(struct store_op *op) {
     buf_clear(&op->out);
 }
 
-/* Receipts come many at a time, in the order of their messages: a statement for all of them costs a third of
- * one each. How many are done; 0: op must be done by itself. */
+/* RUN_ROWS small messages of one peer, and of one stream; 0: there are not so many. */
+static size_t add_run_length(const struct store_op *first, size_t most) {
+    const struct store_op *op = first;
+    for (size_t n = 0; n < RUN_ROWS; n++, op = op->next) {
+        if (n == most || op == NULL || op->kind != first->kind || op->in.n > RUN_FRAME_MAX) return 0;
+        if (!peer_id_eq(&op->peer, &first->peer)) return 0;
+        if (op->kind == STORE_INBOX_ADD && (op->tag != first->tag || op->flags != first->flags)) return 0;
+    }
+    return RUN_ROWS;
+}
+
+/* Messages and receipts come many at a time, in their order: a statement for all of them costs a third of one
+ * each. */
+static const struct {
+    enum store_kind kind;
+    size_t (*length)(const struct store_op *first, size_t most);
+    size_t (*run)(struct db *, struct store_op *first, size_t n);
+} runs[] = {{STORE_OUTBOX_DONE, outbox_done_run_length, outbox_done_run},
+            {STORE_OUTBOX_ADD, add_run_length, outbox_add_run},
+            {STORE_INBOX_ADD, add_run_length, inbox_add_run}};
+
+/* How many are done; 0: op must be done by itself. */
 static size_t apply_run(struct db *db, struct store_op *op, size_t n, bool *broken) {
-    if (op->kind != STORE_OUTBOX_DONE || !db->open_transaction) return 0;
-    size_t most = outbox_done_run_length(op, DB_BATCH_MAX - n);
+    size_t k = 0;
+    while (k < LEN(runs) && runs[k].kind != op->kind) k++;
+    if (k == LEN(runs) || !db->open_transaction) return 0;
+    size_t most = runs[k].length(op, DB_BATCH_MAX - n);
     if (most < 2) return 0;
     struct store_op *one = op;
     for (size_t i = 0; i < most; i++, one = one->next) {
@@ -237,7 +261,7 @@ static size_t apply_run(struct db *db, struct store_op *op, size_t n, bool *brok
     }
     db->rc = SQLITE_OK;
     db->changes_before = sqlite3_total_changes64(db->sql);
-    size_t run = outbox_done_run(db, op, most);
+    size_t run = runs[k].run(db, op, most);
     *broken = db->rc != SQLITE_OK;
     db->rc = SQLITE_OK;
     return *broken ? most : run; /* of a broken one all are done anew, each by itself */
@@ -308,7 +332,11 @@ struct store_op *db_batch(struct db *db, struct store_op *first) {
         size_t run = apply_run(db, op, n, &broken);
         if (run > 0) {
             n += run;
-            while (--run > 0) op = op->next;
+            bytes += op->in.n;
+            for (; run > 1; run--) {
+                op = op->next;
+                bytes += op->in.n;
+            }
             continue;
         }
         bytes += op->in.n;

@@ -43,34 +43,37 @@ struct attached { /* to a message: a file; name n 0: none */
     struct bytes name;
     uint64_t size;
 };
+/* The values of a row, from parameter `at` on. */
+static void bind_row(struct query *q, int at, const struct party *p, const struct store_op *op,
+                     const struct message *m, uint64_t frame_bytes) {
+    bind_bytes(q, at, bytes_at(m->id, MESSAGE_ID));
+    bind_str(q, at + 1, p->text);
+    bind_int(q, at + 2, op->now.ms);
+    bind_int(q, at + 3, (int64_t)m->sent_ms); /* a peer's: all 64 bits come back as they were */
+    bind_int(q, at + 4, (int64_t)m->expires_ms);
+    bind_int(q, at + 5, (op->flags & INBOX_STRANGER) != 0);
+    bind_message_text(q, at + 6, m->content_type);
+    bind_message_text(q, at + 7, m->subject);
+    if (m->has_reply_to) bind_bytes(q, at + 8, bytes_at(m->reply_to, MESSAGE_ID));
+    bind_count(q, at + 9, frame_bytes);
+    bind_bytes(q, at + 10, m->body);
+}
+
 static void insert(struct db *db, const struct party *p, const struct store_op *op, const struct message *m,
                    uint64_t frame_bytes, const struct attached *file) {
     struct query q = query_open(db, SQL_INBOX_ADD);
-    bind_bytes(&q, 1, bytes_at(m->id, MESSAGE_ID));
-    bind_str(&q, 2, p->text);
-    bind_int(&q, 3, op->now.ms);
-    bind_int(&q, 4, (int64_t)m->sent_ms); /* a peer's: all 64 bits come back as they were */
-    bind_int(&q, 5, (int64_t)m->expires_ms);
-    bind_int(&q, 6, (op->flags & INBOX_STRANGER) != 0);
-    bind_message_text(&q, 7, m->content_type);
-    bind_message_text(&q, 8, m->subject);
-    if (m->has_reply_to) bind_bytes(&q, 9, bytes_at(m->reply_to, MESSAGE_ID));
-    bind_count(&q, 10, frame_bytes);
-    bind_bytes(&q, 11, m->body);
+    bind_row(&q, 1, p, op, m, frame_bytes);
     if (file->name.n > 0) {
-        bind_text(&q, 12, file->name);
-        bind_count(&q, 13, file->size);
+        bind_text(&q, INBOX_VALUES + 1, file->name);
+        bind_count(&q, INBOX_VALUES + 2, file->size);
     }
     query_run(&q);
 }
 
-/* The row and its counters. */
-static bool put(struct db *db, struct party *p, struct store_op *op, const struct message *m,
-                uint64_t frame_bytes, const struct attached *file) {
-    insert(db, p, op, m, frame_bytes, file);
-    if (db->rc != SQLITE_OK) return false;
-    op->seq = sqlite3_last_insert_rowid(db->sql);
-    op->count = (uint64_t)op->seq;
+/* The row of op is there: its result, and the counters. */
+static void stored(struct db *db, struct party *p, struct store_op *op, int64_t seq, uint64_t frame_bytes) {
+    op->seq = seq;
+    op->count = (uint64_t)seq;
     op->status = RECEIPT_STORED;
     p->inbox_messages++;
     p->inbox_bytes += (int64_t)frame_bytes;
@@ -81,6 +84,13 @@ static bool put(struct db *db, struct party *p, struct store_op *op, const struc
     total_add(db, TOTAL_INBOX_BYTES, (int64_t)frame_bytes);
     if ((op->flags & INBOX_STRANGER) != 0) total_add(db, TOTAL_STRANGER_BYTES, (int64_t)frame_bytes);
     db->room_pages -= (int64_t)(frame_bytes / DB_PAGE) + 1;
+}
+
+static bool put(struct db *db, struct party *p, struct store_op *op, const struct message *m,
+                uint64_t frame_bytes, const struct attached *file) {
+    insert(db, p, op, m, frame_bytes, file);
+    if (db->rc != SQLITE_OK) return false;
+    stored(db, p, op, sqlite3_last_insert_rowid(db->sql), frame_bytes);
     return true;
 }
 
@@ -93,6 +103,12 @@ static bool inbox_tag_is_busy(const struct db *db, uint64_t tag) {
 
 void inbox_tag_busy(struct db *db, uint64_t tag) {
     if (tag != 0 && !inbox_tag_is_busy(db, tag)) db->busy_tags[db->n_busy++ % BUSY_TAGS] = tag;
+}
+
+/* At most `at_once` ids beyond what may be remembered go. */
+static void forget(struct db *db, uint64_t most, uint64_t at_once) {
+    uint64_t gone, seen = (uint64_t)db->totals[TOTAL_SEEN];
+    if (seen > most) seen_remove_oldest(db, MIN(seen - most, at_once), INT64_MAX, &gone);
 }
 
 enum err inbox_add(struct db *db, struct store_op *op) {
@@ -121,12 +137,91 @@ enum err inbox_add(struct db *db, struct store_op *op) {
         return OK;
     }
     if (!put(db, p, op, &m, op->in.n, &(struct attached){.size = 0})) return E_IO;
-    uint64_t gone, most = MAX(op->limits[5], (uint64_t)1); /* never the one that has just come */
-    if ((uint64_t)db->totals[TOTAL_SEEN] > most) {
-        seen_remove_oldest(db, MIN((uint64_t)db->totals[TOTAL_SEEN] - most, (uint64_t)FORGET_MAX), INT64_MAX,
-                           &gone);
-    }
+    forget(db, MAX(op->limits[5], (uint64_t)1), FORGET_MAX); /* never the one that has just come */
     return OK;
+}
+
+/* All of them are messages, and no quota refuses any. */
+static bool run_fits(const struct db *db, const struct party *p, const struct store_op *first,
+                     struct message m[RUN_ROWS]) {
+    const struct store_op *op = first;
+    const uint64_t *most = first->limits;
+    uint64_t bytes = 0;
+    int64_t pages = ADD_PAGES_MORE;
+    for (size_t i = 0; i < RUN_ROWS; i++, op = op->next) {
+        if (message_of_frame(buf_view(&op->in), &m[i], NULL) != OK) return false;
+        if (memcmp(op->limits, first->limits, sizeof op->limits) != 0) return false;
+        bytes += op->in.n;
+        pages += (int64_t)(op->in.n / DB_PAGE) + 1;
+    }
+    uint64_t messages = RUN_ROWS - 1; /* before the last one: if that fits, all do */
+    struct store_op whole = {.flags = first->flags};
+    memcpy(whole.limits, most, sizeof whole.limits);
+    for (size_t i = 0; i < 3; i += 2) whole.limits[i] -= MIN(messages, whole.limits[i]);
+    return most[5] >= RUN_ROWS && pages <= db->room_pages && refused_by(db, p, &whole, bytes) == NULL;
+}
+
+/* Remembers all, as remember() does each. Those that were there before are set to DUPLICATE; how many were
+ * not. With db->rc nothing is sure. */
+static size_t remember_run(struct db *db, const struct party *p, struct store_op *first,
+                           const struct message m[RUN_ROWS]) {
+    struct query q = query_open(db, SQL_SEEN_ADD_RUN);
+    for (int i = 0; i < RUN_ROWS; i++) {
+        bind_int(&q, 1 + i * SEEN_VALUES, p->n);
+        bind_bytes(&q, 2 + i * SEEN_VALUES, bytes_at(m[i].id, MESSAGE_ID));
+        bind_int(&q, 3 + i * SEEN_VALUES, db->totals[TOTAL_RUNNING]);
+    }
+    if (!query_run(&q)) return 0;
+    int64_t added = sqlite3_changes(db->sql);
+    total_add(db, TOTAL_SEEN, added);
+    if (added == RUN_ROWS) return RUN_ROWS;
+    /* The new rows lie one behind the other, in the order of the messages: what is not there was before. */
+    int64_t last = added == 0 ? 0 : sqlite3_last_insert_rowid(db->sql);
+    q = query_open(db, SQL_SEEN_SHOW_RUN);
+    bind_int(&q, 1, last - added + 1);
+    bind_int(&q, 2, last);
+    bool row = added > 0 && query_row(&q);
+    struct store_op *op = first;
+    for (size_t i = 0; i < RUN_ROWS; i++, op = op->next) {
+        if (row && bytes_eq(column_bytes(&q, 0), bytes_at(m[i].id, MESSAGE_ID)))
+            row = query_row(&q);
+        else
+            op->status = RECEIPT_DUPLICATE;
+    }
+    query_end(&q);
+    return (size_t)added;
+}
+
+static void insert_run(struct db *db, struct party *p, struct store_op *first,
+                       const struct message m[RUN_ROWS]) {
+    struct query q = query_open(db, SQL_INBOX_ADD_RUN);
+    struct store_op *op = first;
+    for (int i = 0; i < RUN_ROWS; i++, op = op->next)
+        bind_row(&q, 1 + i * INBOX_VALUES, p, op, &m[i], op->in.n);
+    if (!query_run(&q)) return;
+    int64_t seq = sqlite3_last_insert_rowid(db->sql) - RUN_ROWS;
+    op = first;
+    for (size_t i = 0; i < RUN_ROWS; i++, op = op->next) stored(db, p, op, ++seq, op->in.n);
+}
+
+size_t inbox_add_run(struct db *db, struct store_op *first, size_t n) {
+    struct message m[RUN_ROWS];
+    struct party *p = party_find(db, &first->peer);
+    if (p == NULL || n != RUN_ROWS || inbox_tag_is_busy(db, first->tag) || !run_fits(db, p, first, m))
+        return 0;
+    if (!party_number(db, p)) return 0;
+    struct store_op *op = first;
+    for (size_t i = 0; i < RUN_ROWS; i++, op = op->next) memcpy(op->id, m[i].id, MESSAGE_ID);
+    size_t added = remember_run(db, p, first, m);
+    op = first;
+    if (added == RUN_ROWS)
+        insert_run(db, p, first, m);
+    else
+        for (size_t i = 0; i < RUN_ROWS && db->rc == SQLITE_OK; i++, op = op->next)
+            if (op->status != RECEIPT_DUPLICATE)
+                put(db, p, op, &m[i], op->in.n, &(struct attached){.size = 0});
+    forget(db, first->limits[5], RUN_ROWS * FORGET_MAX);
+    return RUN_ROWS;
 }
 
 bool inbox_has_seen(struct db *db, const struct peer_id *peer, const uint8_t id[MESSAGE_ID]) {
@@ -268,8 +363,8 @@ enum err inbox_after(struct db *db, struct store_op *op) {
         bool done = wr_u64(&op->out, (uint64_t)column_int(&q, 0)) && wr_u8(&op->out, peer.n) &&
                     buf_add(&op->out, peer_id_view(&peer)) && wr_u64(&op->out, (uint64_t)column_int(&q, 2)) &&
                     wr_u8(&op->out, column_int(&q, 3) != 0) &&
-                    wr_u32(&op->out, (uint32_t)message_frame_size(&m)) &&
-                    message_frame_write(&op->out, &m) && wr_u16(&op->out, (uint16_t)column_bytes(&q, 12).n) &&
+                    wr_u32(&op->out, (uint32_t)message_frame_size(&m)) && message_frame_write(&op->out, &m) &&
+                    wr_u16(&op->out, (uint16_t)column_bytes(&q, 12).n) &&
                     buf_add(&op->out, column_bytes(&q, 12));
         if (!done) e = fail(&op->why, E_MEMORY, "out of memory for messages");
     }

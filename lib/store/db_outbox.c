@@ -49,17 +49,23 @@ static bool is_there(struct db *db, const uint8_t id[MESSAGE_ID]) {
     return there;
 }
 
+/* The values of a row, from parameter `at` on. */
+static void bind_row(struct query *q, int at, const struct party *p, const struct message *m,
+                     size_t frame_bytes) {
+    bind_bytes(q, at, bytes_at(m->id, MESSAGE_ID));
+    bind_str(q, at + 1, p->text);
+    bind_count(q, at + 2, m->sent_ms);
+    bind_count(q, at + 3, m->expires_ms);
+    bind_message_text(q, at + 4, m->content_type);
+    bind_message_text(q, at + 5, m->subject);
+    if (m->has_reply_to) bind_bytes(q, at + 6, bytes_at(m->reply_to, MESSAGE_ID));
+    bind_count(q, at + 7, frame_bytes);
+    bind_bytes(q, at + 8, m->body);
+}
+
 static void insert(struct db *db, const struct party *p, const struct message *m, size_t frame_bytes) {
     struct query q = query_open(db, SQL_OUTBOX_ADD);
-    bind_bytes(&q, 1, bytes_at(m->id, MESSAGE_ID));
-    bind_str(&q, 2, p->text);
-    bind_count(&q, 3, m->sent_ms);
-    bind_count(&q, 4, m->expires_ms);
-    bind_message_text(&q, 5, m->content_type);
-    bind_message_text(&q, 6, m->subject);
-    if (m->has_reply_to) bind_bytes(&q, 7, bytes_at(m->reply_to, MESSAGE_ID));
-    bind_count(&q, 8, frame_bytes);
-    bind_bytes(&q, 9, m->body);
+    bind_row(&q, 1, p, m, frame_bytes);
     query_run(&q);
 }
 
@@ -103,6 +109,47 @@ enum err outbox_put(struct db *db, const struct peer_id *peer, struct bytes fram
 
 enum err outbox_add(struct db *db, struct store_op *op) {
     return outbox_put(db, &op->peer, buf_view(&op->in), op->limits, &op->seq, op);
+}
+
+/* All of them are messages for which there is room; *bytes: of them all. */
+static bool run_fits(const struct db *db, const struct party *p, const struct store_op *first,
+                     struct message m[RUN_ROWS], size_t *bytes) {
+    const struct store_op *op = first;
+    const int64_t *t = db->totals;
+    int64_t pages = FRAME_PAGES_MORE;
+    *bytes = 0;
+    for (int64_t i = 0; i < RUN_ROWS; i++, op = op->next) {
+        int64_t before = (int64_t)*bytes;
+        if (message_of_frame(buf_view(&op->in), &m[i], NULL) != OK) return false;
+        if ((uint64_t)(p->outbox_messages + i) >= op->limits[2]) return false;
+        if (refused_by(t[TOTAL_QUEUED] + t[TOTAL_FAILED] + i,
+                       t[TOTAL_QUEUED_BYTES] + t[TOTAL_FAILED_BYTES] + before, op->limits, op->in.n) != NULL)
+            return false;
+        pages += (int64_t)(op->in.n / DB_PAGE) + 1;
+        *bytes += op->in.n;
+    }
+    return pages <= db->room_pages;
+}
+
+size_t outbox_add_run(struct db *db, struct store_op *first, size_t n) {
+    struct message m[RUN_ROWS];
+    size_t bytes;
+    struct party *p = party_find(db, &first->peer);
+    if (p == NULL || n != RUN_ROWS || !run_fits(db, p, first, m, &bytes)) return 0;
+    struct query q = query_open(db, SQL_OUTBOX_ADD_RUN);
+    struct store_op *op = first;
+    for (int i = 0; i < RUN_ROWS; i++, op = op->next) bind_row(&q, 1 + i * OUTBOX_VALUES, p, &m[i], op->in.n);
+    if (!query_run(&q))
+        return 0; /* also for an id that is there: our own are random, so it is worth no more */
+    int64_t seq = sqlite3_last_insert_rowid(db->sql) - RUN_ROWS;
+    op = first;
+    for (size_t i = 0; i < RUN_ROWS; i++, op = op->next) {
+        memcpy(op->id, m[i].id, MESSAGE_ID);
+        op->seq = ++seq;
+        db->room_pages -= (int64_t)(op->in.n / DB_PAGE) + 1;
+    }
+    count_queued(db, p, RUN_ROWS, (int64_t)bytes);
+    return RUN_ROWS;
 }
 
 enum err outbox_load(struct db *db, struct store_op *op) {

@@ -86,11 +86,11 @@ struct db {
     struct bytes_gone { /* bytes of files that go once this transaction is committed */
         int64_t seq;
         bool outgoing;
-        bool if_undone; /* they go if it is not, instead: they were made within it */
+        bool if_undone;              /* they go if it is not, instead: they were made within it */
         char name[BYTES_NAME_SPACE]; /* of a received one, which may be whole */
     } gone[BYTES_GONE_MAX];
     size_t n_gone;
-    bool sweep_bytes; /* once it is committed, what no row wants goes too */
+    bool sweep_bytes;              /* once it is committed, what no row wants goes too */
     uint64_t busy_tags[BUSY_TAGS]; /* streams that were answered BUSY, a ring */
     size_t n_busy;
     struct asked { /* the fields of an op that are question and answer: kept for a second run */
@@ -173,6 +173,10 @@ bool outbox_peer_item(struct db *db, const struct peer_id *peer,
                       struct buf *out); /* a record of OUTBOX_PEERS */
 enum err outbox_load(struct db *db, struct store_op *op);
 enum err outbox_done(struct db *db, struct store_op *op);
+/* Rows of a run (RUN_ROWS small messages for one peer, or from one stream) in one statement, each as its own
+ * operation would do it. RUN_ROWS, or 0: each must be done by itself. With db->rc the transaction is over. */
+size_t outbox_add_run(struct db *db, struct store_op *first, size_t n);
+size_t inbox_add_run(struct db *db, struct store_op *first, size_t n);
 /* How many of the list from `first` on are receipts of one peer, for seqs one after the other. */
 size_t outbox_done_run_length(const struct store_op *first, size_t most);
 /* Does the first of these n at once, as outbox_done does each: up to one that is not there or not queued. How

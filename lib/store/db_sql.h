@@ -15,6 +15,12 @@
 #define MESSAGE_COLUMNS "id, created_ms, expires_ms, content_type, subject, reply_to, body "
 #define INBOX_MESSAGE "id, sent_ms, expires_ms, content_type, subject, reply_to, body "
 
+/* Rows of one insert of a run: they share what a statement costs, and the row that AUTOINCREMENT keeps. */
+#define RUN_ROWS 16
+#define ROWS_4(row) row ", " row ", " row ", " row
+#define ROWS_16(row) ROWS_4(row) ", " ROWS_4(row) ", " ROWS_4(row) ", " ROWS_4(row)
+enum { OUTBOX_VALUES = 9, SEEN_VALUES = 3, INBOX_VALUES = 11 }; /* of one row */
+
 /* Figures: columns from the table of node/figures.h; minutes become an hour by their third column. */
 #define FIGURE_COLUMN(symbol, name, fold) ", " name
 #define FIGURE_MARK(symbol, name, fold) ", ?"
@@ -51,6 +57,8 @@
     /* outbox */                                                                                                   \
     X(OUTBOX_ADD, "INSERT INTO outbox(id, peer, state, created_ms, expires_ms, content_type, subject, reply_to, "  \
                   "frame_bytes, body) VALUES(?1, ?2, 'queued', ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT(id) DO NOTHING") \
+    X(OUTBOX_ADD_RUN, "INSERT OR FAIL INTO outbox(id, peer, state, created_ms, expires_ms, content_type, subject, " \
+                      "reply_to, frame_bytes, body) VALUES " ROWS_16("(?, ?, 'queued', ?, ?, ?, ?, ?, ?, ?)"))      \
     X(OUTBOX_HAS, "SELECT 1 FROM outbox WHERE id = ?1")                                                            \
     X(OUTBOX_LOAD, "SELECT seq, tries, frame_bytes, " MESSAGE_COLUMNS                                              \
                    "FROM outbox WHERE peer = ?1 AND state = 'queued' AND seq > ?2 ORDER BY seq LIMIT ?3")          \
@@ -76,12 +84,18 @@
     X(OUTBOX_BY_END, "SELECT seq, id FROM outbox WHERE substr(hex(id), ?1) = ?2 LIMIT ?3")                         \
     /* inbox */                                                                                                    \
     X(SEEN_ADD, "INSERT INTO seen(sender, id, stored_ms) VALUES(?1, ?2, ?3) ON CONFLICT DO NOTHING")               \
+    X(SEEN_ADD_RUN, "INSERT OR FAIL INTO seen(sender, id, stored_ms) VALUES " ROWS_16("(?, ?, ?)")                  \
+                    " ON CONFLICT DO NOTHING")                                                                     \
+    X(SEEN_SHOW_RUN, "SELECT id FROM seen WHERE n BETWEEN ?1 AND ?2 ORDER BY n")                                   \
     X(SEEN_HAS, "SELECT 1 FROM seen WHERE sender = ?1 AND id = ?2")                                                \
     X(SEEN_OLDEST, "SELECT n, stored_ms FROM seen ORDER BY n LIMIT ?1")                                            \
     X(SEEN_DROP, "DELETE FROM seen WHERE n = ?1")                                                                  \
     X(INBOX_ADD, "INSERT INTO inbox(id, peer, received_ms, sent_ms, expires_ms, stranger, content_type, subject, " \
                  "reply_to, frame_bytes, body, file, file_bytes) "                                                 \
                  "VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)")                                 \
+    X(INBOX_ADD_RUN, "INSERT OR FAIL INTO inbox(id, peer, received_ms, sent_ms, expires_ms, stranger, content_type, " \
+                     "subject, reply_to, frame_bytes, body) VALUES "                                               \
+                     ROWS_16("(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"))                                                 \
     X(INBOX_LIST, INBOX_ITEM "WHERE (?1 = '' OR i.peer = ?1) AND (?2 = 0 OR i.is_read = 0) AND "                   \
                   "(?3 = 0 OR i.seq < ?3) ORDER BY i.seq DESC LIMIT ?4")                                           \
     X(INBOX_SEARCH, INBOX_ITEM "WHERE (?1 = '' OR i.peer = ?1) AND (?2 = 0 OR i.is_read = 0) AND "                 \
