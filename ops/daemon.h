@@ -175,6 +175,7 @@ void sink_turn(struct daemon *d);  /* lines to writer and server */
 void sink_flush(struct daemon *d); /* waits until they are written, or too long */
 void sink_close(struct daemon *d);
 struct mono sink_deadline(const struct daemon *d);
+void sink_health(const struct daemon *d, struct health_facts *out);
 void sink_measure(const struct daemon *d, struct node_resources *out);
 
 /* ---- daemon_measure.c */

@@ -83,8 +83,7 @@ void sink_remote(struct daemon *d, const struct config *c) {
     struct why w;
     if (strcmp(url, s->remote_url) == 0) return;
     snprintf(s->remote_url, sizeof s->remote_url, "%s", url);
-    if (s->remote != NULL)
-        s->remote_dropped += log_remote_dropped(s->remote) + (log_remote_queued(s->remote) > 0);
+    if (s->remote != NULL) s->remote_dropped += log_remote_dropped(s->remote) + log_remote_waiting(s->remote);
     log_remote_close(s->remote);
     s->remote = NULL;
     if (d->dns != NULL) dns_cancel(d->dns, LOG_SERVER_TAG);
@@ -185,4 +184,20 @@ void sink_measure(const struct daemon *d, struct node_resources *out) {
     out->log_remote_queued = s->remote == NULL ? 0 : log_remote_queued(s->remote);
     out->log_remote_dropped = s->remote_dropped + (s->remote == NULL ? 0 : log_remote_dropped(s->remote));
     out->log_lost = stats.lost + stats.dropped + out->log_remote_dropped;
+}
+
+void sink_health(const struct daemon *d, struct health_facts *out) {
+    const struct daemon_log *s = &d->sink;
+    struct log_writer_stats stats = log_writer_stats(s->writer);
+    char addr[72];
+    struct why w;
+    out->lines_lost = stats.lost + stats.dropped + d->log.dropped;
+    out->lines_unsent = s->remote_dropped + (s->remote == NULL ? 0 : log_remote_dropped(s->remote));
+    if (!stats.open)
+        snprintf(out->logs, sizeof out->logs, "the log file is not open");
+    else if (stats.gone)
+        snprintf(out->logs, sizeof out->logs,
+                 "the file was removed or replaced: silktalk reload opens it anew");
+    if (s->remote != NULL && log_remote_down(s->remote, addr, &w))
+        snprintf(out->log_server, sizeof out->log_server, "%s: %.50s", addr, w.text);
 }

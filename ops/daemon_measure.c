@@ -61,13 +61,8 @@ void measure_health(struct daemon *d) {
     const struct space_use *spaces = node_spaces(d->node);
     if (spaces[SPACE_DATA].total == 0) spaces = NULL; /* at the start the store has not told yet */
     local_health(&d->local, d->home, c, &d->identity.peer, &use, spaces, &f);
-    struct log_writer_stats log = log_writer_stats(d->sink.writer);
-    f.lines_lost = log.lost + log.dropped + d->log.dropped;
     f.listeners_lost = d->listeners_lost;
-    if (!log.open)
-        snprintf(f.logs, sizeof f.logs, "the log file is not open");
-    else if (log.gone)
-        snprintf(f.logs, sizeof f.logs, "the file was removed or replaced: silktalk reload opens it anew");
+    sink_health(d, &f);
     node_health_measured(d->node, &f, d->worst_turn_us);
     d->worst_turn_us = 0;
 }

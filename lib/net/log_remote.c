@@ -103,9 +103,11 @@ static void opened(struct log_remote *r) {
     if (!r->to.tcp) return;
     r->up = true;
     r->wait_ms = LOG_REMOTE_MIN_MS;
-    int on = 1, ms = LOG_REMOTE_STUCK_MS; /* a host that is gone is noticed when nothing is sent, too */
+    int on = 1, bytes = LOG_REMOTE_KERNEL_BYTES,
+        ms = LOG_REMOTE_STUCK_MS; /* a host that is gone is noticed when nothing is sent, too */
     setsockopt(r->fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
     setsockopt(r->fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &ms, sizeof ms);
+    setsockopt(r->fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof bytes); /* else it grows to megabytes */
 }
 
 static struct bytes first(const struct log_remote *r) {
@@ -333,17 +335,20 @@ void log_remote_close(struct log_remote *r) {
     mem_free(r);
 }
 
-enum log_remote_news log_remote_news(struct log_remote *r, char addr[72], struct why *why) {
-    bool down = !r->up && r->why.code != OK;
-    if (r->told_any ? r->told_up == r->up : !r->up && !down) return LOG_REMOTE_SAME;
-    if (!r->up && !down) return LOG_REMOTE_SAME;
-    r->told_any = true;
-    r->told_up = r->up;
+bool log_remote_down(const struct log_remote *r, char addr[72], struct why *why) {
     *why = r->why;
     if (r->at.port != 0)
         endpoint_text(&r->at, addr);
     else
         snprintf(addr, 72, "%.60s:%u", r->to.host, (unsigned)r->to.port);
+    return !r->up && r->why.code != OK;
+}
+
+enum log_remote_news log_remote_news(struct log_remote *r, char addr[72], struct why *why) {
+    bool down = log_remote_down(r, addr, why);
+    if ((!r->up && !down) || (r->told_any && r->told_up == r->up)) return LOG_REMOTE_SAME;
+    r->told_any = true;
+    r->told_up = r->up;
     return r->up ? LOG_REMOTE_UP : LOG_REMOTE_DOWN;
 }
 
@@ -353,4 +358,11 @@ uint64_t log_remote_dropped(const struct log_remote *r) {
 
 size_t log_remote_queued(const struct log_remote *r) {
     return r->queue.n - r->taken;
+}
+
+uint64_t log_remote_waiting(const struct log_remote *r) {
+    struct rd rd = rd_of(bytes_skip(buf_view(&r->queue), r->taken));
+    uint64_t n = 0;
+    for (; rd.in.n > 0 && !rd.bad; n++) rd_take(&rd, rd_u16(&rd));
+    return n;
 }

@@ -3,8 +3,8 @@
  * counted. A connection that breaks is made again after LOG_REMOTE_MIN_MS, doubled to LOG_REMOTE_MAX_MS, with
  * jitter, each time at the next address of the name; a message that was sent in part is sent again as a
  * whole. A server that takes nothing for LOG_REMOTE_STUCK_MS is left, and dialed again. What the kernel had
- * taken when a connection broke is lost unseen: syslog has no receipts. UDP: a port that refuses counts as
- * broken.
+ * taken when a connection broke is lost unseen, since syslog has no receipts: it is given
+ * LOG_REMOTE_KERNEL_BYTES at most. UDP: a port that refuses counts as broken.
  *
  * It watches its socket in the owner's loop by itself. Names are the owner's: log_remote_asks, then
  * log_remote_resolved. */
@@ -21,6 +21,7 @@ enum {
     LOG_REMOTE_DIAL_MS = 10000,
     LOG_REMOTE_STUCK_MS = 60000,
     LOG_REMOTE_GOOD_MS = 5000, /* UDP: nothing refused for so long */
+    LOG_REMOTE_KERNEL_BYTES = 32 << 10,
     LOG_REMOTE_IPS = 8
 };
 
@@ -48,7 +49,10 @@ void log_remote_resolved(struct log_remote *r, const struct ip *ips, size_t n, c
  */
 enum log_remote_news { LOG_REMOTE_SAME, LOG_REMOTE_UP, LOG_REMOTE_DOWN };
 enum log_remote_news log_remote_news(struct log_remote *r, char addr[72], struct why *why);
+/* It was tried, and is not connected: of where, and why. */
+bool log_remote_down(const struct log_remote *r, char addr[72], struct why *why);
 uint64_t log_remote_dropped(const struct log_remote *r);
-size_t log_remote_queued(const struct log_remote *r); /* bytes */
+size_t log_remote_queued(const struct log_remote *r);    /* bytes */
+uint64_t log_remote_waiting(const struct log_remote *r); /* lines */
 
 #endif

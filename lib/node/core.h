@@ -302,7 +302,7 @@ struct node_health {
     struct health_past { /* counters as they were */
         struct mono at;
         uint64_t operations, failed, latencies, database_faults, database_full, lines_lost,
-            limits[HEALTH_LIMITS];
+            lines_unsent, limits[HEALTH_LIMITS];
     } past[HEALTH_PAST];
     size_t n_past; /* ever written */
     struct health_clock {

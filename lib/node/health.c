@@ -325,6 +325,18 @@ static void judge_audit(const struct health_input *in, struct health_result *r) 
     later(r, "not known: the audit log comes with delivery D of this program");
 }
 
+static void judge_log_server(const struct health_input *in, struct health_result *r) {
+    const char *why = in->facts->log_server;
+    unsigned long long unsent = in->numbers->lines_unsent;
+    r->fix = "silktalk log --event 'Log server'; is it up, does it read? silktalk config get logging.remote";
+    if (why[0] != 0 && unsent > 0)
+        P2(r, "server unreachable: %s, %llu lines lost to it", why, unsent);
+    else if (why[0] != 0)
+        P2(r, "server unreachable: %s", why);
+    else if (unsent > 0)
+        P2(r, "server did not take %llu lines", unsent);
+}
+
 static void judge_logs(const struct health_input *in, struct health_result *r) {
     if (in->facts->logs[0] != 0)
         P2(r, "%s", in->facts->logs);
@@ -332,6 +344,7 @@ static void judge_logs(const struct health_input *in, struct health_result *r) {
         P2(r, "%llu lines were lost", (unsigned long long)in->numbers->lines_lost);
     else
         WELL(r, "are written");
+    if (r->status == HEALTH_OK && cfg(in->config, logging_remote).text[0] != 0) judge_log_server(in, r);
 }
 
 static void judge_limits(const struct health_input *in, struct health_result *r) {
@@ -431,7 +444,7 @@ void health_checks_json(const struct health *h, struct json_out *o) {
         json_put_wall(o, "since", r->since);
         json_put_bool(o, "judged", r->judged);
         bool bad = r->judged && r->status != HEALTH_OK;
-        json_put_str(o, "fix", bad ? health_rows[i].fix : NULL);
+        json_put_str(o, "fix", !bad ? NULL : r->fix != NULL ? r->fix : health_rows[i].fix);
         json_shut(o, '}');
     }
     json_shut(o, ']');

@@ -34,7 +34,7 @@ enum health_level { HEALTH_P0, HEALTH_P1, HEALTH_P2, HEALTH_P3, HEALTH_NO_LEVEL 
     X(files, NULL, false, "modes of the files with secrets", "chmod 0600 identity.key; chmod 0640 the others") \
     X(clock, "s", false, "offset to the clocks of peers", "timedatectl set-ntp true")                         \
     X(audit, NULL, false, "the audit log's chain", "")                                                        \
-    X(logs, NULL, false, "log lines get to their file", "look at the log folder: space, mode, owner")         \
+    X(logs, NULL, false, "log lines get to their file, and to logging.remote", "look at the log folder: space, mode, owner") \
     X(limits, "", false, "named limits of the whole node that were hit", "silktalk diag limits")             \
     X(alerts, "", false, "alerts get to alerts.webhook and alerts.peers", "silktalk log --event Alert; look at alerts.webhook and https.proxy")
 /* clang-format on */
@@ -56,10 +56,12 @@ struct health_facts {
     int64_t disk_free_bytes;
     char identity[128], database[128], certificate[128], files[128],
         logs[128];       /* what is wrong; "": nothing */
+    char log_server[128]; /* why logging.remote is not reached; "": it is, or there is none */
     bool files_critical; /* the identity's own mode */
     bool has_certificate;
     double certificate_seconds; /* left */
     uint64_t lines_lost;        /* log lines that were not written, ever */
+    uint64_t lines_unsent;      /* those that logging.remote did not take, ever */
     size_t listeners_lost;
 };
 void health_facts_init(struct health_facts *f); /* nothing known, nothing wrong */
@@ -69,7 +71,7 @@ struct health_numbers { /* the running node's own */
     bool stopping, listens, wants_to_listen;
     uint64_t connections, peers, known_peers, latency_samples, operations, failed, outbox;
     int64_t latency_p95_ms, outbox_age_ms;                           /* -1: none */
-    uint64_t database_faults, database_full, lines_lost, limits_hit; /* within the window */
+    uint64_t database_faults, database_full, lines_lost, lines_unsent, limits_hit; /* within the window */
     char limits[96];                                                 /* their names */
     int64_t store_stuck_ms; /* the store has owed an answer for so long */
     int64_t clock_offset_ms;
@@ -91,6 +93,7 @@ struct health_result {
     bool judged; /* false: the verdict does not look at it (of a later delivery, or no node to ask) */
     double value, normal, warning, critical; /* in the row's unit; NAN: none */
     char message[160];
+    const char *fix; /* instead of the row's, or NULL */
     struct wall since; /* it has had this status */
 };
 struct health {

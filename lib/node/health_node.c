@@ -23,7 +23,8 @@ static struct health_past present(const struct node *n) {
                             .latencies = n->recent.n,
                             .database_faults = n->log == NULL ? 0 : n->log->counts[EV_DATABASE_FAULT],
                             .database_full = n->limits.of[LIMIT_DATABASE].hits,
-                            .lines_lost = n->health.facts.lines_lost};
+                            .lines_lost = n->health.facts.lines_lost,
+                            .lines_unsent = n->health.facts.lines_unsent};
     for (size_t i = 0; i < LEN(watched); i++) p.limits[i] = n->limits.of[watched[i]].hits;
     return p;
 }
@@ -108,6 +109,7 @@ static void numbers(const struct node *n, struct health_numbers *out) {
                                    .database_faults = now.database_faults - before.database_faults,
                                    .database_full = now.database_full - before.database_full,
                                    .lines_lost = now.lines_lost - before.lines_lost,
+                                   .lines_unsent = now.lines_unsent - before.lines_unsent,
                                    .latency_p95_ms = recent_sum(&n->recent, n->now.mono, window).p95_ms};
     if (n->store_in_flight > 0 && n->health.store_moved.us != 0)
         out->store_stuck_ms = mono_diff_ms(n->now.mono, n->health.store_moved);

@@ -1,8 +1,10 @@
 """Each check's real fault, found by that check alone; the node dead and stopped; the Nagios line."""
+import json
 import os
 import re
 import shutil
 import signal
+import socket
 import struct
 import subprocess
 import time
@@ -116,6 +118,60 @@ def faults_of_logs(home):
     good(home, "reload")
     time.sleep(1)
     well(home, "a log that was turned from outside")
+
+
+def quick(home, *methods):
+    """Requests over one connection to the control socket, each after the answer to the last."""
+    with socket.socket(socket.AF_UNIX) as s:
+        s.connect(home + "/control.sock")
+        answers = s.makefile()
+        for method, params in methods:
+            s.sendall(json.dumps({"v": 1, "id": 1, "method": method, "params": params}).encode() + b"\n")
+            assert "result" in json.loads(answers.readline()), method
+
+
+def fault_of_log_server(home):
+    """A server that takes the connection and never reads; then nobody is there, by TCP and by UDP."""
+    fix = lambda: next(c["fix"] for c in health(home)[0]["checks"] if c["name"] == "logs")
+    with open(home + "/config.ini", "a", encoding="utf-8") as f:
+        f.write("\n[limits]\nlog_remote = 65536\n")
+    with socket.socket() as s:
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        s.bind(("127.0.0.1", 0))
+        s.listen()
+        set_keys(home, logging_remote=f"tcp://127.0.0.1:{s.getsockname()[1]}")
+        c, _ = s.accept()
+        well(home, "a log server that is there")
+
+        def flooded():  # of one event a hundred lines are written in 10 s
+            quick(home, *[("log.level", {"level": "debug"}), ("reload", {}), ("log.level", {"level": "debug"})] * 40)
+            return bad(home)
+        eventually("a log server that does not read", lambda: flooded() != {}, 180)
+        only(home, "logs", "warning", "P2", "a log server that does not read")
+        assert "server did not take " in run(home, "health", "-c", "logs").stdout and "logging.remote" in fix()
+        assert re.search(r"^silktalk_log_dropped_total [1-9]", metrics(home), re.M)
+        set_keys(home, logging_remote=None)
+        c.close()
+    well(home, "no log server any more")
+    for kind in ("tcp", "udp"):
+        with socket.socket(type=socket.SOCK_STREAM if kind == "tcp" else socket.SOCK_DGRAM) as s:
+            s.bind(("127.0.0.1", 0))
+            port = s.getsockname()[1]
+            if kind == "udp":
+                s.close()  # bound by TCP, it is nobody's as long as nobody listens
+            set_keys(home, logging_remote=f"{kind}://127.0.0.1:{port}")
+            eventually("it is known", lambda: "server unreachable: 127.0.0.1:" in run(home, "health", "-c", "logs").stdout)
+            only(home, "logs", "warning", "P2", f"a log server that is not there ({kind})")
+            assert "logging.remote" in fix(), fix()
+            set_keys(home, logging_remote=None)
+            well(home, "no log server any more")
+
+
+def metrics(home):
+    with socket.socket(socket.AF_UNIX) as s:
+        s.connect(home + "/control.sock")
+        s.sendall(b'{"v":1,"id":1,"method":"metrics","params":{}}\n')
+        return json.dumps(json.loads(s.makefile().readline())).replace("\\n", "\n")
 
 
 def thresholds(home):
@@ -274,6 +330,7 @@ def main():
         thresholds(c_home)
         faults_of_files(c_home)
         faults_of_logs(c_home)
+        fault_of_log_server(c_home)
     finally:
         for d in daemons:
             d.end()

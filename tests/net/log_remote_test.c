@@ -154,12 +154,19 @@ TEST(tcp_lines_are_framed_and_go_on_after_a_break) {
     until_news(&s, LOG_REMOTE_DOWN, &w);
     CHECK(strstr(w.text, "closed") != NULL, "%s", w.text);
     say(&s, "meanwhile");
+    say(&s, "and this");
     turn(&s);
+    char addr[72];
+    struct why why;
+    CHECK(log_remote_down(s.r, addr, &why) && strstr(why.text, "closed") != NULL &&
+          bytes_starts(bytes_of(addr), "127.0.0.1:"));
+    CHECK(log_remote_waiting(s.r) == 2, "%llu", (unsigned long long)log_remote_waiting(s.r));
     skipped_ms += 2000;
     fd = accepted(&s);
     until_news(&s, LOG_REMOTE_UP, &w);
-    reads(&s, fd, "61 " HEAD "meanwhile");
-    CHECK(log_remote_dropped(s.r) == 0 && log_remote_queued(s.r) == 0);
+    CHECK(!log_remote_down(s.r, addr, &why));
+    reads(&s, fd, "61 " HEAD "meanwhile60 " HEAD "and this");
+    CHECK(log_remote_waiting(s.r) == 0 && log_remote_dropped(s.r) == 0 && log_remote_queued(s.r) == 0);
     close(fd);
     end(&s);
     CHECK(mem_blocks() == blocks);
@@ -179,6 +186,9 @@ TEST(a_server_that_hangs_costs_lines_at_the_limit_and_is_left_in_the_end) {
         if (i % 16 == 0) turn(&s);
     }
     CHECK(log_remote_dropped(s.r) == 10 && log_remote_queued(s.r) <= MAX, "%zu", log_remote_queued(s.r));
+    uint64_t waiting = log_remote_waiting(s.r), frame = strlen("4052 " HEAD) + sizeof line - 1;
+    CHECK(waiting * (frame + 2) >= log_remote_queued(s.r) &&
+          (waiting - 1) * (frame + 2) <= log_remote_queued(s.r));
     for (int i = 0; i < 20; i++) turn(&s);
     char addr[72];
     CHECK(log_remote_news(s.r, addr, &w) == LOG_REMOTE_SAME);

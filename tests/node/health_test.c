@@ -249,3 +249,28 @@ TEST(json_has_all_checks_and_null_for_what_is_not_known) {
     buf_free(&text);
     config_free(c);
 }
+
+/* The log server is the check `logs`' too, with a fix of its own; none is configured: what is left of an
+ * earlier one is nobody's fault. */
+TEST(a_log_server_that_takes_nothing_is_found) {
+    struct config *c = config_of("");
+    BAD(logs, OK, NO_LEVEL, i.n.lines_unsent = 7);
+    config_free(c);
+    c = config_of("[logging]\nremote = tcp://192.0.2.1:514\n");
+    BAD(logs, OK, NO_LEVEL, (void)i);
+    BAD(logs, WARNING, P2, i.n.lines_unsent = 7);
+    BAD(logs, WARNING, P2, PUT(i.f.log_server, "192.0.2.1:514: refused"));
+    BAD(logs, WARNING, P2, i.n.lines_lost = i.n.lines_unsent = 1);
+    struct inputs i = well();
+    i.n.lines_unsent = 7;
+    PUT(i.f.log_server, "192.0.2.1:514: refused");
+    struct health h = judged(c, &i);
+    const struct health_result *r = &h.of[HEALTH_CHECK_logs];
+    CHECK(strcmp(r->message, "server unreachable: 192.0.2.1:514: refused, 7 lines lost to it") == 0, "%s",
+          r->message);
+    CHECK(strstr(r->fix, "logging.remote") != NULL);
+    i.down = true;
+    h = judged(c, &i);
+    CHECK(!h.of[HEALTH_CHECK_logs].judged);
+    config_free(c);
+}
