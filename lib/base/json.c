@@ -30,9 +30,21 @@ static const struct json *json_of(const yyjson_val *v) {
     return (const struct json *)v;
 }
 
-/* The deepest nesting, counted on the text: yyjson has no limit of its own (it does not recurse; we do). */
+/* Has it more of these brackets than may be open at a time? Nearly no text has: no need to count. */
+static bool has_many(struct bytes text, uint8_t bracket) {
+    for (unsigned n = 0; n <= JSON_DEPTH_MAX / 2; n++) {
+        const uint8_t *at = text.n == 0 ? NULL : memchr(text.p, bracket, text.n);
+        if (at == NULL) return false;
+        text = bytes_skip(text, (size_t)(at - text.p) + 1);
+    }
+    return true;
+}
+
+/* The deepest nesting, counted on the text: yyjson has no limit of its own (it does not recurse; we do). 0:
+ * it is far from deep. */
 static unsigned depth_of(struct bytes text) {
     unsigned depth = 0, deepest = 0;
+    if (!has_many(text, '{') && !has_many(text, '[')) return 0;
     bool inside = false; /* a string */
     for (size_t i = 0; i < text.n; i++) {
         uint8_t c = text.p[i];

@@ -30,11 +30,28 @@ static void add_code(struct json_out *o, uint32_t code) {
     add(o, bytes_of(text));
 }
 
+/* Whether one of eight bytes is below 0x20, above 0x7e, a quote or a backslash. A byte that is makes its
+ * neighbour look so too, at most. */
+static unsigned has_odd(uint64_t v) {
+    const uint64_t ones = UINT64_C(0x0101010101010101), high = ones << 7;
+    uint64_t quote = v ^ ones * '"', slash = v ^ ones * '\\';
+    uint64_t odd = (v - ones * 0x20) | (v + ones) | v | (quote - ones) | (slash - ones);
+    return (odd & high) != 0;
+}
+
+static uint64_t get_native64(const uint8_t *p) {
+    uint64_t v;
+    memcpy(&v, p, sizeof v);
+    return v;
+}
+
 /* In one piece, if all of it can be copied as it is: nearly all text is of that kind. before and after are
  * part of the JSON. False: it has something else in it, and nothing was added. */
 static bool add_plain(struct json_out *o, struct bytes before, struct bytes text, struct bytes after) {
     unsigned odd = 0;
-    for (size_t i = 0; i < text.n; i++) {
+    size_t i = 0;
+    for (; i + 8 <= text.n; i += 8) odd |= has_odd(get_native64(text.p + i));
+    for (; i < text.n; i++) {
         unsigned c = text.p[i];
         odd |= (unsigned)(c - 0x20 >= 0x7f - 0x20) | (unsigned)(c == '"') | (unsigned)(c == '\\');
     }

@@ -21,7 +21,7 @@
 
 #define MEM_BLOCK_MAX ((size_t)PTRDIFF_MAX - 64) /* with its head, and rounded up */
 
-static atomic_size_t blocks;
+static atomic_size_t blocks; /* of threads that keep nothing; below zero when they free what others made */
 static long fail_after = -1;
 
 static bool must_fail(void) {
@@ -42,6 +42,14 @@ static void block_free(void *p) {
     free(p);
 }
 
+static void note_blocks(size_t change) {
+    atomic_fetch_add_explicit(&blocks, change, memory_order_relaxed);
+}
+
+size_t mem_blocks(void) {
+    return atomic_load_explicit(&blocks, memory_order_relaxed);
+}
+
 bool mem_keep(bool on) {
     return on;
 }
@@ -59,7 +67,7 @@ enum {
     CLASSES = 1 + SMALL_CLASSES + 16,
     CLASS_SIZE_MAX = 2048
 };
-enum { KEPT_OF_CLASS = 1024 }; /* blocks */
+enum { KEPT_OF_CLASS = 1024, KEEPERS_MAX = 8 }; /* blocks; threads */
 #define MARK_USED                                                                                            \
     UINT64_C(0x75bcd15a3ade68b1) /* else the block was freed before, or somebody wrote over it */
 #define MARK_FREE UINT64_C(0x2a69f3c5841db097)
@@ -68,11 +76,35 @@ struct head {
     _Alignas(16) uint64_t mark;
     uint64_t class;
 };
+/* Blocks made less freed by a keeper, which alone writes it: each has a line of the cache to itself. */
+static struct counter {
+    _Alignas(64) atomic_size_t blocks;
+    atomic_flag taken;
+} counters[KEEPERS_MAX];
 struct kept {
+    struct counter *counter;
     size_t bytes, n[CLASSES];
     struct head *of[CLASSES][KEPT_OF_CLASS];
 };
 static _Thread_local struct kept *kept;
+
+/* A locked addition would wait until all that was just written to a new block has left the processor. */
+static void note_blocks(size_t change) {
+    if (kept == NULL) {
+        atomic_fetch_add_explicit(&blocks, change, memory_order_relaxed);
+        return;
+    }
+    atomic_size_t *mine = &kept->counter->blocks;
+    atomic_store_explicit(mine, atomic_load_explicit(mine, memory_order_relaxed) + change,
+                          memory_order_relaxed);
+}
+
+size_t mem_blocks(void) {
+    size_t n = atomic_load_explicit(&blocks, memory_order_relaxed);
+    for (size_t i = 0; i < KEEPERS_MAX; i++)
+        n += atomic_load_explicit(&counters[i].blocks, memory_order_relaxed);
+    return n;
+}
 
 static size_t class_of(size_t n) {
     if (n <= SMALL_MAX) return n == 0 ? 1 : (n + 15) / 16;
@@ -144,16 +176,28 @@ static void *block_resize(void *p, size_t n) {
     return to;
 }
 
+static bool begin_keeping(void) {
+    size_t i = 0;
+    while (i < KEEPERS_MAX && atomic_flag_test_and_set(&counters[i].taken)) i++;
+    if (i == KEEPERS_MAX) return false;
+    kept = calloc(1, sizeof *kept);
+    if (kept != NULL)
+        kept->counter = &counters[i];
+    else
+        atomic_flag_clear(&counters[i].taken);
+    return kept != NULL;
+}
+
 bool mem_keep(bool on) {
-    if (on) {
-        if (kept == NULL) kept = calloc(1, sizeof *kept);
-        return kept != NULL;
-    }
+    if (on) return kept != NULL || begin_keeping();
     if (kept == NULL) return false;
     for (size_t class = 1; class < CLASSES; class ++)
         while (kept->n[class] > 0) free(kept->of[class][--kept->n[class]]);
+    struct counter *c = kept->counter;
     free(kept);
     kept = NULL;
+    note_blocks(atomic_exchange(&c->blocks, 0));
+    atomic_flag_clear(&c->taken);
     return false;
 }
 
@@ -167,20 +211,20 @@ void *mem_new(size_t count, size_t size) {
     size_t n;
     if (must_fail() || __builtin_mul_overflow(count, size, &n) || n > MEM_BLOCK_MAX) return NULL;
     void *p = block_new(n == 0 ? 1 : n);
-    if (p != NULL) atomic_fetch_add_explicit(&blocks, 1, memory_order_relaxed);
+    if (p != NULL) note_blocks(1);
     return p;
 }
 
 void *mem_resize(void *p, size_t n) {
     if (must_fail() || n > MEM_BLOCK_MAX) return NULL;
     void *moved = block_resize(p, n == 0 ? 1 : n); /* realloc(p, 0) may free p and say NULL: never ask that */
-    if (moved != NULL && p == NULL) atomic_fetch_add_explicit(&blocks, 1, memory_order_relaxed);
+    if (moved != NULL && p == NULL) note_blocks(1);
     return moved;
 }
 
 void mem_free(void *p) {
     if (p == NULL) return;
-    atomic_fetch_sub_explicit(&blocks, 1, memory_order_relaxed);
+    note_blocks(SIZE_MAX); /* one less */
     block_free(p);
 }
 
@@ -193,10 +237,6 @@ char *mem_text(const void *p, size_t n) {
     char *text = mem_new(n + 1, 1);
     if (text != NULL && n > 0) memcpy(text, p, n);
     return text;
-}
-
-size_t mem_blocks(void) {
-    return atomic_load_explicit(&blocks, memory_order_relaxed);
 }
 
 void mem_fail_after(long after) {

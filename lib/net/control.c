@@ -66,9 +66,10 @@ struct control {
     dev_t device;
     ino_t inode;
     int listener, epoll, wake; /* wake: an eventfd in epoll, readable while control_next may have something */
-    bool awake, fresh; /* fresh: of some client */
+    bool awake, fresh;         /* fresh: of some client */
     struct client *clients;
-    size_t next; /* where control_next goes on: every client has its turn */
+    size_t places;    /* no client in use lies at this place or behind it */
+    size_t next;      /* where control_next goes on: every client has its turn */
     size_t sent_last; /* who was sent something last: it is often the same */
     uint32_t last_id;
     struct mono now, resume;
@@ -83,7 +84,7 @@ bool control_allows(const struct control_peer *p, uid_t owner) {
 static struct client *find(const struct control *c, uint32_t id) {
     struct client *last = &c->clients[c->sent_last];
     if (id != 0 && last->state != FREE && last->id == id) return last;
-    for (size_t i = 0; id != 0 && i < c->setup.clients_max; i++) {
+    for (size_t i = 0; id != 0 && i < c->places; i++) {
         if (c->clients[i].state != FREE && c->clients[i].id == id) return &c->clients[i];
     }
     return NULL;
@@ -126,6 +127,7 @@ static void update(struct control *c, struct client *p) {
 
 static void release(struct control *c, struct client *p) {
     *p = (struct client){.fd = -1};
+    while (c->places > 0 && c->clients[c->places - 1].state == FREE) c->places--;
     c->counts.clients--;
 }
 
@@ -369,6 +371,7 @@ static void add(struct control *c, int fd) {
                          .peer = peer,
                          .in = {.max = c->setup.line_max + 1 + READ_CHUNK},
                          .out = {.max = c->setup.backlog_max + c->setup.too_long.n + 1}};
+    c->places = MAX(c->places, (size_t)(p - c->clients) + 1);
     c->counts.clients++;
     c->counts.accepted++;
     update(c, p);
@@ -500,8 +503,8 @@ static bool next_of(struct control *c, struct client *p, struct control_event *o
 }
 
 bool control_next(struct control *c, struct control_event *out) {
-    for (size_t i = 0; i < c->setup.clients_max; i++) {
-        struct client *p = &c->clients[(c->next + i) % c->setup.clients_max];
+    for (size_t i = 0, places = c->places; i < places; i++) {
+        struct client *p = &c->clients[(c->next + i) % places];
         if (p->state == FREE || !next_of(c, p, out)) continue;
         c->next = (size_t)(p - c->clients) + 1;
         return true;
@@ -509,7 +512,7 @@ bool control_next(struct control *c, struct control_event *out) {
     eventfd_t unused;
     if (c->awake) eventfd_read(c->wake, &unused);
     c->awake = false;
-    for (size_t i = 0; i < c->setup.clients_max; i++) {
+    for (size_t i = 0; i < c->places; i++) {
         if (has_news(&c->clients[i])) wake(c); /* much input of one that is gone: more in the next turn */
     }
     return false;

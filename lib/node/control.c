@@ -5,7 +5,8 @@
 #include <stdio.h>
 
 enum {
-    ANSWER_USUAL = 300, /* bytes: an answer of that size grows no more */
+    ANSWER_USUAL = 300,    /* bytes: an answer of that size grows no more */
+    REQUEST_ID_MAX = 1024, /* bytes of JSON */
     AGAIN_MS = 1000
 };
 
@@ -47,6 +48,20 @@ static void end(struct request *r) {
     n->dead_requests = r;
 }
 
+/* As JSON, in no more memory than it takes: a thousand requests may wait. */
+static void keep_id(struct request *r, const struct json *id) {
+    uint8_t space[REQUEST_ID_MAX];
+    struct buf text = {space, 0, sizeof space, sizeof space};
+    if (id == NULL || !json_print(id, &text)) {
+        buf_clear(&text);
+        buf_add_text(&text, "null");
+    }
+    r->id = (struct buf){.p = mem_resize(NULL, text.n), .max = text.n};
+    if (r->id.p == NULL) return;
+    memcpy(r->id.p, text.p, text.n);
+    r->id.n = r->id.cap = text.n;
+}
+
 static struct request *request_new(struct node *n, const struct node_client *client, const struct json *id) {
     struct request *r = NEW(struct request);
     if (r == NULL) return NULL;
@@ -61,11 +76,7 @@ static struct request *request_new(struct node *n, const struct node_client *cli
         mem_free(r);
         return NULL;
     }
-    r->id.max = 1024;
-    if (id == NULL || !json_print(id, &r->id)) {
-        buf_clear(&r->id);
-        buf_add_text(&r->id, "null");
-    }
+    keep_id(r, id);
     if (n->requests == NULL)
         n->requests = r;
     else

@@ -463,7 +463,7 @@ static void give_end(struct lane *l, const struct outgoing *o, struct store_op *
     op->seq = o->seq;
     memcpy(op->id, o->id, MESSAGE_ID);
     op->latency_ms = (n->now.mono.us - MAX(o->committed.us, l->usable.us)) / 1000;
-    snprintf(op->text, sizeof op->text, "%s", text);
+    if (*text != 0) snprintf(op->text, sizeof op->text, "%s", text);
     node_give(n, op);
 }
 

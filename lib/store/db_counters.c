@@ -101,10 +101,13 @@ static int64_t bucket_from(size_t at) {
 static void latency_load(struct db *db) {
     if (db->latency_loaded) return;
     memset(db->latency, 0, sizeof(db->latency));
+    db->latency_sum = 0;
     struct query q = query_open(db, SQL_LATENCY_LOAD);
     while (query_row(&q)) {
         size_t at = bucket_of(column_int(&q, 0));
-        db->latency[at] += MAX(column_int(&q, 1), (int64_t)0);
+        int64_t messages = MAX(column_int(&q, 1), (int64_t)0);
+        db->latency[at] += messages;
+        db->latency_sum += messages;
     }
     query_end(&q);
     db->latency_loaded = db->rc == SQLITE_OK;
@@ -112,13 +115,16 @@ static void latency_load(struct db *db) {
 
 /* Recent ones count most: when enough came together, all are halved. */
 void latency_add(struct db *db, int64_t ms) {
-    int64_t sum = 0;
     latency_load(db);
     db->latency[bucket_of(ms)]++;
+    db->latency_sum++;
     db->latency_dirty = true;
-    for (size_t i = 0; i < LATENCY_BUCKETS; i++) sum += db->latency[i];
-    if (sum < LATENCY_SAMPLES_MAX) return;
-    for (size_t i = 0; i < LATENCY_BUCKETS; i++) db->latency[i] = (db->latency[i] + 1) / 2;
+    if (db->latency_sum < LATENCY_SAMPLES_MAX) return;
+    db->latency_sum = 0;
+    for (size_t i = 0; i < LATENCY_BUCKETS; i++) {
+        db->latency[i] = (db->latency[i] + 1) / 2;
+        db->latency_sum += db->latency[i];
+    }
 }
 
 int64_t latency_p95(struct db *db) {

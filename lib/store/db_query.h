@@ -74,7 +74,7 @@ struct db {
     int64_t totals[TOTAL_COUNT];
     bool totals_dirty[TOTAL_COUNT];
     bool latency_loaded, latency_dirty;
-    int64_t latency[LATENCY_BUCKETS];
+    int64_t latency[LATENCY_BUCKETS], latency_sum;
     int64_t tidy_party; /* where the last MAINTAIN ended in usage */
     int64_t tidy_file;  /* likewise in files that are being received */
     struct party parties[PARTY_SLOTS];

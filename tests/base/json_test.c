@@ -128,6 +128,12 @@ TEST(nesting_ends_at_its_limit) {
         for (size_t i = 0; i < depth; i++) CHECK(buf_add_text(&arrays, "]") && buf_add_text(&objects, "}"));
         bool fits = depth <= JSON_DEPTH_MAX;
         CHECK(parses(buf_view(&arrays)) == fits && parses(buf_view(&objects)) == fits, "%zu", depth);
+        struct buf mixed = {.max = 1000}; /* half of each: no kind has many */
+        for (size_t i = 0; i < depth; i++) CHECK(buf_add_text(&mixed, i % 2 == 0 ? "[" : "{\"a\":"));
+        CHECK(buf_add_text(&mixed, "1"));
+        for (size_t i = depth; i-- > 0;) CHECK(buf_add_byte(&mixed, i % 2 == 0 ? ']' : '}'));
+        CHECK(parses(buf_view(&mixed)) == fits, "%zu", depth);
+        buf_free(&mixed);
         struct why w = {0};
         char *out = again(buf_view(&objects), &w);
         CHECK(fits ? bytes_is(buf_view(&objects), out)
@@ -268,4 +274,23 @@ TEST(every_allocation_may_fail) {
     mem_fail_after(-1);
     buf_free(&out);
     json_free(doc);
+}
+
+/* What can be copied is looked at eight bytes at a time: one that can't is seen at each place among others.
+ */
+TEST(json_out_sees_each_byte_at_each_place) {
+    for (size_t n = 1; n <= 18; n++)
+        for (size_t at = 0; at < n; at++)
+            for (unsigned c = 0; c < 256; c++) {
+                uint8_t text[18], space[300];
+                struct buf out = {space, 0, sizeof space, sizeof space};
+                struct json_out o = json_begin(&out);
+                memset(text, 'z', n);
+                text[at] = (uint8_t)c;
+                json_put(&o, NULL, bytes_at(text, n));
+                bool plain = c >= 0x20 && c < 0x7f && c != '"' && c != '\\';
+                bool same = out.n == n + 2 && memcmp(out.p + 1, text, n) == 0;
+                CHECK(json_end(&o) && same == plain && out.p[0] == '"' && out.p[out.n - 1] == '"',
+                      "%u at %zu of %zu", c, at, n);
+            }
 }

@@ -2,6 +2,8 @@
 #include "base/mem.h"
 
 #include "base/base.h"
+
+#include <pthread.h>
 #include "tests/test.h"
 
 TEST(mem_counts_blocks_and_zeroes_them) {
@@ -122,4 +124,32 @@ TEST(mem_keeps_no_more_than_it_says) {
     CHECK(kept && mem_blocks() == before);
     mem_keep(false);
     CHECK(mem_kept() == 0);
+}
+
+/* Another thread frees what this one made, and the other way round; both keep. */
+static void *swap_work(void *arg) {
+    void **block = arg;
+    mem_keep(true);
+    mem_free(*block);
+    *block = mem_new(1, 77);
+    void *more = mem_new(3, 33);
+    mem_free(mem_new(2, 22));
+    mem_free(more);
+    mem_keep(false);
+    return NULL;
+}
+
+TEST(mem_counts_blocks_that_change_threads) {
+    size_t before = mem_blocks();
+    for (int i = 0; i < 20; i++) { /* more than may keep at a time: they end */
+        pthread_t thread;
+        mem_keep(i % 2 == 0);
+        void *block = mem_new(1, 99);
+        CHECK(block != NULL && pthread_create(&thread, NULL, swap_work, &block) == 0);
+        CHECK(pthread_join(thread, NULL) == 0 && block != NULL && mem_blocks() == before + 1);
+        mem_free(block);
+        CHECK(mem_blocks() == before);
+    }
+    mem_keep(false);
+    CHECK(mem_blocks() == before && mem_kept() == 0);
 }

@@ -3,6 +3,23 @@
 #include "base/text.h"
 #include "tests/test.h"
 
+/* Eight bytes of ASCII are one step: what is none is seen at each place among them. */
+TEST(utf8_is_checked_at_each_place) {
+    uint8_t text[40];
+    for (size_t n = 2; n <= sizeof text; n++)
+        for (size_t at = 0; at < n; at++) {
+            memset(text, 'a', n);
+            CHECK(utf8_valid(bytes_at(text, n)));
+            text[at] = 0xc3;
+            CHECK(!utf8_valid(bytes_at(text, n)), "%zu of %zu", at, n);
+            if (at + 1 == n) continue;
+            text[at + 1] = 0xbc;
+            CHECK(utf8_valid(bytes_at(text, n)), "%zu of %zu", at, n);
+            text[at] = 'a';
+            CHECK(!utf8_valid(bytes_at(text, n)), "%zu of %zu", at, n);
+        }
+}
+
 TEST(utf8_edges) {
     static const struct {
         const char *hex;
