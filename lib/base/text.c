@@ -41,10 +41,10 @@ bool utf8_control(uint32_t code) {
 bool utf8_valid(struct bytes text) {
     uint32_t code;
     while (text.n > 0) {
-        uint64_t eight;
-        size_t n = 8;
-        if (text.n >= n) memcpy(&eight, text.p, n);
-        if (text.n < n || (eight & UINT64_C(0x8080808080808080)) != 0) n = utf8_read(text, &code);
+        uint64_t eight = UINT64_MAX;
+        if (text.n >= sizeof eight) memcpy(&eight, text.p, sizeof eight);
+        bool ascii = (eight & UINT64_C(0x8080808080808080)) == 0;
+        size_t n = ascii ? sizeof eight : utf8_read(text, &code);
         if (n == 0) return false;
         text.p += n;
         text.n -= n;

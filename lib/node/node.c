@@ -151,6 +151,8 @@ void node_push(struct node *n, const struct node_effect *e) {
     if (n->effects_n >= n->effects_cap / 2)
         more_effects(n); /* long before it must: memory may be short now */
     if (n->effects_n == n->effects_cap) {
+        struct buf lost = e->owned;
+        buf_free(&lost);
         if (e->kind != EFFECT_STORE) return;
         e->op->err = fail(&e->op->why, E_MEMORY, "out of memory");
         e->op->next = n->refused; /* node_tick gives it back */
