@@ -13,7 +13,7 @@
 #include "ops/check_logs.h"
 #include "ops/netcheck.h"
 
-enum { BUILD_DAYS = 180, ACK_DAYS = 31 };
+enum { BUILD_DAYS = 180, ACK_DAYS = 31, SHOWN_DAYS = 5 };
 static const double day_s = 86400;
 
 const char *const check_periods[CHECK_PERIODS] = {"daily", "weekly", "monthly"};
@@ -112,6 +112,29 @@ static void run_logs(struct check_context *x, struct check_result *r) {
                    (unsigned long long)c.warnings);
 }
 
+/* Days on which the node wrote lines, and of which no file has any. */
+static size_t missing_days(const struct check_context *x, const struct archive_facts *a,
+                           struct check_result *r) {
+    const int64_t day_ms = 86400000, kept = cfg(x->config, logging_retention).ms / day_ms;
+    bool missing[ARCHIVE_DAYS] = {false};
+    const struct json *row;
+    struct wall t;
+    size_t n = 0;
+    for (size_t i = 0; json_item(x->hours, &i, &row);) {
+        if (!wall_parse(json_get_bytes(row, "at"), &t) || json_get_int(row, "log_lines", 0) == 0) continue;
+        int64_t k = x->now.ms / day_ms -
+                    t.ms / day_ms; /* today is not over, and the last day may just have gone */
+        if (k > 0 && k < MIN(kept, (int64_t)ARCHIVE_DAYS) && !a->covered[k]) missing[k] = true;
+    }
+    for (int k = ARCHIVE_DAYS - 1; k > 0; k--) {
+        char day[32];
+        if (!missing[k]) continue;
+        wall_text((struct wall){x->now.ms - k * day_ms}, day);
+        if (n++ < SHOWN_DAYS) check_evidence(r, "lines were written, and are gone: %.10s", day);
+    }
+    return n;
+}
+
 static void run_archive(struct check_context *x, struct check_result *r) {
     struct archive_facts a;
     r->fix = "look at the log folder; silktalk config get logging.retention";
@@ -123,13 +146,18 @@ static void run_archive(struct check_context *x, struct check_result *r) {
     check_evidence(r, "%zu archives", a.count);
     if (a.bad > 0) check_evidence(r, "damaged: %s", a.bad_name);
     if (a.old > 0) check_evidence(r, "older than the retention: %zu", a.old);
-    if (a.missing_days > 0) check_evidence(r, "days without an archive: %zu", a.missing_days);
+    if (a.unreadable > 0) check_evidence(r, "not readable: %s", a.unreadable_name);
+    size_t missing = a.unreadable > 0 ? 0 : missing_days(x, &a, r);
     if (a.bad > 0)
         CHECK_P2(r, "%zu archives are damaged, or no gzip files", a.bad);
     else if (a.old > 0)
         CHECK_P2(r, "%zu archives are older than logging.retention", a.old);
-    else if (a.missing_days > 0)
-        CHECK_P2(r, "%zu days are missing between the archives", a.missing_days);
+    else if (missing > 0)
+        CHECK_P2(r, "%zu days are missing between the archives", missing);
+    else if (a.unreadable > 0)
+        check_found(r, HEALTH_UNKNOWN, HEALTH_NO_LEVEL, "%zu files can not be read", a.unreadable);
+    else if (x->hours == NULL)
+        CHECK_WELL(r, "%zu archives, none damaged; whether a day is missing the running node knows", a.count);
     else
         CHECK_WELL(r, "%zu archives, none missing or damaged", a.count);
 }

@@ -13,7 +13,7 @@
 
 /* Root may look at what is the node's user's: no link of its own is followed, no device waited for. */
 enum { LOOK = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW | O_NOCTTY };
-enum { TEXTS_MAX = 200, LINE_MAX_BYTES = 16384, ARCHIVES_MAX = 4096 };
+enum { TEXTS_MAX = 200, LINE_MAX_BYTES = 16384, TAIL_BYTES = 256 << 10, TIME_TEXT = 24 };
 static const int64_t day_ms = 86400000;
 
 struct texts { /* hashes of those seen before */
@@ -83,26 +83,64 @@ bool check_logs(const char *path, struct wall now, struct log_counts *out) {
 
 /* ---- archives: base/log_name.h */
 
-static int by_day(const void *a, const void *b) {
-    int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
-    return x < y ? -1 : x > y;
+static struct wall time_of(struct bytes line) {
+    static const char json[] = "{\"time\":\"";
+    struct wall t;
+    if (bytes_starts(line, json)) line = bytes_sub(line, sizeof json - 1, TIME_TEXT);
+    return wall_parse(bytes_sub(line, 0, bytes_index(line, ' ')), &t) ? t : (struct wall){0};
 }
 
-/* Read to its end: what is cut short, or does not fit its checksum, is damaged. */
-static bool is_damaged(const char *path) {
-    struct log_lines *l;
+/* Up to the end, or to the first line with a time; the time of the last one that had one. */
+static struct wall last_time(struct log_lines *l, bool first_will_do) {
     struct bytes line;
-    if (log_lines_open(&l, path, NULL) != OK) return false; /* what we may not read is not called damaged */
-    while (log_lines_next(l, true, &line)) {}
-    bool damaged = log_lines_damaged(l) || !log_lines_gzip(l);
+    struct wall t, last = {0};
+    while (!(first_will_do && last.ms != 0) && log_lines_next(l, true, &line))
+        if ((t = time_of(line)).ms != 0) last = t;
+    return last;
+}
+
+static void cover(struct archive_facts *out, struct wall from, struct wall to, struct wall now) {
+    int64_t today = now.ms / day_ms;
+    for (int64_t k = 0; k < ARCHIVE_DAYS && from.ms != 0; k++)
+        if (from.ms / day_ms <= today - k && today - k <= to.ms / day_ms) out->covered[k] = true;
+}
+
+/* A compressed one is read to its end: what is cut short, or does not fit its checksum, is damaged. */
+static enum err look_into(const char *path, bool gzip, struct wall now, struct archive_facts *out) {
+    struct log_lines *l;
+    enum err e = log_lines_open(&l, path, NULL);
+    if (e != OK) return e;
+    struct wall from = last_time(l, true);
+    if (!log_lines_gzip(l)) log_lines_tail(l, TAIL_BYTES);
+    struct wall to = last_time(l, false);
+    cover(out, from, to.ms == 0 ? from : to, now);
+    if (gzip && (log_lines_damaged(l) || !log_lines_gzip(l))) e = E_INPUT;
     log_lines_close(l);
-    return damaged;
+    return e;
+}
+
+static void look_at(const char *file, const char *name, const struct log_name *kind, struct wall now,
+                    int64_t retention_ms, struct archive_facts *out) {
+    struct stat st;
+    if (lstat(file, &st) != 0 || !S_ISREG(st.st_mode)) return;
+    enum err e = look_into(file, kind->gzip, now, out);
+    if (e == E_NOT_FOUND) return; /* it is too old since a moment ago */
+    if (e == E_INPUT) {
+        out->bad++;
+        snprintf(out->bad_name, sizeof out->bad_name, "%.90s", name);
+    } else if (e != OK) {
+        out->unreadable++;
+        snprintf(out->unreadable_name, sizeof out->unreadable_name, "%.90s", name);
+    }
+    if (kind->kind != LOG_NAME_ARCHIVE) return;
+    int64_t day = kind->time.ms > 0 ? kind->time.ms / day_ms : -1;
+    int64_t age = day >= 0 ? now.ms - (day + 1) * day_ms : now.ms - (int64_t)st.st_mtime * 1000;
+    out->count++;
+    out->old += age > retention_ms + day_ms; /* they go at the next midnight */
 }
 
 bool check_archive(const char *path, struct wall now, int64_t retention_ms, struct archive_facts *out) {
     char folder[512], file[1024];
-    static int64_t days[ARCHIVES_MAX];
-    size_t n = 0;
     *out = (struct archive_facts){.count = 0};
     if (path == NULL || path[0] != '/' || strlen(path) >= sizeof folder) return false;
     snprintf(folder, sizeof folder, "%s", path);
@@ -111,24 +149,11 @@ bool check_archive(const char *path, struct wall now, int64_t retention_ms, stru
     DIR *d = opendir(folder[0] == 0 ? "/" : folder);
     if (d == NULL) return false;
     for (struct dirent *e; (e = readdir(d)) != NULL;) {
-        struct stat st;
         struct log_name kind = log_name_parse(bytes_of(e->d_name), bytes_of(name));
-        if (kind.kind != LOG_NAME_ARCHIVE) continue;
+        if (kind.kind != LOG_NAME_ARCHIVE && kind.kind != LOG_NAME_CURRENT) continue;
         snprintf(file, sizeof file, "%s/%s", folder, e->d_name);
-        if (lstat(file, &st) != 0 || !S_ISREG(st.st_mode)) continue;
-        out->count++;
-        if (kind.gzip && is_damaged(file)) {
-            out->bad++;
-            snprintf(out->bad_name, sizeof out->bad_name, "%.90s", e->d_name);
-        }
-        int64_t day = kind.time.ms > 0 ? kind.time.ms / day_ms : -1;
-        int64_t age = day >= 0 ? now.ms - (day + 1) * day_ms : now.ms - (int64_t)st.st_mtime * 1000;
-        out->old += age > retention_ms + day_ms; /* they go at the next midnight */
-        if (day >= 0 && n < ARCHIVES_MAX) days[n++] = day;
+        look_at(file, e->d_name, &kind, now, retention_ms, out);
     }
     closedir(d);
-    qsort(days, n, sizeof days[0], by_day);
-    for (size_t i = 1; i < n; i++)
-        if (days[i] > days[i - 1] + 1) out->missing_days += (size_t)(days[i] - days[i - 1] - 1);
     return true;
 }

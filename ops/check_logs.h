@@ -14,9 +14,13 @@ struct log_counts {
 };
 /* False: there is no file, or it may not be read. Text and JSON lines. */
 bool check_logs(const char *path, struct wall now, struct log_counts *out);
+/* Whether a day without lines was a quiet one (logrotate's notifempty, or simply nothing to say) or is
+ * missing, files can not tell: the node's own figures know when it wrote lines. */
+enum { ARCHIVE_DAYS = 40 };
 struct archive_facts {
-    size_t count, bad, old, missing_days;
-    char bad_name[96];
+    size_t count, bad, old, unreadable;
+    char bad_name[96], unreadable_name[96];
+    bool covered[ARCHIVE_DAYS]; /* [k], k days ago (UTC): between the first and the last line of some file */
 };
 bool check_archive(const char *path, struct wall now, int64_t retention_ms, struct archive_facts *out);
 

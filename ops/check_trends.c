@@ -76,7 +76,7 @@ void check_measure(struct check_context *x) {
         x, "hour", 31 * DAY_MS,
         "cpu_permille,memory_permille,disk_permille,disk_used_bytes,disk_size_bytes,connections_max,"
         "database_bytes,inbox,latency_p95_ms,operations,operations_failed,messages_in,messages_out,"
-        "bytes_in,bytes_out,resident_bytes,fds",
+        "bytes_in,bytes_out,resident_bytes,fds,log_lines",
         &x->kept[1]);
     measure_week(x);
 }

@@ -27,6 +27,7 @@ static void counters(const struct node *n, uint64_t out[FIGURE_COUNT]) {
     out[FIGURE_BYTES_IN] = c->network_bytes[DIRECTION_IN];
     out[FIGURE_BYTES_OUT] = c->network_bytes[DIRECTION_OUT];
     out[FIGURE_SLOW_TURNS] = n->resources.loop.slow;
+    for (int i = 0; i < LEVEL_COUNT && n->log != NULL; i++) out[FIGURE_LINES] += n->log->written[i];
     for (int i = 0; i < EVENT_COUNT && n->log != NULL; i++) {
         if (event_rows[i].level == LEVEL_WARN) out[FIGURE_WARNINGS] += n->log->counts[i];
         if (event_rows[i].level == LEVEL_ERROR) out[FIGURE_ERRORS] += n->log->counts[i];
@@ -96,6 +97,7 @@ static void gauges(const struct node *n, int64_t row[FIGURE_COUNT]) {
     row[FIGURE_OUTBOX] = (int64_t)n->outbox_count;
     row[FIGURE_INBOX] = known(n->stored.inbox);
     row[FIGURE_KNOWN] = (int64_t)n->peers.n;
+    if (cfg(n->config, logging_file).text[0] == 0) row[FIGURE_LINES] = FIGURE_UNKNOWN;
 }
 
 static void make_row(struct node *n, int64_t row[FIGURE_COUNT]) {

@@ -44,7 +44,8 @@
     X(KNOWN, "peers_known", MAX)                                                                             \
     X(SLOW_TURNS, "slow_turns", SUM)                                                                         \
     X(WARNINGS, "log_warnings", SUM)                                                                         \
-    X(ERRORS, "log_errors", SUM)
+    X(ERRORS, "log_errors", SUM)                                                                             \
+    X(LINES, "log_lines", SUM) /* that went to the log file; unknown without one */
 #define FIGURE_SYMBOL(symbol, name, fold) FIGURE_##symbol,
 enum figure { FIGURES(FIGURE_SYMBOL) FIGURE_COUNT };
 #define FIGURE_UNKNOWN INT64_MIN

@@ -12,7 +12,7 @@
 
 enum {
     DB_APPLICATION_ID = 0x53694c6b, /* "SiLk": `file` and sqlite3 show whose database it is */
-    DB_SCHEMA = 3,                  /* user_version; see db_schema.c */
+    DB_SCHEMA = 4,                  /* user_version; see db_schema.c */
     DB_PAGE = 4096,                 /* bytes */
     DB_BATCH_MAX = 1024,            /* operations of one commit */
     DB_BATCH_BYTES = 16 << 20,      /* bytes of `in` after which a batch ends */

@@ -75,6 +75,7 @@ static const struct {
      " PRIMARY KEY(span_s, at_ms)) WITHOUT ROWID;"
      "CREATE TABLE log_counts(hour_ms INTEGER NOT NULL, event TEXT NOT NULL, peer TEXT NOT NULL,"
      " level TEXT NOT NULL, count INTEGER NOT NULL, PRIMARY KEY(hour_ms, event, peer)) WITHOUT ROWID;"},
+    {4, "ALTER TABLE figures ADD COLUMN log_lines INTEGER;"},
 };
 
 /* What SQLite would do with mode 0644, and through a link. A file that is there is never opened here: closing

@@ -1,9 +1,9 @@
 """The manual's lists: each item's fault is found by it; acknowledgements, reports, what the node keeps."""
+import gzip
 import json
 import os
 import random
 import sqlite3
-import subprocess
 import time
 
 from common import WORK, Daemon, bad, eventually, good, health, new_home, run
@@ -84,16 +84,9 @@ def weekly(home):
         item = check(home, "weekly")[0]["W1"]
         assert item["state"] == "warning" and "gzip" in item["finding"], item
         os.unlink(f"{home}/log/silktalk.log.{name}")
-    days = [time.strftime("%Y%m%d", time.gmtime(time.time() - n * DAY)) for n in (1, 3)]
-    for day in days:
-        subprocess.run(f"echo x | gzip >{home}/log/silktalk.log-{day}.gz", shell=True, check=True)
-    item = check(home, "weekly")[0]["W1"]
-    assert item["state"] == "warning" and "1 days are missing" in item["finding"], item
-    os.unlink(f"{home}/log/silktalk.log-{days[1]}.gz")
     old = f"{home}/log/silktalk.log-{time.strftime('%Y%m%d', time.gmtime(time.time() - 40 * DAY))}"
     with open(old, "w", encoding="utf-8") as f:
         f.write("x\n")
-    os.unlink(f"{home}/log/silktalk.log-{days[0]}.gz")
     item = check(home, "weekly")[0]["W1"]
     assert item["state"] == "warning" and "older than" in item["finding"], item
     os.unlink(old)
@@ -103,6 +96,59 @@ def weekly(home):
     item = check(home, "weekly")[0]["W3"]
     assert item["state"] == "warning" and "restart" in item["finding"], item
     good(home, "config", "unset", "files.receiveDir")
+
+
+def archive(home, name, *days, gz=True):
+    """What logrotate leaves: lines of so many days ago, under the name of the day on which it was turned."""
+    path = f"{home}/log/silktalk.log{name}" + (".gz" if gz else "")
+    text = "".join(f"{stamp(n * DAY)} INFO net: Peer connected peer=x\n" for n in days).encode()
+    with open(path, "wb") as f:
+        f.write(gzip.compress(text) if gz else text)
+    return path
+
+
+def quiet_days():
+    """Days without a line leave no archive (notifempty), with dateext, numbers or the node's own names: none of them is
+    missing. Those on which the node wrote lines are, when no file has any of the day."""
+    home = new_home("quiet", health_cpuCritical="100", health_memoryCritical="100")
+    Daemon(home).end()
+    name = lambda n: time.strftime("%Y%m%d", time.gmtime(time.time() - n * DAY))
+
+    def item(*wrote):
+        put_figures(home, hours=[{"ago": n * DAY, "log_lines": int(n in wrote)} for n in range(1, 31)])
+        d = Daemon(home)
+        try:
+            return check(home, "weekly")[0]["W1"]
+        finally:
+            d.end()
+    for form in (lambda n, i: f"-{name(n - 1)}", lambda n, i: f".{i}", lambda n, i: f".{name(n)}-235959"):
+        paths = [archive(home, form(n, i + 1), n, gz=i > 0) for i, n in enumerate((2, 6, 20))]
+        found = item(2, 6, 20)
+        assert found["state"] == "ok" and "3 archives" in found["finding"], ("quiet days between them", found)
+        found = item(2, 4, 6, 20)
+        assert found["state"] == "warning" and found["level"] == "P2" and "1 days are missing" in found["finding"], found
+        assert stamp(4 * DAY)[:10] in found["evidence"], found
+        os.unlink(paths[1])  # somebody removes one
+        assert "1 days are missing" in item(2, 6, 20)["finding"]
+        archive(home, form(20, 3), 20, 6)  # quiet from then to then: one file, of a weekly turn
+        assert item(2, 6, 20)["state"] == "ok" and item(2, 12, 20)["state"] == "ok"
+        for path in (paths[0], paths[2]):
+            os.unlink(path)
+        assert "3 days are missing" in item(2, 6, 20)["finding"], "all of them are gone"
+    if os.getuid() != 0:
+        os.chmod(archive(home, "-" + name(5), 6), 0)
+        assert item(6)["state"] == "unknown"
+    r = run(home, "check", "weekly", "--json")  # the node is down: it does not know
+    w1 = {i["id"]: i for i in json.loads(r.stdout)["items"]}["W1"]
+    assert w1["state"] == "ok" and "the running node knows" in w1["finding"], w1
+    # and the node counts its lines
+    d = Daemon(home)
+    d.end()
+    db = sqlite3.connect(home + "/data/silktalk.db")
+    assert db.execute("SELECT SUM(log_lines) FROM figures WHERE span_s = 60").fetchone()[0] > 2
+    db.close()
+    print("ok W1: quiet days are not missing ones")
+
 
 def ask(home, method, params):
     import socket
@@ -255,6 +301,7 @@ def figures():
 
 
 def main():
+    quiet_days()
     figures()
     home = new_home("a", health_cpuCritical="100", health_memoryCritical="100")
     d = Daemon(home)

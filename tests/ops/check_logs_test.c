@@ -36,7 +36,43 @@ TEST(lines_of_both_formats_are_counted) {
     CHECK(strcmp(c.fresh, "Listener lost") == 0, "%s", c.fresh);
 }
 
-TEST(archives_missing_damaged_old) {
+static size_t covered(const struct archive_facts *a) {
+    size_t n = 0;
+    for (size_t k = 0; k < ARCHIVE_DAYS; k++) n += a->covered[k];
+    return n;
+}
+
+/* From the first to the last line of each file, whatever its name says; both formats; what has no time is
+ * none. */
+TEST(days_that_files_have_lines_of) {
+    struct archive_facts a;
+    static const char
+        text[] = "a crash's words\n2026-02-19T23:59:59.999Z INFO node: State\nhalf of\n"
+                 "2026-02-21T00:00:00.000Z INFO node: State\n2026-99-99T no time\n",
+        json[] = "{\"time\":\"2026-02-10T10:15:30.123Z\",\"level\":\"info\"}\n{\"time\":\"\n{\"time\n";
+    put("d.log", "", 0);
+    CHECK(check_archive(in_dir("d.log"), noon, 30 * DAY, &a) && covered(&a) == 0 && a.count == 0);
+    put("d.log", text, sizeof text - 1);
+    CHECK(check_archive(in_dir("d.log"), noon, 30 * DAY, &a) && a.count == 0);
+    CHECK(covered(&a) == 3 && a.covered[3] && a.covered[2] && a.covered[1]);
+    put("d.log.1", json, sizeof json - 1);
+    CHECK(check_archive(in_dir("d.log"), noon, 30 * DAY, &a) && a.count == 1 && a.bad == 0);
+    CHECK(covered(&a) == 4 && a.covered[12]);
+    static char big[600 << 10]; /* what is between the first line and the last part is not read */
+    memset(big, '\n', sizeof big);
+    memcpy(big, "2026-02-03T10:00:00.000Z INFO node: State", 41);
+    memcpy(big + (300 << 10), "2026-02-09T10:00:00.000Z INFO node: State", 41);
+    memcpy(big + sizeof big - 42, "2026-02-05T10:00:00.000Z INFO node: State", 41);
+    put("d.log.2", big, sizeof big);
+    CHECK(check_archive(in_dir("d.log"), noon, 30 * DAY, &a) && a.count == 2);
+    CHECK(covered(&a) == 7 && a.covered[19] && a.covered[18] && a.covered[17]);
+    put("d.log", "2026-03-09T10:00:00.000Z INFO node: State\n", 42); /* of a clock that was wrong */
+    unlink(in_dir("d.log.1"));
+    unlink(in_dir("d.log.2"));
+    CHECK(check_archive(in_dir("d.log"), noon, 30 * DAY, &a) && covered(&a) == 0);
+}
+
+TEST(archives_damaged_old) {
     struct archive_facts a;
     char gz[200];
     size_t n;
@@ -53,8 +89,8 @@ TEST(archives_missing_damaged_old) {
     memcpy(gz, whole, n);
     free(whole);
     CHECK(check_archive(in_dir("a.log"), noon, 30 * DAY, &a));
-    CHECK(a.count == 4 && a.bad == 0 && a.old == 1 && a.missing_days == 30 + 1, "%zu %zu %zu %zu", a.count,
-          a.bad, a.old, a.missing_days);
+    CHECK(a.count == 4 && a.bad == 0 && a.old == 1 && a.unreadable == 0, "%zu %zu %zu", a.count, a.bad,
+          a.old);
     put("a.log.20260218-000000.gz", gz, n - 1);
     CHECK(check_archive(in_dir("a.log"), noon, 30 * DAY, &a) && a.bad == 1 &&
           strcmp(a.bad_name, "a.log.20260218-000000.gz") == 0);
