@@ -96,13 +96,22 @@ static enum err find_peer(struct cli *c, const char *text, char out[128]) {
     return e == E_NOT_FOUND && plain ? OK : e; /* one that was forgotten may still be in the log */
 }
 
+/* As one writes it, or as it stands in the log. */
+static bool read_level(const char *text, enum log_level *out) {
+    char lower[16];
+    size_t n = 0;
+    for (; text[n] != 0 && n + 1 < sizeof lower; n++) lower[n] = (char)tolower((unsigned char)text[n]);
+    lower[n] = 0;
+    return text[n] == 0 && log_level_parse(bytes_of(lower), out);
+}
+
 static enum err read_view(struct cli *c, struct log_view *v) {
     int64_t number = 0;
     *v = (struct log_view){.c = c, .level = LEVEL_DEBUG, .event = cli_value(c, "event")};
     enum err e = cli_moment(c, "since", &v->since);
     if (e == OK) e = cli_number(c, "number", v->since.ms != 0 ? 0 : LAST, 1, LAST_MAX, &number);
     v->last = (size_t)number;
-    if (e == OK && cli_given(c, "level") && !log_level_parse(bytes_of(cli_value(c, "level")), &v->level))
+    if (e == OK && cli_given(c, "level") && !read_level(cli_value(c, "level"), &v->level))
         e = fail(&c->why, E_USAGE, "--level is debug, info, warn or error");
     if (e == OK && cli_given(c, "peer")) e = find_peer(c, cli_value(c, "peer"), v->peer);
     v->filtered = cli_given(c, "level") || v->event != NULL || v->peer[0] != 0;

@@ -148,9 +148,12 @@ enum err log_journal_show(struct log_view *v, bool follow) {
     struct journal j = {.v = v, .text = {.max = ENTRY_MAX + PIECE}};
     enum err e = ask(&j, false);
     if (e == OK && !log_view_show(v)) e = E_CLOSED;
-    if (e == OK && follow)
+    /* A node that has a log file, which is not there, writes no journal either: it would be waited for in
+     * vain. */
+    bool comes = follow && (v->seen > 0 || cfg(v->c->config, logging_file).text[0] == 0);
+    if (e == OK && comes)
         e = ask(&j, true);
-    else if (e == OK && v->seen == 0 && v->since.ms == 0)
+    else if (e == OK && v->seen == 0 && (follow || v->since.ms == 0))
         e = fail(&v->c->why, E_NOT_FOUND, "there is no log file, and the journal has no lines of silktalk");
     buf_free(&j.text);
     return e == E_CLOSED ? OK : e;

@@ -2,7 +2,6 @@
 import json
 import os
 import subprocess
-import sys
 import tempfile
 import time
 
@@ -27,12 +26,14 @@ def answer(home, *args):
 
 
 def eventually(what, condition, seconds=60):
+    """What the condition gives, once it gives something. `what`: words, or a function that makes them when it is too late."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
-        if condition():
-            return
-        time.sleep(0.1)
-    sys.exit(f"not so within {seconds} s: {what}")
+        found = condition()
+        if found:
+            return found
+        time.sleep(0.05)
+    raise AssertionError(f"not so within {seconds} s: {what() if callable(what) else what}")
 
 
 def new_home(name, **keys):

@@ -9,11 +9,11 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 
-SILKTALK = os.path.abspath(os.environ.get("SILKTALK", "build/silktalk"))
-WORK = tempfile.mkdtemp(dir=os.environ.get("TMPDIR"))
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "health"))
+from common import SILKTALK, WORK, eventually  # noqa: E402
+
 os.environ["PATH"] += ":/usr/sbin:/sbin"
 os.environ.pop("JOURNAL_STREAM", None)
 daemons = []
@@ -25,16 +25,6 @@ def run(home, *args, code=0, env=None):
     out, err = r.stdout.decode(), r.stderr.decode()
     assert r.returncode == code, (args, r.returncode, out, err)
     return out if code == 0 else err
-
-
-def eventually(what, condition, seconds=60):
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        got = condition()
-        if got:
-            return got
-        time.sleep(0.05)
-    raise AssertionError("not so in time: " + what)
 
 
 def new_home(name, **keys):
@@ -414,6 +404,7 @@ def check_journal():
     assert re.match(r"\d{4}-\d\d-\d\dT[0-9:.]{12}Z INFO net: Peer connected peer=12D3KooWaaa ", out), out
     assert "\x1b" not in out and "raw \\x1b[31m escape" in out
     assert len(run(home, "log", "--level", "warn", env=env).splitlines()) == 2
+    assert run(home, "log", "--level", "WARN", env=env) == run(home, "log", "--level", "warn", env=env), "as it stands in the log"
     assert len(run(home, "log", "--event", "peer connected", env=env).splitlines()) == 2
     assert len(run(home, "log", "-n", "2", env=env).splitlines()) == 2
     assert "Database fault" in run(home, "log", "-n", "1", "--level", "error", env=env)
@@ -499,6 +490,10 @@ def check_journal_followed():
     j.open("first")
     j.put(6, "somebody else's", unit="_COMM=x\nUNIT")
     eventually("it is in the journal", lambda: "else's" in shell("journalctl -o cat", env=os.environ | j.env))
+    other = new_home("no-file")  # its file is not there, and nothing of it will come to the journal
+    for more in (("-f",), ("-f", "--since", "1h")):
+        err = run(other, "log", *more, code=4, env=j.env)
+        assert "there is no log file, and the journal has no lines" in err, err
     waiting = Follower(home, env=j.env)
     eventually("journalctl follows", lambda: "--follow" in text_of(j.folder + "/started") and len(j.readers()) == 1)
     j.put(*peer(60), unit=unit)

@@ -9,16 +9,15 @@ import os
 import re
 import resource
 import sys
-import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "health"))
 sys.path.insert(0, HERE)
+from common import SILKTALK as EXE, eventually  # noqa: E402
 import manual as printed  # noqa: E402  tests/health/manual.py: the script of section 3.3
 from machine import Machine, Unable  # noqa: E402
 
 EXAMPLES = os.path.join(HERE, "..", "..", "contrib", "examples")
-EXE = os.path.abspath(os.environ.get("SILKTALK", "build/silktalk"))
 PEER_ID = r"12D3KooW[1-9A-HJ-NP-Za-km-z]{44}"
 NOFILE = resource.getrlimit(resource.RLIMIT_NOFILE)[1]  # more than it has itself is not systemd's to give everywhere
 STAMP = r"[A-Z][a-z]{2} [ 0-9]\d \d\d:\d\d:\d\d web-01 silktalk\[\d+\]: "  # what journalctl puts before a line
@@ -63,16 +62,6 @@ LOGROTATE = """/var/log/silktalk/*.log {
 def example(path):
     with open(os.path.join(EXAMPLES, path), encoding="utf-8") as f:
         return f.read()
-
-
-def eventually(what, condition, seconds=60):
-    until = time.monotonic() + seconds
-    while time.monotonic() < until:
-        found = condition()
-        if found:
-            return found
-        time.sleep(0.1)
-    raise AssertionError(f"not so within {seconds} s: {what() if callable(what) else what}")
 
 
 class Peer:
