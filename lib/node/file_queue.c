@@ -224,8 +224,7 @@ void file_queue_tick(struct node *n) {
     n->next_files = MONO_NEVER;
     if (mono_due(n->next_queue, n->now.mono)) {
         n->next_queue = MONO_NEVER;
-        file_queue_start(n, n->queue_from == 0 ? -1
-                                               : n->queue_from); /* 0 would end copies that are being made */
+        file_queue_start(n, n->queue_from);
     }
     drop_half_copies(n);
     n->next_files = mono_sooner(n->next_queue, n->next_half_copies);

@@ -122,6 +122,7 @@ enum err db_open(struct db **out, const struct store_setup *setup, struct why *w
     if (e == OK && (!search_install(db) || !db_load_totals(db))) e = db_error(db, db->rc, w);
     if (e == OK) {
         db->data_version = query_number(db, SQL_DATA_VERSION, -1);
+        if (db->rc == SQLITE_OK) db->files_at_open = query_number(db, SQL_FILE_LAST, 0);
         if (db->rc != SQLITE_OK) e = db_error(db, db->rc, w);
     }
     if (e != OK) {

@@ -209,12 +209,12 @@ enum err file_copy(struct db *db, struct store_op *op) {
     return e;
 }
 
-/* What a stop left half copied was never promised to anyone. */
+/* What a stop left half copied was never promised to anyone. What came since is being copied. */
 static void drop_half_copies(struct db *db) {
     int64_t seqs[DB_STEP_MAX];
     size_t n;
     do {
-        n = collect(db, SQL_FILE_COPYING, 0, DB_STEP_MAX, seqs);
+        n = collect(db, SQL_FILE_COPYING, db->files_at_open, DB_STEP_MAX, seqs);
         for (size_t i = 0; i < n && db->rc == SQLITE_OK; i++) drop_row(db, seqs[i]);
     } while (n == DB_STEP_MAX && db->rc == SQLITE_OK);
 }
@@ -222,7 +222,7 @@ static void drop_half_copies(struct db *db) {
 enum err file_queue(struct db *db, struct store_op *op) {
     op->count = 0;
     if (db->files == NULL) return OK; /* nothing to send, and no reason to ask again */
-    if (op->seq == 0) { /* the node's start */
+    if (op->seq == 0) {               /* the node's start, until it succeeds */
         drop_half_copies(db);
         db->sweep_bytes = true;
     }

@@ -125,7 +125,8 @@ enum { OUTBOX_VALUES = 9, SEEN_VALUES = 3, INBOX_VALUES = 11 }; /* of one row */
     X(FILE_DROP, "DELETE FROM files WHERE seq = ?1")                                                               \
     X(FILE_QUEUE, "SELECT seq, peer, created_ms, size, offer FROM files WHERE direction = 'out' AND "              \
                   "state IN ('moving', 'offered') AND seq > ?1 ORDER BY seq")                                      \
-    X(FILE_COPYING, "SELECT seq FROM files WHERE state = 'copying' AND seq > ?1 ORDER BY seq LIMIT ?2")            \
+    X(FILE_COPYING, "SELECT seq FROM files WHERE state = 'copying' AND seq <= ?1 ORDER BY seq LIMIT ?2")           \
+    X(FILE_LAST, "SELECT max(seq) FROM files")                                                                     \
     X(FILE_OLD_OFFERS, "SELECT seq FROM files WHERE direction = 'in' AND state = 'offered' AND created_ms < ?1 "   \
                        "LIMIT ?2")                                                                                 \
     X(FILE_OLD_ENDED, "SELECT seq FROM files WHERE ended_ms > 0 AND ended_ms < ?1 AND (state = 'failed' OR "       \
