@@ -13,7 +13,14 @@
 #include "base/mem.h"
 #include "loop/log_lines.h"
 
-enum { ARCHIVES_MAX = 4096, TAIL_BYTES = 4 << 20, TAIL_LINES = 10000, LOOK_MS = 1000 };
+enum {
+    ARCHIVES_MAX = 4096,
+    TAIL_BYTES = 4 << 20,
+    TAIL_LEAST = 64 << 10,
+    LINE_USUAL = 256,
+    TAIL_LINES = 10000,
+    LOOK_MS = 1000
+};
 
 struct archive {
     char path[PATH_SIZE + LOG_NAME_MAX];
@@ -116,6 +123,20 @@ static enum err show_since(struct log_view *v, const char *path, struct log_line
     return log_view_show(v) || worst == E_CLOSED ? worst : E_CLOSED;
 }
 
+/* The last lines of the current file: looked for in its last part; those that fit may be further up. */
+static void pour_end(struct log_view *v, struct log_lines *l) {
+    uint64_t likely = TAIL_LEAST + (uint64_t)v->last * LINE_USUAL;
+    const uint64_t parts[] = {v->filtered ? TAIL_BYTES : MIN(likely, (uint64_t)TAIL_BYTES), TAIL_BYTES};
+    for (size_t i = 0; i < LEN(parts) && v->last <= TAIL_LINES; i++) {
+        if (!log_lines_tail(l, parts[i])) break;
+        pour(v, l, true);
+        if (v->n_kept == v->last) return;
+        log_view_free(v);
+    }
+    log_lines_rewind(l);
+    pour(v, l, true);
+}
+
 /* The last lines that fit, from the current file and, when it has too few, from one archive after the other
  * before it. Each file is read forwards; so those of a newer file are kept aside. */
 static enum err show_last(struct log_view *v, const char *path, struct log_lines *current) {
@@ -130,13 +151,7 @@ static enum err show_last(struct log_view *v, const char *path, struct log_lines
         parts[n] = *v;
         parts[n].last = v->last - have;
         if (n == 0) {
-            bool tail = v->last <= TAIL_LINES && log_lines_tail(current, TAIL_BYTES);
-            pour(&parts[0], current, true);
-            if (tail && parts[0].n_kept < v->last) { /* the lines that fit are further up */
-                log_view_free(&parts[0]);
-                log_lines_rewind(current);
-                pour(&parts[0], current, true);
-            }
+            pour_end(&parts[0], current);
         } else if (pour_archive(&parts[n], &a.items[a.n - n]) != OK) {
             worst = E_PARTIAL;
         }

@@ -622,6 +622,25 @@ def check_hostile():
     print("hostile lines never reach the terminal; usage")
 
 
+def check_long():
+    """A log of 30 MB: the last lines are found without reading all of it, wherever those that fit are."""
+    home = new_home("long")
+    os.makedirs(home + "/log")
+    line = "2026-02-22T10:15:30.123Z %s net: Peer connected peer=12D3KooWaaa addr=/ip4/10.0.0.1/tcp/4001 direction=in n=%06d\n"
+    with open(log_of(home), "w", encoding="utf-8") as f:
+        f.writelines(line % ("WARN" if i in (5, 299000 - 100, 299999) else "INFO", i) for i in range(300000))
+    of = lambda *args: [int(x[-6:]) for x in run(home, "log", *args).splitlines()]
+    before = os.times()
+    assert of("-n", "3") == [299997, 299998, 299999] and of() == list(range(299950, 300000))
+    used = os.times()
+    assert of("-n", "9000") == list(range(291000, 300000)) and of("-n", "50000") == list(range(250000, 300000))
+    assert of("-n", "1", "--level", "warn") == [299999] and of("-n", "2", "--level", "warn") == [298900, 299999]
+    assert of("-n", "3", "--level", "warn") == of("--level", "warn") == [5, 298900, 299999], "the first is far up"
+    cost = used.children_user + used.children_system - before.children_user - before.children_system
+    assert cost < 0.5, f"{cost} s for the last lines of a long log"
+    print("the last lines of a long log")
+
+
 def check_stats():
     a, b = new_home("stats-a", **{"logging.level": "warn"}), new_home("stats-b")
     pa, pb = daemon(a), daemon(b)
@@ -660,7 +679,7 @@ def check_stats():
 
 
 CHECKS = [check_signals, check_external, check_builtin, check_compressed, check_killed, check_full, check_stderr,
-          check_journal, check_journal_followed, check_rsyslog, check_hanging_server, check_hostile, check_stats]
+          check_journal, check_journal_followed, check_rsyslog, check_hanging_server, check_hostile, check_long, check_stats]
 
 
 def main():
