@@ -1,4 +1,4 @@
-/* ops/check_logs.h: what the log files say, for items D2 and W1 of `silktalk check`. */
+/* ops/check_logs.h: what the log files and the journal say, for items D2 and W1 of `silktalk check`. */
 #ifndef SILKTALK_OPS_CHECK_LOGS_H
 #define SILKTALK_OPS_CHECK_LOGS_H
 
@@ -23,5 +23,8 @@ struct archive_facts {
     bool covered[ARCHIVE_DAYS]; /* [k], k days ago (UTC): between the first and the last line of some file */
 };
 bool check_archive(const char *path, struct wall now, int64_t retention_ms, struct archive_facts *out);
+/* When the oldest entry of the system's journal was written, as journalctl says within 3 s. False: there is
+ * no journal, or this user does not see all of it. */
+bool journal_oldest(struct wall *out);
 
 #endif

@@ -7,6 +7,7 @@ import select
 import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
@@ -450,6 +451,40 @@ class Follower:
         self.p.stdout.close()
 
 
+def check_journal_age():
+    """W1: a journal of less than 7 days, on a host where the node has been for longer."""
+    if no_journal_here("the age of a journal"):
+        return
+    home = new_home("journal-age")
+    stop(daemon(home))
+    db = sqlite3.connect(home + "/data/silktalk.db")
+    row = "INSERT INTO figures(span_s, at_ms) VALUES(3600, ?)"
+
+    def w1(env):
+        d = daemon(home)
+        out = subprocess.run([SILKTALK, "check", "weekly", "--home", home, "--json"], capture_output=True, check=False,
+                             env=os.environ | env, timeout=60).stdout
+        stop(d)
+        return {i["id"]: i for i in json.loads(out)["items"]}["W1"]
+    young, old = Journal("young-journal"), Journal("old-journal")
+    for j, days in ((young, 3), (old, 8)):
+        j.open("one")
+        j.put(6, "INFO node: Node started", at=time.time() - days * 86400)
+        j.put(6, "INFO node: Node stopped")
+        j.end()
+    assert w1(young.env)["state"] == "ok", "the node is new itself"
+    db.execute(row, ((int(time.time()) - 9 * 86400) // 3600 * 3600000,))
+    db.commit()
+    item = w1(young.env)
+    assert item["state"] == "warning" and item["level"] == "P2" and "journal" in item["finding"], item
+    assert "3.0 days" in item["evidence"] and "journald.conf" in item["fix"], item
+    item = w1(old.env)
+    assert item["state"] == "ok" and "8.0 days" in item["evidence"], item
+    assert w1({"PATH": WORK})["state"] == "ok", "no journalctl"
+    db.close()
+    print("journal age: W1 finds one that holds less than 7 days")
+
+
 def check_journal_followed():
     """`log -f` on a journal that is written meanwhile: its last lines that fit, then each new one, once, in order."""
     home = new_home("followed", **{"logging.file": "off"})
@@ -679,7 +714,7 @@ def check_stats():
 
 
 CHECKS = [check_signals, check_external, check_builtin, check_compressed, check_killed, check_full, check_stderr,
-          check_journal, check_journal_followed, check_rsyslog, check_hanging_server, check_hostile, check_long, check_stats]
+          check_journal, check_journal_age, check_journal_followed, check_rsyslog, check_hanging_server, check_hostile, check_long, check_stats]
 
 
 def main():
