@@ -297,6 +297,36 @@ def clocks():
         b.end()
 
 
+def wrong_clock():
+    """Our own clock is 70 s fast. Real time belongs to the whole host: a time namespace moves only the clocks that run
+    from boot, and settimeofday would move it for all that runs here. So the node is the twin, whose system calls are
+    answered with the wrong time. One or two peers that disagree may themselves be wrong (P2); three are believed (P1)."""
+    if not os.path.exists(TWIN):
+        return
+    home, clock = new_home("fast", health_minSamples="1000"), WORK + "/fast.ms"
+    with open(clock, "wb") as f:
+        f.write(struct.pack("<qq", 70000, 0))
+    a, peers = Daemon(home, TWIN, ABUSE_CLOCK=clock), []
+    try:
+        for i, (status, level) in enumerate((("warning", "P2"), ("warning", "P2"), ("critical", "P1"))):
+            peers.append(Daemon(new_home(f"fast-{i}", messages_from="any")))
+            good(home, "connect", peers[-1].address, "--yes")
+            good(home, "send", peers[-1].id, "what time is it", "--wait")
+            told = f"1m10s ahead of that of {i + 1} peer"
+            eventually(told, lambda told=told: told in run(home, "health", "-c", "clock").stdout)
+            only(home, "clock", status, level, f"a clock that is 70 s ahead of those of {i + 1}")
+        with open(home + "/log/silktalk.log", encoding="utf-8") as f:
+            assert "WARN node: Clock offset offset=70s" in f.read()
+        with open(clock, "r+b") as f:
+            f.write(struct.pack("<qq", 0, 0))  # set back, as by hand, while the node runs
+        for p in peers:
+            good(home, "send", p.id, "and now", "--wait")
+        well(home, "the clock was set right")
+    finally:
+        for d in [a, *peers]:
+            d.end()
+
+
 def processor(home):
     BUSY.clear()
     set_keys(home, health_cpuNormal="0", health_cpuWarning="0", health_cpuCritical="100")
@@ -322,6 +352,7 @@ def main():
         if shutil.which("openssl"):
             certificates()
         clocks()
+        wrong_clock()
         full_disk(home)
         processor(b_home)
         BUSY.add("cpu")
