@@ -2,6 +2,7 @@
 #include "ops/cli.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -186,9 +187,17 @@ bool cli_given(const struct cli *c, const char *option) {
 enum err cli_duration(struct cli *c, const char *option, int64_t otherwise_ms, int64_t *out_ms) {
     const char *v = cli_value(c, option);
     *out_ms = otherwise_ms;
-    if (v == NULL || v[0] == 0) return OK;
+    if (v == NULL) return OK;
+    const struct opt *o = find_long(c->applet->opts, bytes_of(option));
+    if (v[0] == 0 && o != NULL && optional_value(o)) return OK;
     if (duration_parse(bytes_of(v), 1000, out_ms)) return OK;
-    return fail(&c->why, E_USAGE, "--%s: %.60s is no duration; write 90s, 15m, 24h or 7d", option, v);
+    return fail(&c->why, E_USAGE, "--%s: '%.60s' is no duration; write 90s, 15m, 24h or 7d", option, v);
+}
+
+enum err cli_period(struct cli *c, const char *option, int64_t *out_ms) {
+    enum err e = cli_duration(c, option, 0, out_ms);
+    if (e != OK || *out_ms > 0 || !cli_given(c, option)) return e;
+    return fail(&c->why, E_USAGE, "--%s: %.60s is no time at all", option, cli_value(c, option));
 }
 
 enum err cli_moment(struct cli *c, const char *option, struct wall *out) {
@@ -258,7 +267,6 @@ static void prepare(struct cli *c, const char *program) {
 static int flush_output(struct cli *c, int code) {
     if (fflush(stdout) == 0 && !ferror(stdout)) return code;
     if (errno == EPIPE) return code;
-    if (errno == EBADF && code == 0) return code; /* stdout was closed by the caller: nothing was wanted */
     fail(&c->why, E_IO, "stdout: %s", strerror(errno));
     return cli_exit(c, E_IO);
 }
@@ -292,8 +300,16 @@ static int run_applet(struct cli *c, int argc, char **argv, int from) {
     return code;
 }
 
+/* Who starts us with one of the three closed would get the next file or socket there, and our lines in it. */
+static bool fill_standard_descriptors(void) {
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR) != fd) return false;
+    return true;
+}
+
 int cli_run(int argc, char **argv) {
     struct cli c;
+    if (!fill_standard_descriptors()) return err_exit(E_FAILED);
     const char *program = argc > 0 && argv[0] != NULL ? argv[0] : "silktalk";
     const char *slash = strrchr(program, '/');
     if (slash != NULL) program = slash + 1;

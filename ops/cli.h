@@ -84,6 +84,8 @@ const char *cli_value(const struct cli *c, const char *option); /* NULL: not giv
 bool cli_given(const struct cli *c, const char *option);
 /* E_USAGE (text in c->why) when a given value is no duration, number... */
 enum err cli_duration(struct cli *c, const char *option, int64_t otherwise_ms, int64_t *out_ms);
+/* The same for what lasts so long: 0 in *out_ms means that it was not given, and so without end. */
+enum err cli_period(struct cli *c, const char *option, int64_t *out_ms);
 /* A time, or a duration that long ago; 0: not given. E_USAGE. */
 enum err cli_moment(struct cli *c, const char *option, struct wall *out);
 enum err cli_number(struct cli *c, const char *option, int64_t otherwise, int64_t least, int64_t most,

@@ -233,8 +233,16 @@ int health_code(const struct json *health, const char *only) {
     return worst;
 }
 
-static void number(const struct json *v, struct buf *out) {
-    if (json_is_number(v)) buf_add_format(out, "%.7g", json_real(v, 0));
+/* The plugins' convention knows digits, a point and a sign: no exponent. */
+static void number(const struct json *v, int decimals, struct buf *out) {
+    char text[400];
+    if (!json_is_number(v)) return;
+    int n = snprintf(text, sizeof text, "%.*f", decimals, json_real(v, 0));
+    if (n <= 0 || n >= (int)sizeof text) return;
+    while (text[n - 1] == '0') n--;
+    if (text[n - 1] == '.') n--;
+    text[n] = 0;
+    buf_add_text(out, strcmp(text, "-0") == 0 ? "0" : text);
 }
 
 /* 'label'=value[UOM];[warn];[crit];[min];[max] */
@@ -248,7 +256,7 @@ static void perfdata(const struct json *check, struct buf *out) {
     buf_add(out, name);
     buf_add_text(out, "=");
     if (json_is_number(json_get(check, "value"))) {
-        buf_add_format(out, bytes_is(unit, "%") ? "%.3g" : "%.7g", json_real(json_get(check, "value"), 0));
+        number(json_get(check, "value"), bytes_is(unit, "%") ? 2 : 6, out);
         buf_add(out, unit);
     } else {
         buf_add_text(out, "U");
@@ -256,7 +264,7 @@ static void perfdata(const struct json *check, struct buf *out) {
     static const char *const keys[] = {"warning", "critical"};
     for (size_t i = 0; i < LEN(keys); i++) {
         buf_add_text(out, ";");
-        number(json_get(check, keys[i]), out);
+        number(json_get(check, keys[i]), 6, out);
         if (below && json_is_number(json_get(check, keys[i]))) buf_add_text(out, ":");
     }
     buf_add_text(out, bytes_is(unit, "%") ? ";0;100" : ";0");

@@ -227,7 +227,7 @@ static enum err tell_program(struct cli *c, const struct notice *n, const char *
     size_t words = 0;
     enum err e = OK;
     if (!text_words(bytes_of(program), &text, &words) || words == 0 || words > WORDS_MAX)
-        e = fail(&c->why, E_USAGE, "--exec: an open quote, or too many words");
+        e = fail(&c->why, E_USAGE, "an open quote, or too many words");
     char *at = (char *)text.p;
     for (size_t i = 0; e == OK && i < words; i++) {
         argv[i] = at;

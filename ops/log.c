@@ -52,7 +52,7 @@ static void show(struct cli *c, const struct json *r) {
 static int log_level(struct cli *c) {
     struct buf params;
     int64_t for_ms;
-    enum err e = cli_duration(c, "for", 0, &for_ms);
+    enum err e = cli_period(c, "for", &for_ms);
     if (e != OK) return cli_exit(c, e);
     if (c->n_args == 2 && cli_would(c, "set %.60s", c->args[1])) return 0;
     struct json_out o = cli_params(&params);

@@ -41,7 +41,7 @@ int maintenance_main(struct cli *c) {
         return cli_usage(c, "maintenance needs on, off or status");
     if (!on && (cli_given(c, "for") || cli_given(c, "notify")))
         return cli_usage(c, "--for and --notify go with on");
-    enum err e = cli_duration(c, "for", 0, &for_ms);
+    enum err e = cli_period(c, "for", &for_ms);
     if (e != OK) return cli_exit(c, e);
     if ((on || off) && cli_would(c, "switch maintenance %s", word)) return 0;
     struct json_out o = cli_params(&params);

@@ -71,7 +71,7 @@ static void show(struct cli *c, const struct json *r) {
     struct buf since = {.max = 128};
     long long hours = (long long)json_get_int(r, "hours", 0);
     if (hours == 0) {
-        puts("There are no figures yet: the first come a minute after the start.");
+        puts("There are no figures of that time: the first come a minute after the start.");
         return;
     }
     cli_time(json_get(r, "since"), &since);

@@ -96,7 +96,7 @@ static enum err create_token(struct cli *c, struct token_file *f) {
     uint8_t random[TOKEN_BYTES];
     char text[TOKEN_TEXT];
     struct rng rng;
-    enum err e = cli_duration(c, "for", 0, &life);
+    enum err e = cli_period(c, "for", &life);
     if (e != OK) return e;
     if (scope_text != NULL && !scope_parse(bytes_of(scope_text), &scope))
         return fail(&c->why, E_USAGE, "--scope is read, messages or admin");

@@ -16,11 +16,13 @@ static enum err known(enum err code) {
 
 enum err fail(struct why *w, enum err code, const char *format, ...) {
     if (w == NULL) return code;
+    char text[sizeof w->text]; /* not at once into w: its old text may be among the arguments */
     va_list args;
     va_start(args, format);
-    int n = vsnprintf(w->text, sizeof(w->text), format, args);
+    int n = vsnprintf(text, sizeof text, format, args);
     va_end(args);
-    if (n < 0) w->text[0] = '\0';
+    if (n < 0) text[0] = '\0';
+    memcpy(w->text, text, strlen(text) + 1);
     w->code = code;
     return code;
 }

@@ -401,6 +401,7 @@ struct node {
     struct rng rng;
     struct clocks now;
     struct mono started;
+    struct wall started_wall;
     const char *version, *home, *source_id;
     int pid;
     bool stopping, loaded; /* loaded: peers and outbox have come from the store */

@@ -107,8 +107,8 @@ static void add_escaped(struct writer *w, const char *text) {
 }
 
 static void add_number(struct writer *w, double v) {
-    bool whole = v == floor(v) && fabs(v) < 9007199254740992.0;
-    w->bad = w->bad || !buf_add_format(w->out, whole ? "%.0f" : "%.9g", v);
+    bool whole = v == floor(v) && fabs(v) < 9007199254740992.0; /* else: a time in ms needs 13 digits */
+    w->bad = w->bad || !buf_add_format(w->out, whole ? "%.0f" : "%.15g", v);
 }
 
 /* name{labels,le} value */
@@ -218,7 +218,9 @@ static void put_build_info(struct writer *w) {
 }
 static void put_start_time_seconds(struct writer *w) {
     const struct node *n = w->n;
-    seconds(w, (struct wall){n->now.wall.ms - mono_diff_ms(n->now.mono, n->started)});
+    int64_t start = n->now.wall.ms - mono_diff_ms(n->now.mono, n->started);
+    double moved = round((double)(start - n->started_wall.ms) / 1000); /* the clock was set since */
+    seconds(w, (struct wall){n->started_wall.ms + (int64_t)moved * 1000}); /* the same at each scrape */
 }
 static void put_process_start_time_seconds(struct writer *w) {
     put_start_time_seconds(w);

@@ -53,6 +53,7 @@ struct node *node_new(const struct node_setup *setup) {
     n->rng = setup->rng;
     n->now = setup->now;
     n->started = setup->now.mono;
+    n->started_wall = setup->now.wall;
     n->version = setup->version;
     n->home = setup->home;
     n->page = setup->page;

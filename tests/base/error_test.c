@@ -37,6 +37,14 @@ TEST(exit_codes_are_the_documented_ones) { /* operations.md S2.1: an interface f
     }
 }
 
+TEST(a_sentence_may_hold_the_one_before_it) {
+    struct why w;
+    fail(&w, E_FAILED, "it is not there");
+    CHECK(fail(&w, E_INPUT, "%s", w.text) == E_INPUT && strcmp(w.text, "it is not there") == 0, "%s", w.text);
+    fail(&w, w.code, "no folder: %s", w.text);
+    CHECK(w.code == E_INPUT && strcmp(w.text, "no folder: it is not there") == 0, "%s", w.text);
+}
+
 TEST(what_is_no_error_reads_as_failed) {
     volatile int outside[] = {ERR_COUNT, -1, 1000};
     for (size_t i = 0; i < LEN(outside); i++) {

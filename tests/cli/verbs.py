@@ -398,7 +398,38 @@ def bad_files():
     print("identity of a wrong mode or form, an old config.json, a port in use: named, with what to do; nothing is changed")
 
 
+def closed_streams():
+    """With a standard stream closed, no socket or file comes into its place: it is as if it were /dev/null."""
+    home = new_home("closed")
+    d = subprocess.Popen(["sh", "-c", f"exec {SILKTALK} daemon --home {home} <&- >&- 2>&-"])
+    eventually("it answers", lambda: run(home, "status").returncode == 0)
+    pid = json.loads(good(home, "status", "--json"))["node"]["pid"]
+    at = [os.readlink(f"/proc/{pid}/fd/{fd}") for fd in range(3)]
+    assert at == ["/dev/null"] * 3, at
+    for streams in (">&-", "<&- >&-", "<&- >&- 2>&-"):  # its answer would go to the node, which would hang up
+        for verb in ("check daily", "send " + NOBODY + " x", "status"):
+            r = subprocess.run(f"{SILKTALK} {verb} --home {home} {streams}", shell=True, capture_output=True, text=True, check=False)
+            assert r.returncode in ((0, 1, 2) if verb == "check daily" else (0,)) and r.stderr == "", (verb, streams, r)
+    good(home, "stop")
+    assert d.wait(30) == 0
+
+
+def no_time_at_all():
+    """A variable that was not set must not make a token that lives for ever, nor delete all."""
+    home = new_home("times")
+    good(home, "start")
+    for args in (("token", "create", "x"), ("maintenance", "on"), ("log", "level", "net=debug")):
+        for no in ("0s", "0", "", "-5m", "x"):
+            fails(home, 2, "--for: ", *args, "--for", no)
+    fails(home, 2, "--older: ", "inbox", "delete", "--older", "", "--yes")
+    assert json.loads(good(home, "token", "list", "--json"))["items"] == []
+    assert json.loads(good(home, "maintenance", "status", "--json"))["maintenance"] is None
+    good(home, "stop")
+
+
 def main():
+    closed_streams()
+    no_time_at_all()
     node_down()
     lifecycle()
     config_files()

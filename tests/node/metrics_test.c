@@ -155,3 +155,26 @@ TEST(metrics_that_do_not_fit_are_refused) {
     must_have(world_ask(w, a, "metrics", "{}"), "# TYPE silktalk_build_info gauge");
     end_world(w);
 }
+
+/* A time is told to the millisecond, stays the same at each scrape, and follows a clock that is set. */
+TEST(metrics_tell_when_it_started) {
+    struct world *w = quiet_world();
+    size_t a = node_with(w, "");
+    struct node *n = node_of(w, a);
+    struct clocks before = n->now;
+    n->started = n->now.mono;
+    n->started_wall = n->now.wall = (struct wall){1795826194123};
+    for (int ms = 0; ms < 3; ms++) {
+        n->now.wall.ms += ms; /* the two clocks are not read at one moment */
+        struct buf t = text_of(w, a, false);
+        has(&t, "process_start_time_seconds 1795826194.123");
+        has(&t, "silktalk_start_time_seconds 1795826194.123");
+        buf_free(&t);
+    }
+    n->now.wall.ms += 86400000;
+    struct buf t = text_of(w, a, false);
+    has(&t, "process_start_time_seconds 1795912594.123");
+    buf_free(&t);
+    n->now = before;
+    end_world(w);
+}
