@@ -194,7 +194,8 @@ static void watch_turns(struct daemon *d) {
     d->slow_seen = s.slow;
     d->slow_part = s.slowest_part;
     if (s.last_us >= SLOW_TURN_MS * 1000)
-        LOG(&d->log, EV_SLOW_TURN, kv_ms("took", s.last_us / 1000), kv_str("part", s.slowest_part));
+        LOG(&d->log, EV_SLOW_TURN, kv_ms("took", s.last_us / 1000), kv_ms("cpu", s.slow_processor_us / 1000),
+            kv_str("part", s.slowest_part));
 }
 
 static struct mono next_deadline(const struct daemon *d) {

@@ -64,7 +64,7 @@ static int log_level(struct cli *c) {
             word = bytes_skip(word, equals + 1);
         }
         json_put(&o, "level", word.n == 0 ? bytes_of("?") : word);
-        json_put_int(&o, "for_ms", for_ms);
+        if (for_ms > 0) json_put_int(&o, "for_ms", for_ms);
     }
     return cli_verb(c, "log.level", &params, &o, show);
 }

@@ -54,7 +54,7 @@ enum log_component { LOG_COMPONENTS(LOG_COMPONENT_SYMBOL) COMPONENT_COUNT };
     X(EV_BOOTSTRAP_UNREACHABLE, WARN, net, "Bootstrap unreachable", "peer addr tries reason")                 \
     X(EV_DNS_FAILED, DEBUG, dns, "Name not resolved", "name reason")                                          \
     X(EV_LIMIT_REACHED, WARN, node, "Limit reached", "limit max outcome")                                     \
-    X(EV_SLOW_TURN, WARN, node, "Slow turn", "took part")                                                     \
+    X(EV_SLOW_TURN, WARN, node, "Slow turn", "took cpu part")                                                   \
     X(EV_DISK_LOW, WARN, store, "Disk space low", "part state")                                                \
     X(EV_CLOCK_OFFSET, WARN, node, "Clock offset", "offset state")                                            \
     X(EV_CERTIFICATE_EXPIRES, WARN, node, "Certificate expires", "path state")                                \

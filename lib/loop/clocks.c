@@ -24,6 +24,10 @@ int64_t clocks_monotonic_us(void) {
     return read_us(CLOCK_MONOTONIC);
 }
 
+int64_t clocks_processor_us(void) {
+    return read_us(CLOCK_THREAD_CPUTIME_ID);
+}
+
 void clocks_sleep_ms(int64_t ms) {
     if (ms <= 0) return;
     struct timespec left = {.tv_sec = (time_t)(ms / 1000), .tv_nsec = (long)(ms % 1000) * 1000000};

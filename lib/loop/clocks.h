@@ -9,6 +9,7 @@
 struct clocks clocks_now(void);
 struct mono clocks_mono(void);
 int64_t clocks_monotonic_us(void); /* CLOCK_MONOTONIC, which systemd's protocol wants */
+int64_t clocks_processor_us(void); /* that this thread has had */
 void clocks_sleep_ms(int64_t ms);  /* for command-line programs, and before the loop runs */
 
 #endif

@@ -43,6 +43,7 @@ struct loop {
     bool epoll_failed;
     struct clocks now;
     struct mono began, handled; /* the present turn's wait and last handler ended; real time, also in tests */
+    int64_t processor_us;       /* what the thread had had when the present turn began */
     int64_t slowest_us;         /* of the present turn so far */
     const char *slowest_part;
     bool turning; /* false until the first turn, which is measured from its wait on */
@@ -258,7 +259,10 @@ static void end_turn(struct loop *l, struct mono end) {
     s->last_us = us;
     s->max_us = MAX(s->max_us, us);
     s->total_us += us;
-    if (us > LOOP_SLOW_US) s->slow++;
+    if (us > LOOP_SLOW_US) { /* did it work so long, or did it wait for a processor or a disk? */
+        s->slow++;
+        s->slow_processor_us = clocks_processor_us() - l->processor_us;
+    }
     size_t i = 0;
     while (i < LOOP_BUCKETS - 1 && us >= (int64_t)1 << i) i++;
     s->bucket[i]++;
@@ -268,6 +272,7 @@ static void end_turn(struct loop *l, struct mono end) {
 static void begin_turn(struct loop *l) {
     l->now = read_clocks(l);
     l->began = l->handled = l->read == NULL ? l->now.mono : clocks_mono();
+    l->processor_us = clocks_processor_us();
     l->slowest_us = 0;
     l->slowest_part = "";
     l->turning = true;

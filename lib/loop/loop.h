@@ -56,6 +56,7 @@ struct loop_stats {
     /* the longest single handler of the last turn (the owner's share: "owner") */
     int64_t slowest_us;
     const char *slowest_part;
+    int64_t slow_processor_us; /* processor time of the last slow turn; the rest of it was waiting */
     uint64_t bucket[LOOP_BUCKETS]; /* the last one has the rest */
 };
 struct loop_stats loop_stats(const struct loop *l);

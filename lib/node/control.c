@@ -457,11 +457,19 @@ enum err method_config_list(struct node *n, struct request *r, const struct json
     return OK;
 }
 
+enum err control_period(const struct json *params, int64_t *out, struct why *w) {
+    const struct json *v = json_get(params, "for_ms");
+    *out = json_get_int(params, "for_ms", 0);
+    if (v == NULL || *out > 0) return OK;
+    return fail(w, E_USAGE, "params.for_ms is a number of milliseconds above 0");
+}
+
 enum err method_log_level(struct node *n, struct request *r, const struct json *params, struct why *w) {
     struct bytes level = json_get_bytes(params, "level"), component = json_get_bytes(params, "component");
-    int64_t for_ms = json_get_int(params, "for_ms", 0);
+    int64_t for_ms;
     enum log_level wanted = LEVEL_INFO;
     enum log_component only = COMPONENT_COUNT;
+    if (control_period(params, &for_ms, w) != OK) return w->code;
     if (level.n > 0 && !log_level_parse(level, &wanted))
         return fail(w, E_USAGE, "levels are debug, info, warn and error");
     if (component.n > 0 && !log_component_parse(component, &only))

@@ -392,8 +392,9 @@ static void notify_peers(struct node *n, struct bytes text) {
 enum err method_maintenance(struct node *n, struct request *r, const struct json *params, struct why *w) {
     struct node_maintenance *m = &n->health.maintenance;
     struct bytes word = json_get_bytes(params, "state"), notify = json_get_bytes(params, "notify");
-    int64_t for_ms = json_get_int(params, "for_ms", 0);
+    int64_t for_ms;
     struct buf line = {NULL, 0, 0, 0}, kept = {.max = 1024};
+    if (control_period(params, &for_ms, w) != OK) return w->code;
     if (bytes_is(word, "on")) {
         if (!utf8_valid(notify) || notify.n > 1000) return fail(w, E_INPUT, "the text is too long");
         *m = (struct node_maintenance){.on = true, .since = n->now.wall};

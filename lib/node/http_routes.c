@@ -285,7 +285,12 @@ static void run_control(struct node *n, struct http_client *c, const struct rout
             bad |= !http_unescape(&name, rest, false) || !utf8_valid(buf_view(&name));
             json_put(&o, route->rest, buf_view(&name));
         }
-        put_place(&o, "n", r->query, "limit");
+        char limit[32];
+        uint64_t most = 0;
+        if (http_query(r->query, "limit", limit, sizeof limit)) {
+            bad |= !bytes_to_u64(bytes_of(limit), INT64_MAX, &most) || most == 0;
+            json_put_uint(&o, "n", most);
+        }
         put_place(&o, "after", r->query, "after");
         for (size_t i = 0; i < LEN(flags); i++) put_flag(&o, r->query, flags[i]);
         for (size_t i = 0; i < LEN(words); i++) {
@@ -297,7 +302,7 @@ static void run_control(struct node *n, struct http_client *c, const struct rout
     json_shut(&o, '}');
     json_free(doc);
     if (bad || !json_end(&o)) {
-        http_refuse(n, c, 400, "the body is a JSON object, the path has no bad escapes", NULL);
+        http_refuse(n, c, 400, "the body is a JSON object, limit a number above 0, the path has no bad escapes", NULL);
     } else {
         struct node_client client = {
             .id = c->id | HTTP_CLIENT, .uid = UINT32_MAX, .may = row_right(route), .fd = -1};

@@ -276,6 +276,30 @@ static void work(void *user, int fd, unsigned ready) {
     clocks_sleep_ms(*(int *)user);
 }
 
+static void think(void *user, int fd, unsigned ready) {
+    (void)ready;
+    loop_interest(f.loop, fd, 0);
+    int64_t end = clocks_processor_us() + *(int *)user * 1000;
+    while (clocks_processor_us() < end) {}
+}
+
+/* On a busy machine a turn is long because it waits for a processor: that is told from work. */
+TEST(loop_tells_work_from_waiting) {
+    int ms = 20;
+    setup(2);
+    CHECK(loop_watch(f.loop, f.pair[0][0], LOOP_WRITE, "thinker", think, &ms) == OK);
+    turn();
+    turn();
+    int64_t thought = loop_stats(f.loop).slow_processor_us;
+    CHECK(thought >= 20000 && thought <= loop_stats(f.loop).last_us + 1000, "%lld", (long long)thought);
+    CHECK(loop_watch(f.loop, f.pair[1][0], LOOP_WRITE, "worker", work, &ms) == OK);
+    turn();
+    turn();
+    struct loop_stats s = loop_stats(f.loop);
+    CHECK(s.last_us >= 20000 && s.slow_processor_us < 20000, "%lld", (long long)s.slow_processor_us);
+    teardown();
+}
+
 TEST(loop_waits_for_the_deadline_and_measures_turns) {
     int ms = 20;
     setup(1);

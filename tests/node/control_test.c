@@ -181,6 +181,14 @@ TEST(log_levels_change_for_a_component_and_for_a_time) {
     struct log *log = &w->nodes[a]->log;
     must_fail(world_ask(w, a, "log.level", "{\"level\":\"loud\"}"), "usage");
     must_fail(world_ask(w, a, "log.level", "{\"level\":\"warn\",\"component\":\"tls\"}"), "usage");
+    static const char *const no_times[] = {"0", "-1", "-9e99", "\"1h\"", "null", "[]"};
+    for (size_t i = 0; i < LEN(no_times); i++) { /* none of them may mean for ever */
+        char params[80];
+        snprintf(params, sizeof params, "{\"level\":\"debug\",\"state\":\"on\",\"for_ms\":%s}", no_times[i]);
+        must_fail(world_ask(w, a, "log.level", "%s", params), "usage");
+        must_fail(world_ask(w, a, "maintenance", "%s", params), "usage");
+    }
+    must_have(world_ask(w, a, "maintenance", "{}"), "\"maintenance\":null");
     must_have(world_ask(w, a, "log.level", "{}"),
               "{\"component\":\"net\",\"level\":\"info\",\"until\":null}");
     must_have(world_ask(w, a, "log.level", "{\"level\":\"debug\",\"component\":\"net\",\"for_ms\":60000}"),
