@@ -140,7 +140,9 @@ enum err config_file_tell(struct cli *c, enum config_key key, struct config_outc
         out->word = "restart needed";
     }
     json_free(answer);
-    return e;
+    if (e == OK) return OK;
+    const char *what = key == CONFIG_KEY_COUNT ? "the change" : config_rows[key].name;
+    return fail(&c->why, e, "%s is in the file, but the node has not taken it: %s", what, c->why.text);
 }
 
 enum err config_file_set(struct cli *c, const char *command, enum config_key key, const struct bytes *value,

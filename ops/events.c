@@ -87,6 +87,10 @@ int events_main(struct cli *c) {
     if (cli_given(c, "type")) json_put_str(&o, "type", cli_value(c, "type"));
     json_shut(&o, '}');
     enum err e = json_end(&o) ? OK : fail(&c->why, E_USAGE, "--type is too long");
+    /* Its first event may be hours away: whether it answers at all is asked before. */
+    if (e == OK) e = cli_call(c, "version", bytes_of("{}"), c->timeout_ms, &answer, &result);
+    json_free(answer);
+    answer = NULL;
     if (e == OK) e = cli_stream(c, "events", buf_view(&params), -1, show, NULL, &answer, &result);
     buf_free(&params);
     json_free(answer);

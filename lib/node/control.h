@@ -38,7 +38,7 @@ struct store_op *control_op(struct request *r, enum store_kind kind);
 void control_give(struct request *r, struct store_op *op);
 /* params.peer as PEER; E_USAGE when it is missing. */
 enum err control_peer(struct node *n, const struct json *params, struct peer **out, struct why *w);
-/* params.for_ms, a time above 0; *out is 0 when there is none: without end. A time that makes no sense must not be that. */
+/* params.for_ms, a time above 0; *out is 0 when there is none: without end. Nonsense is not that. */
 enum err control_period(const struct json *params, int64_t *out, struct why *w);
 struct request *control_find(const struct node *n, uint64_t tag); /* NULL: it is over */
 void request_deadline(struct request *r, struct mono at);         /* E_TIMEOUT then, or what its kind says */

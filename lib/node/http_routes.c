@@ -302,7 +302,7 @@ static void run_control(struct node *n, struct http_client *c, const struct rout
     json_shut(&o, '}');
     json_free(doc);
     if (bad || !json_end(&o)) {
-        http_refuse(n, c, 400, "the body is a JSON object, limit a number above 0, the path has no bad escapes", NULL);
+        http_refuse(n, c, 400, "the body is a JSON object, limit is above 0, the path well escaped", NULL);
     } else {
         struct node_client client = {
             .id = c->id | HTTP_CLIENT, .uid = UINT32_MAX, .may = row_right(route), .fd = -1};

@@ -414,6 +414,22 @@ def closed_streams():
     assert d.wait(30) == 0
 
 
+def stopped():
+    """A node that is stopped (SIGSTOP): what waits for it says so in time, and what is on disk is told apart."""
+    home = new_home("stopped")
+    good(home, "start")
+    pid = json.loads(good(home, "status", "--json"))["node"]["pid"]
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        fails(home, 10, "is stopped", "events", "--timeout", "2s")
+        r = fails(home, 10, "is stopped", "config", "set", "logging.level", "warn", "--timeout", "2s")
+        assert "logging.level is in the file" in r.stderr, r
+        assert good(home, "config", "get", "logging.level") == "warn\n"
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    good(home, "stop")
+
+
 def no_time_at_all():
     """A variable that was not set must not make a token that lives for ever, nor delete all."""
     home = new_home("times")
@@ -430,6 +446,7 @@ def no_time_at_all():
 def main():
     closed_streams()
     no_time_at_all()
+    stopped()
     node_down()
     lifecycle()
     config_files()
