@@ -61,6 +61,7 @@ struct sending { /* state of `send`: one item for each peer */
 /* Makes it r's state and fills m but for id and body, from what all kinds of `send` have in common. */
 enum err sending_begin(struct node *n, struct request *r, const struct json *params, struct message *m,
                        struct why *w);
+void sending_wait(struct request *r); /* wait_ms begins, if the caller waits */
 enum err send_file(struct node *n, struct request *r, const struct json *params, struct why *w);
 /* STORE_FILE_ADD or COPY is done; r may be NULL. Frees op. */
 void control_file_copied(struct node *n, struct request *r, struct store_op *op);

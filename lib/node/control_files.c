@@ -100,6 +100,7 @@ void control_file_copied(struct node *n, struct request *r, struct store_op *op)
     if (whole) files_out_add(n, &op->peer, op->seq, op->bytes, buf_view(&op->out));
     if (r != NULL) {
         const struct sending *s = r->state;
+        if (whole) sending_wait(r); /* not before: a wait that ends while it is copied would lose the file */
         memcpy(op->id, s->items[0].id, MESSAGE_ID);
         control_message_stored(r, op);
     }

@@ -126,8 +126,12 @@ enum err sending_begin(struct node *n, struct request *r, const struct json *par
     s->wait_ms = json_get_int(params, "wait_ms", 0);
     s->progress = json_get_bool(params, "progress", false);
     r->wait = WAIT_RECEIPT;
-    if (s->wait && s->wait_ms > 0) request_deadline(r, mono_add_ms(n->now.mono, s->wait_ms));
     return e;
+}
+
+void sending_wait(struct request *r) {
+    const struct sending *s = r->state;
+    if (s->wait && s->wait_ms > 0) request_deadline(r, mono_add_ms(r->node->now.mono, s->wait_ms));
 }
 
 enum err method_send(struct node *n, struct request *r, const struct json *params, struct why *w) {
@@ -135,6 +139,7 @@ enum err method_send(struct node *n, struct request *r, const struct json *param
     struct buf body = {NULL, 0, 0, 0};
     if (json_is_object(json_get(params, "file"))) return send_file(n, r, params, w);
     enum err e = sending_begin(n, r, params, &m, w);
+    if (e == OK) sending_wait(r);
     if (e == OK) e = read_body(params, &body, w);
     m.body = buf_view(&body);
     if (m.content_type.n == 0)

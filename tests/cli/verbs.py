@@ -234,7 +234,7 @@ def terminal(a, b):
     status, drawn, _ = on_terminal(command)
     assert status == 0 and "/s" in drawn and "left" in drawn and "%" in drawn, (status, drawn[-600:])
     assert "\x1b[3" not in on_terminal([SILKTALK, "status", "--home", a], {"NO_COLOR": "1"})[1]
-    r = subprocess.run(command[:4] + [large, "--wait=1s", "--home", a], capture_output=True, text=True, check=False)
+    r = subprocess.run(command[:4] + [large, "--wait=1ms", "--home", a], capture_output=True, text=True, check=False)
     assert r.returncode == 8 and "\r" not in r.stderr and "\x1b" not in r.stderr, r
     items = lambda home: json.loads(good(home, "file", "list", "--json"))["items"]
     eventually("the second one arrives too", lambda: sum(i["state"] == "complete" for i in items(b)) == 2, 60)
