@@ -175,11 +175,36 @@ static void rollback(struct db *db) {
     db->rc = SQLITE_OK;
 }
 
+/* The log has all of a commit whose sync failed, up to the mark that makes it one: who dies now would find it
+ * at the next start, and a message that `send` has reported as failed would go after all. The next commit
+ * begins in its place, so there is one at once. That its own sync may fail too does not matter: what it says
+ * is harmless. */
+static void write_over_failed(struct db *db) {
+    uint8_t value[8];
+    put_u64(value, ++db->failed_commits);
+    struct query q = query_open(db, SQL_BEGIN);
+    if (query_run(&q)) {
+        q = query_open(db, SQL_META_PUT);
+        bind_str(&q, 1, "failed_commits");
+        bind_bytes(&q, 2, bytes_at(value, sizeof value));
+        if (query_run(&q)) {
+            q = query_open(db, SQL_COMMIT);
+            query_run(&q);
+        }
+    }
+    db->rc = SQLITE_OK;
+    if (sqlite3_get_autocommit(db->sql) == 0) {
+        q = query_open(db, SQL_ROLLBACK);
+        query_run(&q);
+    }
+    db->rc = SQLITE_OK;
+}
+
 static enum err commit(struct db *db, struct why *w) {
     db->rc = SQLITE_OK;
     if (!db->open_transaction) return OK;
     struct query q;
-    bool done = db_flush(db);
+    bool done = db_flush(db), tried = done;
     if (done) {
         q = query_open(db, SQL_COMMIT);
         done = query_run(&q);
@@ -187,6 +212,7 @@ static enum err commit(struct db *db, struct why *w) {
     if (!done) {
         enum err e = db_error(db, db->rc, w);
         rollback(db);
+        if (tried) write_over_failed(db);
         return e;
     }
     db->open_transaction = false;

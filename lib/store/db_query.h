@@ -90,6 +90,7 @@ struct db {
         char name[BYTES_NAME_SPACE]; /* of a received one, which may be whole */
     } gone[BYTES_GONE_MAX];
     size_t n_gone;
+    uint64_t failed_commits;
     int64_t files_at_open;         /* the number of the last row then */
     bool sweep_bytes;              /* once it is committed, what no row wants goes too */
     uint64_t busy_tags[BUSY_TAGS]; /* streams that were answered BUSY, a ring */

@@ -1,6 +1,9 @@
 /* Batches: one commit for many, failures that stay alone, commits that fail, memory that fails. */
 #include <signal.h>
+#include <sqlite3.h>
+#include <stdio.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 
 #include "help.h"
 
@@ -132,8 +135,8 @@ TEST(batch_of_receipts_ends_each_message_once) {
         const char *name;
         enum store_kind before; /* what happens to the message in the middle */
         uint64_t peer;          /* whose it is */
-        int runs; /* of the statement */
-        uint64_t count; /* of its receipt */
+        int runs;               /* of the statement */
+        uint64_t count;         /* of its receipt */
     } rows[] = {{"all queued", STORE_META_GET, 1, 1, 1},
                 {"one failed", STORE_OUTBOX_FAILED, 1, 2, 1},
                 {"one delivered before", STORE_OUTBOX_DONE, 1, 2, 0},
@@ -248,4 +251,65 @@ TEST(batch_without_memory) {
         }
     }
     db_close(db);
+}
+
+/* ---- a commit whose sync fails */
+
+static sqlite3_io_methods failing_methods;
+static int (*real_open)(sqlite3_vfs *, const char *, sqlite3_file *, int, int *);
+static int (*real_sync)(sqlite3_file *, int);
+static int bad_syncs;
+
+static int failing_sync(sqlite3_file *f, int flags) {
+    if (bad_syncs > 0) return bad_syncs--, SQLITE_IOERR_FSYNC;
+    return real_sync(f, flags);
+}
+static int failing_open(sqlite3_vfs *vfs, const char *name, sqlite3_file *f, int flags, int *out) {
+    int rc = real_open(vfs, name, f, flags, out);
+    if (rc != SQLITE_OK || (flags & SQLITE_OPEN_WAL) == 0) return rc;
+    failing_methods = *f->pMethods;
+    real_sync = f->pMethods->xSync;
+    failing_methods.xSync = failing_sync;
+    f->pMethods = &failing_methods;
+    return rc;
+}
+
+static void copy_file(const char *from, const char *to, const char *name) {
+    char a[600], b[600];
+    uint8_t page[4096];
+    size_t n;
+    join(a, sizeof a, from, name);
+    join(b, sizeof b, to, name);
+    FILE *in = fopen(a, "rb"), *out = fopen(b, "wb");
+    CHECK(in != NULL && out != NULL);
+    while ((n = fread(page, 1, sizeof page, in)) > 0) CHECK(fwrite(page, 1, n, out) == n);
+    fclose(in);
+    fclose(out);
+}
+
+/* SEED=960046 NODES=1000: `send` said that it failed, the node was killed, and the next one sent it. */
+TEST(batch_whose_sync_failed_does_not_come_back) {
+    sqlite3_vfs *real = sqlite3_vfs_find(NULL), failing = *real;
+    char copy[500];
+    join(copy, sizeof copy, test_dir(), "killed");
+    CHECK(mkdir(copy, 0700) == 0);
+    failing.zName = "failing";
+    real_open = real->xOpen;
+    failing.xOpen = failing_open;
+    CHECK(sqlite3_vfs_register(&failing, 1) == SQLITE_OK);
+    struct db *db = open_in(test_dir()), *after;
+    queue(db, 1, 1, "stays", OK);
+    bad_syncs = 1;
+    queue(db, 1, 2, "failed", E_IO);
+    CHECK(bad_syncs == 0);
+    copy_file(test_dir(), copy, "silktalk.db"); /* what a killed process leaves */
+    copy_file(test_dir(), copy, "silktalk.db-wal");
+    after = open_in(copy);
+    CHECK(total_of(after, "outbox") == 1, "%lld", (long long)total_of(after, "outbox"));
+    db_close(after);
+    queue(db, 1, 3, "goes on", OK);
+    CHECK(total_of(db, "outbox") == 2);
+    check_db(db);
+    db_close(db);
+    CHECK(sqlite3_vfs_register(real, 1) == SQLITE_OK && sqlite3_vfs_unregister(&failing) == SQLITE_OK);
 }
