@@ -1,6 +1,5 @@
 /* Batches: one commit for many, failures that stay alone, commits that fail, memory that fails. */
 #include <signal.h>
-#include <sqlite3.h>
 #include <stdio.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
