@@ -1,6 +1,7 @@
 /* tests/sim/world.c: nodes, their stores, time. */
 #include "tests/sim/world.h"
 
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,23 +18,31 @@ enum {
 
 static size_t blocks_before;
 
-/* All databases have one name; on the real disk an empty file of this name satisfies lib/store's look at it.
- */
-static char database[64];
+/* All databases have one name, which errors quote and traces have in them, so that it must be the same in
+ * each process: a folder of its own is behind it. On the real disk an empty file of this name satisfies
+ * lib/store's look at it. */
+enum { FOLDER_FD = 200 };
+#define DATABASE "database"
+static char folder[] = "/tmp/silktalk-sim-XXXXXX", database[64];
 
 static void remove_database(void) {
-    if (database[0] != 0) unlink(database);
+    unlinkat(FOLDER_FD, DATABASE, 0);
+    rmdir(folder);
 }
 
 static void make_database(void) {
     if (database[0] != 0) return;
-    snprintf(database, sizeof database, "/tmp/silktalk-sim-XXXXXX");
-    int fd = mkstemp(database);
+    int at = mkdtemp(folder) == NULL ? -1 : open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    int fd = at < 0 || dup3(at, FOLDER_FD, O_CLOEXEC) < 0
+                 ? -1
+                 : openat(FOLDER_FD, DATABASE, O_CREAT | O_CLOEXEC, 0600);
     if (fd < 0) {
-        perror("mkstemp");
+        perror(folder);
         exit(2);
     }
+    close(at);
     close(fd);
+    snprintf(database, sizeof database, "/proc/self/fd/%d/" DATABASE, FOLDER_FD);
     atexit(remove_database);
 }
 
@@ -447,8 +456,7 @@ static void drain_log(struct sim_node *n) {
     struct log_line line;
     log_tick(&n->log);
     while (log_take(&n->log, &line)) {
-        if (line.level != LEVEL_DEBUG && !bytes_has(line.text, bytes_of(database))) /* its name is random */
-            world_trace(w, line.text);
+        if (line.level != LEVEL_DEBUG) world_trace(w, line.text);
         if (w->verbose)
             printf("%10.6f n%zu %.*s\n", (double)w->now_us / 1e6, n->index, (int)line.text.n,
                    (const char *)line.text.p);
