@@ -485,6 +485,7 @@ void scenario_run(uint64_t seed, struct scenario_size nodes, bool only_messages,
             if (!w->nodes[i]->up) world_start(w, i);
     }
     if (w->broken[0] == 0 && !is_quiet(&s)) world_break(w, "a node's outbox is never empty");
+    s.over = true;
     if (w->broken[0] == 0) check_all(&s);
     if (verbose) dump(&s);
     finish(&s, out);

@@ -99,7 +99,7 @@ static void call_cancel(struct world *w, void *user, uint64_t index) {
     struct sent *m = &s->sent[index];
     char id[2 * MESSAGE_ID + 1];
     (void)w;
-    if (m->state != TAKEN || m->names == NULL || !is_running(s, m->from)) return;
+    if (s->over || m->state != TAKEN || m->names == NULL || !is_running(s, m->from)) return;
     message_id_text(m->names->id, id);
     m->cancelled = true;
     ask_node(s, m->from, CLIENT_CANCEL, (size_t)index, "outbox.cancel", "{\"id\":\"%s\"}", id);

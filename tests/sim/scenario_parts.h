@@ -68,7 +68,7 @@ struct scenario {
     bool *disk_failed; /* by node: it was full, or a sync was an error */
     int64_t *wall_max;
     int64_t end_us; /* of the faults */
-    bool private_network, healed;
+    bool private_network, healed, over; /* over: what users were promised is being checked */
     int64_t *last_row; /* while an inbox is walked: by sender */
     size_t walked, crashes, open_before;
     const int64_t *expected; /* while an inbox is walked: rows that its follower was given */
