@@ -17,8 +17,9 @@ static const char *file_with(struct bytes text) {
     return path;
 }
 
-/* Archives whose names end as the lines do. */
+/* Archives whose names end as the lines do: what begins as gzip does, or all of the lines. */
 static void check_names(struct bytes lines, struct wall now) {
+    const struct bytes all = lines;
     static char folder[PATH_MAX - 300];
     char names[4][PATH_MAX], path[PATH_MAX];
     struct bytes line;
@@ -34,7 +35,8 @@ static void check_names(struct bytes lines, struct wall now) {
         int fd = open(names[n], O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
         if (fd < 0) continue;
         made++;
-        if (line.n % 2 == 0) MUST(write(fd, "\x1f\x8b\x08", 3) == 3);
+        struct bytes text = line.n % 2 == 0 ? BYTES("\x1f\x8b\x08") : all;
+        MUST(write(fd, text.p, text.n) == (ssize_t)text.n);
         close(fd);
     }
     snprintf(path, sizeof path, "%s/n.log", folder);
