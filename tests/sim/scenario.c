@@ -298,7 +298,7 @@ static bool is_quiet(struct scenario *s) {
     struct world *w = s->w;
     for (size_t i = 0; i < s->n; i++)
         if (!w->nodes[i]->up || w->nodes[i]->disk.dead || node_outbox(w->nodes[i]->node) > 0 ||
-            w->nodes[i]->waiting > 0 || w->nodes[i]->node->unended != NULL ||
+            w->nodes[i]->waiting > 0 || w->nodes[i]->node->unended != NULL || w->nodes[i]->node->recount ||
             w->nodes[i]->node->files_out != NULL || w->nodes[i]->node->next_spool.us != 0 ||
             w->nodes[i]->node->next_queue.us != 0 || w->nodes[i]->node->half_copies != NULL)
             return false;
