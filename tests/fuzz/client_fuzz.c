@@ -39,8 +39,9 @@ static void fuzz_reply(struct bytes in) {
         piece.n += bytes_take(&rest, step).n;
         f = http_reply_input(&b, &piece);
     }
-    MUST(e == f && a.state == b.state && a.status == b.status && whole.n == piece.n + rest.n);
-    MUST(bytes_eq(buf_view(&a.body), buf_view(&b.body)) && a.body.n <= BODY_MAX && a.lines <= in.n);
+    bool dead = a.state == REPLY_DEAD; /* how much of it was taken before does not matter then */
+    MUST(e == f && a.state == b.state && a.status == b.status && (dead || whole.n == piece.n + rest.n));
+    MUST((dead || bytes_eq(buf_view(&a.body), buf_view(&b.body))) && a.body.n <= BODY_MAX && a.lines <= in.n);
     if (e == E_CLOSED) MUST(a.state == REPLY_DONE && a.status >= 200 && a.status <= 599);
     if (e == OK) {
         enum err end = http_reply_end(&a);

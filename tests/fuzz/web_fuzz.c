@@ -84,9 +84,8 @@ static void receive(struct web *b, uint32_t id, struct bytes marked, long fail_a
 
 static void take_answer(struct web *b, uint32_t id, size_t most) {
     struct node *n = b->w->node;
-    struct bytes tx = node_http_tx(n, id), copy = fuzz_exact(tx);
-    if (most >= copy.n && copy.n > 12) MUST(bytes_starts(copy, "HTTP/1.1 ") || most == SIZE_MAX);
-    fuzz_free(copy);
+    struct bytes tx = node_http_tx(n, id); /* of an answer, or the rest of one */
+    fuzz_free(fuzz_exact(tx));
     node_http_sent(n, id, MIN(most, tx.n));
 }
 
