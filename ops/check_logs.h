@@ -4,6 +4,8 @@
 
 #include "base/base.h"
 
+#include <sys/types.h>
+
 enum { CHECK_LOG_MAX = 64 << 20 }; /* bytes of the file's end that are read */
 
 struct log_counts {
@@ -26,5 +28,8 @@ bool check_archive(const char *path, struct wall now, int64_t retention_ms, stru
 /* When the oldest entry of the system's journal was written, as journalctl says within 3 s. False: there is
  * no journal, or this user does not see all of it. */
 bool journal_oldest(struct wall *out);
+/* args, the first being "journalctl", with its output and what it complains of to these descriptors; the
+ * child, or -1. It ends with us, whatever we die of; exit code 127: there is none. */
+pid_t journalctl_start(const char *const *args, int out, int said);
 
 #endif

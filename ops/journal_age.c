@@ -13,8 +13,9 @@
 
 enum { WAIT_MS = 3000, FIRST_LINES = 2048 };
 
-static void run_journalctl(int out, int said, pid_t parent) {
-    static const char *const args[] = {"journalctl", "--no-pager", "--output=short-unix", NULL};
+pid_t journalctl_start(const char *const *args, int out, int said) {
+    pid_t parent = getpid(), pid = fork();
+    if (pid != 0) return pid;
     int null = open("/dev/null", O_RDWR);
     if (null >= 0) dup2(null, STDIN_FILENO);
     dup2(out, STDOUT_FILENO);
@@ -59,15 +60,14 @@ static struct bytes read_first(int from, uint8_t *room, size_t size) {
 bool journal_oldest(struct wall *out) {
     uint8_t room[FIRST_LINES], word;
     int ends[2], said[2];
-    pid_t parent = getpid();
+    static const char *const args[] = {"journalctl", "--no-pager", "--output=short-unix", NULL};
     if (pipe2(ends, O_CLOEXEC) != 0) return false;
     if (pipe2(said, O_CLOEXEC | O_NONBLOCK) != 0) {
         close(ends[0]);
         close(ends[1]);
         return false;
     }
-    pid_t pid = fork();
-    if (pid == 0) run_journalctl(ends[1], said[1], parent);
+    pid_t pid = journalctl_start(args, ends[1], said[1]);
     close(ends[1]);
     close(said[1]);
     struct bytes text = pid < 0 ? bytes_of(NULL) : read_first(ends[0], room, sizeof room);

@@ -6,11 +6,11 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "ops/check_logs.h"
 
 enum { ARGS_MAX = 16, SAID_MAX = 256, PIECE = 64 << 10, ENTRY_MAX = 1 << 20, CURSOR_MAX = 512 };
 
@@ -28,7 +28,6 @@ static pid_t start_journalctl(const struct journal *j, bool after, int out) {
     char since[32], number[32], cursor[CURSOR_MAX + 32];
     const char *args[ARGS_MAX] = {"journalctl", "--no-pager", "--output=json"};
     size_t n = 3;
-    pid_t parent = getpid();
     args[n++] = v->c->home.system ? "--unit=silktalk" : "--user-unit=silktalk";
     snprintf(since, sizeof since, "--since=@%lld", (long long)(v->since.ms / 1000));
     snprintf(number, sizeof number, "--lines=%zu", v->last);
@@ -41,16 +40,7 @@ static pid_t start_journalctl(const struct journal *j, bool after, int out) {
         args[n++] = since;
     if (!after && v->last > 0 && !v->filtered) /* else the last that fit are only known when all were seen */
         args[n++] = number;
-    pid_t pid = fork();
-    if (pid != 0) return pid;
-    int null = open("/dev/null", O_RDWR);
-    if (null >= 0) dup2(null, STDIN_FILENO);
-    dup2(out, STDOUT_FILENO);
-    dup2(j->said, STDERR_FILENO);
-    signal(SIGPIPE, SIG_DFL);
-    if (prctl(PR_SET_PDEATHSIG, SIGTERM) != 0 || getppid() != parent) _exit(1);
-    execvp(args[0], (char *const *)(uintptr_t)args);
-    _exit(127);
+    return journalctl_start(args, out, j->said);
 }
 
 /* A message is text, or a list of numbers when it is not all UTF-8, or null when it is too long. */

@@ -160,17 +160,22 @@ bool db_write_begin(struct db *db) {
     return db->rc == SQLITE_OK;
 }
 
+/* SQLite may have done it by itself. */
+static void undo(struct db *db) {
+    db->rc = SQLITE_OK;
+    if (sqlite3_get_autocommit(db->sql) != 0) return;
+    struct query q = query_open(db, SQL_ROLLBACK);
+    query_run(&q);
+    db->rc = SQLITE_OK;
+}
+
 static void rollback(struct db *db) {
     db->rc = SQLITE_OK;
     db->n_taken = 0;
     bytes_settle(db, false);
     if (!db->open_transaction) return;
     db->open_transaction = false;
-    if (sqlite3_get_autocommit(db->sql) == 0) { /* SQLite has not done it by itself */
-        struct query q = query_open(db, SQL_ROLLBACK);
-        query_run(&q);
-    }
-    db->rc = SQLITE_OK;
+    undo(db);
     db_forget(db);
     db->rc = SQLITE_OK;
 }
@@ -192,12 +197,7 @@ static void write_over_failed(struct db *db) {
             query_run(&q);
         }
     }
-    db->rc = SQLITE_OK;
-    if (sqlite3_get_autocommit(db->sql) == 0) {
-        q = query_open(db, SQL_ROLLBACK);
-        query_run(&q);
-    }
-    db->rc = SQLITE_OK;
+    undo(db);
 }
 
 static enum err commit(struct db *db, struct why *w) {
